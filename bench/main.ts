@@ -1,0 +1,22 @@
+// `npm run bench [-- log|mirror|start ...]`: the published figures, each with its method and machine.
+
+import process from 'node:process'
+import { machineLine } from './report.ts'
+
+const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
+  log: async () => (await import('./log.ts')).benchLog(),
+  mirror: async () => (await import('./mirror.ts')).benchMirror(),
+  start: async () => (await import('./start.ts')).benchStart(),
+}
+
+const wanted = process.argv.slice(2)
+const unknown = wanted.filter((name) => !(name in BENCHES))
+if (unknown.length > 0) {
+  process.stderr.write(
+    `there is no bench ${unknown.join(', ')}: choose from ${Object.keys(BENCHES).join(', ')}\n`,
+  )
+  process.exit(2)
+}
+process.stdout.write(`${machineLine()}\n`)
+for (const [name, bench] of Object.entries(BENCHES))
+  if (wanted.length === 0 || wanted.includes(name)) await bench()

@@ -1,0 +1,59 @@
+// What a hub answered, shown on the terminal, and the exit code that says how it went.
+
+import { canonicalize } from '../../kit/canonical-json.ts'
+import type { Call } from './command.ts'
+import { escapeText, jsonText } from './escape.ts'
+import { EXIT, type ExitCode } from './exit-codes.ts'
+import type { ActionAnswer, HubClient } from './hub-client.ts'
+import { presentationOf } from './presentations.ts'
+import { answerLines, moreOf, type Present } from './render.ts'
+
+/** Waits for a run where there is one, and shows what became of the action of this name. */
+export async function showAction(
+  call: Call,
+  hub: HubClient,
+  started: ActionAnswer,
+  name: string,
+): Promise<ExitCode> {
+  if (started.status === 'running') call.terminal.note(`running as ${escapeText(started.run)}`)
+  const answer = await hub.finish(started)
+  if (answer.status === 'suspended') return showSuspended(call, answer)
+  return showAnswer(call, answer.status === 'done' ? answer.output : null, name)
+}
+
+async function showSuspended(
+  { terminal, settings }: Call,
+  answer: ActionAnswer & { status: 'suspended' },
+): Promise<ExitCode> {
+  if (settings.isJson) await terminal.data(jsonText(answer))
+  terminal.note(`${terminal.styleNote('yellow', 'suspended:')} ${escapeText(answer.sentence)}`)
+  for (const obligation of answer.obligations) terminal.note(`  needs ${escapeText(obligation)}`)
+  return EXIT.suspended
+}
+
+/**
+ * Shows what an action or query of this name answered. An answer that names its format is a file, and is
+ * shown byte for byte.
+ */
+export async function showAnswer(call: Call, output: unknown, name = ''): Promise<ExitCode> {
+  const { terminal, settings } = call
+  if (isFile(output)) await terminal.data(canonicalize(output))
+  else if (settings.isJson) await terminal.data(jsonText(output))
+  else await showLines(call, output, name)
+  return EXIT.ok
+}
+
+async function showLines({ terminal, options }: Call, output: unknown, name: string): Promise<void> {
+  const { lines: present, remarks } = presentationOf(name) ?? { lines: generalLines }
+  const lines = present(output, { width: terminal.width, isWhole: options.all === true })
+  for (const line of lines) await terminal.data(line)
+  for (const remark of remarks?.(output) ?? []) terminal.note(escapeText(remark))
+  if (lines.length === 0) terminal.note('there is nothing to show')
+  const after = moreOf(output)
+  if (after !== undefined) terminal.note(`there is more: go on with --after ${escapeText(after)}`)
+}
+
+const generalLines: Present = (output, { width }) => answerLines(output, width)
+
+const isFile = (output: unknown): boolean =>
+  typeof output === 'object' && output !== null && 'format' in output && typeof output.format === 'string'

@@ -1,0 +1,175 @@
+// The table of contents of the CLI: every command written by hand, with the file that it runs.
+
+import type { CommandGroup, CommandOption } from './command.ts'
+import { LOG_LEVELS } from './command.ts'
+import { usage } from './failure.ts'
+import { numberOf } from './values.ts'
+
+const PORT_MAX = 65_535
+const LIMIT_MAX = 10_000
+
+function whole(what: string, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = numberOf(text, what)
+    if (!Number.isInteger(value) || value < min || value > max)
+      throw usage(`${what} is a whole number from ${min} to ${max}`)
+    return value
+  }
+}
+
+const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,3})?Z$/
+
+function time(what: string): (text: string) => string {
+  return (text) => {
+    if (!TIME.test(text) || Number.isNaN(Date.parse(text)))
+      throw usage(`${what} must be a time in UTC such as 2026-01-31T00:00:00Z`)
+    return text
+  }
+}
+
+const ANCHOR: CommandOption = {
+  flags: '--anchor <path>',
+  help: 'where the anchor is, if not at its default place',
+}
+const VKEY: CommandOption = {
+  flags: '--vkey <key>',
+  help: 'the verifier key that you trust; default: the one beside the log',
+}
+const OUT: CommandOption = { flags: '--out <file>', help: 'write to this file instead of stdout' }
+const INPUT: CommandOption = { flags: '--input <json>', help: 'JSON, @FILE or - for stdin; default: {}' }
+
+export const COMMANDS: readonly CommandGroup[] = [
+  {
+    title: 'Hub:',
+    commands: [
+      {
+        name: 'up',
+        summary: 'Runs a hub here, until SIGTERM or Ctrl-C.',
+        options: [
+          {
+            flags: '--port <n>',
+            help: 'port to listen on, 0 for any free one (default: 7070)',
+            env: 'POLITY_PORT',
+            parse: whole('--port', 0, PORT_MAX),
+          },
+          { flags: '--host <host>', help: 'address to listen on (default: 127.0.0.1)', env: 'POLITY_HOST' },
+          { flags: '--anchor <path>', help: 'file outside of the data that remembers what was signed' },
+          { flags: '--policy <dir>', help: 'policy bundle (default: the starter bundle)' },
+          {
+            flags: '--log-level <level>',
+            help: 'how much to log on stderr (default: warn)',
+            choices: LOG_LEVELS,
+          },
+          {
+            flags: '--public-log',
+            help: 'show entries and proofs to everybody, without a token (env: POLITY_LOG_PUBLIC=1)',
+          },
+          { flags: '--no-mirror', help: 'do not analyse the repository this is started in' },
+        ],
+        load: () => import('./commands/up.ts'),
+      },
+      {
+        name: 'health',
+        summary: 'How the running hub is; exits with 1 unless it is well.',
+        load: () => import('./commands/health.ts'),
+      },
+      {
+        name: 'doctor',
+        summary: 'Checks what a hub needs here, and says what to do.',
+        options: [ANCHOR],
+        load: () => import('./commands/doctor.ts'),
+      },
+    ],
+  },
+  {
+    title: 'Repositories:',
+    commands: [
+      {
+        name: 'mirror',
+        args: [{ name: '<path...>', help: 'git repositories, or folders in them' }],
+        summary:
+          'Analyses git repositories, attests the result, and shows health, grade, trend and findings.',
+        options: [
+          {
+            flags: '--as-of <time>',
+            help: 'judge as of this time, such as 2026-01-31T00:00:00Z (default: the last commit)',
+            parse: time('--as-of'),
+          },
+        ],
+        load: () => import('./commands/mirror.ts'),
+      },
+    ],
+  },
+  {
+    title: 'Log:',
+    commands: [
+      {
+        name: 'log',
+        summary: 'Shows entries of the log, the last ones by default.',
+        options: [
+          { flags: '--follow', help: 'go on with new entries as they come' },
+          { flags: '--type <type>', help: 'only entries of this type, such as action.decided@1' },
+          {
+            flags: '--limit <n>',
+            help: 'how many of the last entries (default: 20)',
+            parse: whole('--limit', 1, LIMIT_MAX),
+          },
+          ANCHOR,
+        ],
+        load: () => import('./commands/log.ts'),
+      },
+      {
+        name: 'verify',
+        args: [
+          {
+            name: '[target]',
+            help: 'data folder, exported folder, URL of a hub, or file with a proof; default: the folder of --data',
+          },
+        ],
+        summary:
+          'Checks a log or a proof from its bytes, with the public key alone; exits with 5 if it is not what was signed.',
+        options: [VKEY, ANCHOR],
+        load: () => import('./commands/verify.ts'),
+      },
+      {
+        name: 'prove',
+        args: [{ name: '<seq>', help: 'number of the entry' }],
+        summary: 'Proves that an entry is in the log, as a file that anyone can verify offline.',
+        options: [OUT, ANCHOR],
+        load: () => import('./commands/prove.ts'),
+      },
+      {
+        name: 'export',
+        args: [{ name: '<dir>', help: 'new folder, or an earlier export of the same log' }],
+        summary: 'Writes the log to a folder in the C2SP tlog-tiles layout.',
+        options: [ANCHOR],
+        load: () => import('./commands/export.ts'),
+      },
+      {
+        name: 'rebuild',
+        summary: 'Derives every view again from the log and compares it with the stored one.',
+        options: [{ flags: '--replace', help: 'store the derived rows where they differ; no hub may run' }],
+        load: () => import('./commands/rebuild.ts'),
+      },
+    ],
+  },
+  {
+    title: 'Any action or query:',
+    commands: [
+      {
+        name: 'action',
+        args: [{ name: '<name>', help: 'name of the action, such as state.put' }],
+        summary: 'Asks for any action by name.',
+        options: [INPUT],
+        load: () => import('./commands/action.ts'),
+      },
+      {
+        name: 'query',
+        args: [{ name: '<name>', help: 'name of the query, such as state.list' }],
+        summary: 'Asks any query by name.',
+        options: [INPUT],
+        load: () => import('./commands/query.ts'),
+      },
+    ],
+  },
+]

@@ -1,0 +1,117 @@
+// `polity mirror PATH...`: has the hub analyse repositories, shows progress meanwhile, and the result as a table.
+
+import { resolve } from 'node:path'
+import { addressOf } from '../address.ts'
+import { showAction } from '../answer.ts'
+import type { Call } from '../command.ts'
+import { escapeText, jsonText } from '../escape.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { type HubClient, openHubClient } from '../hub-client.ts'
+import { type ProgressBar, progressBar } from '../progress-bar.ts'
+import { type AnalyzedRepository, repositoryLines, type Trend } from '../repositories.ts'
+import type { ServerEvent } from '../sse.ts'
+
+const ANALYZE = 'mirror.analyze@1'
+const LIST = 'mirror.repositories@1'
+const PAGE_LIMIT = 1000
+
+interface Result {
+  readonly outcomes: readonly AnalyzedRepository[]
+  readonly statements: readonly string[]
+}
+
+export async function run(call: Call): Promise<ExitCode> {
+  const { args, options, settings, terminal } = call
+  const hub = openHubClient(addressOf(settings))
+  const bar = progressBar('analysing', terminal.progress, () => performance.now())
+  const watch = await openWatch(hub, bar)
+  try {
+    const started = await hub.start(ANALYZE, {
+      paths: args.map((path) => resolve(path)),
+      ...(typeof options.asOf === 'string' ? { asOf: options.asOf } : {}),
+    })
+    if (started.status === 'running') watch.follow(started.run)
+    const answer = await hub.finish(started, watch.news)
+    bar.end()
+    if (answer.status !== 'done') return await showAction(call, hub, answer, ANALYZE)
+    return await showResult(
+      call,
+      answer.output as Result,
+      await trendsOf(hub, (answer.output as Result).outcomes),
+    )
+  } finally {
+    bar.end()
+    watch.close()
+  }
+}
+
+interface Watch {
+  follow(run: string): void
+  /** Resolves when the stream says that the run has ended. */
+  readonly news: () => Promise<void>
+  close(): void
+}
+
+/** Progress is for the eye: without a stream the analysis goes on, and polling finds its end. */
+async function openWatch(hub: HubClient, bar: ProgressBar): Promise<Watch> {
+  const closing = new AbortController()
+  let run: string | undefined
+  let next = Promise.withResolvers<void>()
+  const onEvent = ({ type, data: text }: ServerEvent) => {
+    if (run === undefined) return
+    const told = JSON.parse(text) as Partial<Record<string, unknown>>
+    const { done, total, note, data } = told
+    if (type === 'progress' && told.run === run && typeof done === 'number' && typeof total === 'number')
+      bar.update(done, total, String(note ?? ''))
+    // Only the end is worth a question to the hub.
+    if (told.type !== 'action.finished@1' || (data as { run?: unknown }).run !== run) return
+    next.resolve()
+    next = Promise.withResolvers<void>()
+  }
+  const watchEvents = async () => {
+    for await (const event of await hub.events(undefined, closing.signal)) onEvent(event)
+  }
+  watchEvents().catch(() => bar.end())
+  return {
+    follow(id) {
+      run = id
+    },
+    news: () => next.promise,
+    close: () => closing.abort(),
+  }
+}
+
+/** Trends of the analysed ones, which the run itself does not answer. */
+async function trendsOf(
+  hub: HubClient,
+  outcomes: readonly AnalyzedRepository[],
+): Promise<ReadonlyMap<string, Trend>> {
+  const wanted = new Set(outcomes.flatMap(({ name, status }) => (status === 'analyzed' ? [name] : [])))
+  const trends = new Map<string, Trend>()
+  for (let after: string | undefined; wanted.size > trends.size; ) {
+    const input = { limit: PAGE_LIMIT, ...(after === undefined ? {} : { after }) }
+    const page = (await hub.query(LIST, input)) as {
+      readonly items: readonly { name: string; trend?: Trend }[]
+      readonly after?: string
+    }
+    for (const { name, trend } of page.items) if (wanted.has(name) && trend) trends.set(name, trend)
+    after = page.after
+    if (after === undefined) break
+  }
+  return trends
+}
+
+async function showResult(
+  { settings, terminal }: Call,
+  { outcomes, statements }: Result,
+  trends: ReadonlyMap<string, Trend>,
+): Promise<ExitCode> {
+  const shown = outcomes.map((outcome) => ({ ...outcome, trend: trends.get(outcome.name) ?? null }))
+  if (settings.isJson) await terminal.data(jsonText({ outcomes: shown, statements }))
+  else {
+    for (const line of repositoryLines(shown, terminal.width)) await terminal.data(line)
+    for (const statement of statements)
+      terminal.note(`attested: polity attest export ${escapeText(statement)} --out FILE`)
+  }
+  return outcomes.every(({ status }) => status === 'analyzed') ? EXIT.ok : EXIT.failed
+}

@@ -1,0 +1,41 @@
+// The contracts from which commands are derived, and the words that lead to them. Contracts need a schema library,
+// so they are loaded only when such a word is typed; this table is all that help and typing errors need.
+
+export type Contract = Readonly<Record<string, unknown>>
+type Load = () => Promise<Contract>
+
+const attest: Load = () => import('../../modules/attest/contract.ts')
+const identity: Load = () => import('../../kernel/identity/contract.ts')
+const mirror: Load = () => import('../../modules/mirror/contract.ts')
+const state: Load = () => import('../../modules/state/contract.ts')
+const system: Load = () => import('../../kernel/system/contract.ts')
+
+export interface DerivedWord {
+  /** The first word of commands: an area, or a command of its own. */
+  readonly word: string
+  readonly summary: string
+  readonly load: Load
+}
+
+export const DERIVED: readonly DerivedWord[] = [
+  { word: 'attest', summary: 'Attestations: sign, list, export.', load: attest },
+  {
+    word: 'erase',
+    summary: 'Destroys the private payloads of a subject for ever; the log and its proofs stay valid.',
+    load: system,
+  },
+  {
+    word: 'sign-in',
+    summary: 'Makes a single-use link that signs a browser in as the caller.',
+    load: identity,
+  },
+  { word: 'state', summary: 'Versioned JSON documents: put, get, list.', load: state },
+  { word: 'status', summary: 'The hub at a glance.', load: system },
+  { word: 'token', summary: 'Tokens: create, list, revoke.', load: identity },
+]
+
+/** `mirror PATH...` is written by hand; what else the module offers stands under it. */
+export const MIRROR: Load = mirror
+
+export const loadContracts = (): Promise<Contract[]> =>
+  Promise.all([attest(), identity(), mirror(), state(), system()])

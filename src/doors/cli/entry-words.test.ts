@@ -1,0 +1,89 @@
+// Entries in words: who did what, what the gate said, and nothing that steers a terminal.
+
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { tell, who } from './entry-words.ts'
+
+const told = (type: string, data: Readonly<Record<string, unknown>>) =>
+  tell({ type, subject: 'repository/x', data })
+
+describe('telling an entry', () => {
+  it.each([
+    [
+      'state.document-written@1',
+      { namespace: 'team', key: 'plan', value: { $private: 'x' } },
+      'wrote team/plan',
+    ],
+    [
+      'mirror.repository-analyzed@1',
+      { name: 'polity', health: 58.94, grade: 'U' },
+      'analysed polity: health 58.9, grade U',
+    ],
+    [
+      'mirror.repository-analyzed@1',
+      { name: 'x', health: null, grade: 'U' },
+      'analysed x: health unknown, grade U',
+    ],
+    [
+      'mirror.repository-failed@1',
+      { name: 'x', code: 'mirror.timeout' },
+      'could not analyse x (mirror.timeout)',
+    ],
+    [
+      'mirror.health-fell@1',
+      { name: 'x', health: 59.9, threshold: 70 },
+      'found the health of x below 70 (59.9)',
+    ],
+    ['identity.token-issued@1', { principal: { kind: 'agent', id: 'bot' } }, 'issued a token for agent:bot'],
+    ['acme.launched@3', {}, 'acme.launched@3 on repository/x'],
+    ['constructor', {}, 'constructor on repository/x'],
+  ])('%s', (type, data, what) => expect(told(type, data).what).toBe(what))
+
+  it('says why something was refused or failed, and only then', () => {
+    const asked = { action: 'state.put@1', resource: 'state/a', sentence: 'because.' }
+    expect(told('action.decided@1', { ...asked, effect: 'allow' })).toEqual({
+      what: 'asked for state.put on state/a',
+      tone: 'good',
+      verdict: 'allowed',
+    })
+    expect(told('action.decided@1', { ...asked, effect: 'suspended' })).toMatchObject({
+      tone: 'wait',
+      verdict: 'suspended',
+      sentence: 'because.',
+    })
+    expect(told('action.decided@1', { ...asked, effect: 'denied', count: 14 })).toMatchObject({
+      what: 'asked for state.put on state/a 14 times',
+      verdict: 'denied',
+    })
+    const failed = { action: 'x.y@1', status: 'failed', code: 'state.stale', message: 'read it again' }
+    expect(told('action.finished@1', failed).sentence).toBe('read it again (state.stale)')
+  })
+
+  it('takes an effect it does not know for a denial, never for an allowance', () => {
+    for (const data of [{}, { effect: 'allowed' }, { effect: 7 }])
+      expect(told('action.decided@1', data).verdict).toBe('denied')
+  })
+
+  it('names the hub where nobody is named', () => {
+    expect(who({})).toBe('the hub')
+    expect(who({ actor: 'user:owner > agent:bot' })).toBe('user:owner > agent:bot')
+  })
+
+  it('is safe, whatever an entry holds', () => {
+    const types = fc.constantFrom(
+      'action.decided@1',
+      'action.finished@1',
+      'mirror.analysis-completed@1',
+      'log.opened@1',
+    )
+    const data = fc.dictionary(
+      fc.constantFrom('action', 'name', 'count', 'failed', 'sentence'),
+      fc.jsonValue(),
+    )
+    fc.assert(
+      fc.property(fc.oneof(types, fc.string()), data, (type, each) => {
+        for (const text of Object.values(told(type, each))) expect(text).not.toMatch(/\p{Cc}/u)
+      }),
+    )
+  })
+})

@@ -1,0 +1,110 @@
+// What an entry of the log says, in words: who did what, what was decided, and what came of it.
+
+import type { Entry } from '../../kernel/log/entry.ts'
+import { escapeText } from './escape.ts'
+
+/** `good` needs no attention, `bad` does, `wait` waits for a person. */
+export type Tone = 'good' | 'bad' | 'wait' | 'plain'
+
+export interface Told {
+  /** `asked for state.put on state/team`: goes on after the actor's name. */
+  readonly what: string
+  readonly tone: Tone
+  /** What was decided or what came of it, in a word or two. */
+  readonly verdict?: string
+  /** Why, when it is no routine. */
+  readonly sentence?: string
+}
+
+type Data = Entry['data']
+
+/** Types that are told in words; every other one by its name and subject. */
+const TELLERS: Readonly<Record<string, (data: Data) => Told>> = {
+  'action.decided@1': tellDecision,
+  'action.finished@1': tellOutcome,
+  'mirror.repository-analyzed@1': ({ name, health, grade }) =>
+    plain(`analysed ${text(name)}: health ${tenths(health)}, grade ${text(grade)}`),
+  'mirror.repository-failed@1': ({ name, code }) => ({
+    what: `could not analyse ${text(name)} (${text(code)})`,
+    tone: 'bad',
+  }),
+  'mirror.health-fell@1': ({ name, health, threshold }) => ({
+    what: `found the health of ${text(name)} below ${text(threshold)} (${tenths(health)})`,
+    tone: 'bad',
+    verdict: 'alert',
+  }),
+  'mirror.health-recovered@1': ({ name, health }) => ({
+    what: `saw the health of ${text(name)} recover to ${tenths(health)}`,
+    tone: 'good',
+  }),
+  'mirror.analysis-completed@1': tellAnalysis,
+  'attest.statement-signed@1': ({ subjects }) =>
+    plain(`signed an attestation over ${counted(subjects, 'subject', 'subjects')}`),
+  'state.document-written@1': ({ namespace, key }) => plain(`wrote ${text(namespace)}/${text(key)}`),
+  'identity.token-issued@1': ({ principal }) => plain(`issued a token${forPrincipal(principal)}`),
+  'identity.token-revoked@1': ({ id }) => plain(`revoked the token ${text(id)}`),
+  'identity.session-opened@1': () => plain('signed a browser in'),
+  'log.opened@1': ({ origin }) => plain(`opened the log ${text(origin)}`),
+  'gate.bundle-activated@1': ({ policies, mode }) =>
+    plain(
+      `put ${counted(Array.isArray(policies) ? policies.length : 0, 'rule', 'rules')} in force (${text(mode)})`,
+    ),
+  'vault.subject-erased@1': ({ subject }) => plain(`erased the private data of ${text(subject)}`),
+}
+
+/** Every text in the answer is escaped. */
+export function tell({ type, subject, data }: Pick<Entry, 'type' | 'subject' | 'data'>): Told {
+  const teller = Object.hasOwn(TELLERS, type) ? TELLERS[type] : undefined
+  return teller?.(data) ?? plain(subject === undefined ? text(type) : `${text(type)} on ${text(subject)}`)
+}
+
+/** Who acted; an entry that names nobody is the hub's own. */
+export const who = ({ actor }: Pick<Entry, 'actor'>): string => text(actor) || 'the hub'
+
+const plain = (what: string): Told => ({ what, tone: 'plain' })
+
+/** An effect that this release does not know is no allowance. */
+function tellDecision({ action, resource, effect, sentence, solo, count }: Data): Told {
+  const times = typeof count === 'number' && count > 1 ? ` ${count} times` : ''
+  const what = `asked for ${bare(action)} on ${text(resource)}${times}`
+  if (effect === 'allow') return { what, tone: 'good', verdict: solo === true ? 'allowed, solo' : 'allowed' }
+  const why = text(sentence)
+  return {
+    what,
+    ...(effect === 'suspended' ? { tone: 'wait', verdict: 'suspended' } : { tone: 'bad', verdict: 'denied' }),
+    ...(why === '' ? {} : { sentence: why }),
+  }
+}
+
+function tellOutcome({ action, status, code, message }: Data): Told {
+  const what = `finished ${bare(action)}`
+  if (status === 'done') return { what, tone: 'good', verdict: 'done' }
+  const why = [text(message), text(code) && `(${text(code)})`].filter((part) => part !== '').join(' ')
+  return { what, tone: 'bad', verdict: text(status) || 'failed', ...(why === '' ? {} : { sentence: why }) }
+}
+
+function tellAnalysis({ analyzed, failed }: Data): Told {
+  const failures = Number(failed)
+  const what = `completed an analysis of ${counted(Number(analyzed) + failures, 'repository', 'repositories')}`
+  return failures > 0 ? { what, tone: 'bad', verdict: `${failures} failed` } : plain(what)
+}
+
+function forPrincipal(principal: unknown): string {
+  const { kind, id } = (principal ?? {}) as { readonly kind?: unknown; readonly id?: unknown }
+  return id === undefined ? '' : ` for ${text(kind)}:${text(id)}`
+}
+
+/** `mirror.analyze@1` -> `mirror.analyze`. */
+const bare = (name: unknown): string => text(name).replace(/@\d+$/, '')
+
+/** Values that are no plain text are private or erased: the log holds a reference. */
+function text(value: unknown): string {
+  if (typeof value === 'string') return escapeText(value)
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  return value === undefined || value === null ? '' : '(private)'
+}
+
+const tenths = (value: unknown): string => (typeof value === 'number' ? value.toFixed(1) : 'unknown')
+
+const counted = (count: unknown, one: string, several: string): string =>
+  `${text(count)} ${count === 1 ? one : several}`

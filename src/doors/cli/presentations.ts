@@ -1,0 +1,108 @@
+// How people read particular answers, by the name of the action or query; every other answer has the general form.
+
+import { documentLines } from './documents.ts'
+import { type Present, recordLines } from './render.ts'
+import { listedRepositoryLines } from './repositories.ts'
+import { repositoryReportLines } from './repository-report.ts'
+import { tableLines } from './table.ts'
+import { issuedTokenLines, revokedTokenLines, tokenLines } from './tokens.ts'
+
+export interface Presentation {
+  readonly lines: Present
+  /** What people should know besides, on stderr; each string is escaped by whoever shows it. */
+  readonly remarks?: (output: unknown) => string[]
+  /** Whether `--all` shows more. */
+  readonly hasMore?: boolean
+}
+
+const PRESENTATIONS: Readonly<Record<string, Presentation>> = {
+  'attest.list': { lines: attestationLines },
+  'hub.status': { lines: statusLines, hasMore: true },
+  'mirror.repositories': { lines: (page, { width }) => listedRepositoryLines(page, width) },
+  'mirror.repository': { lines: (repository, { width }) => repositoryReportLines(repository, width) },
+  'state.get': { lines: documentLines },
+  'state.list': { lines: documentLines },
+  'state.put': { lines: documentLines },
+  'token.create': {
+    lines: issuedTokenLines,
+    remarks: () => ['this is the only time that the text of the token is shown: keep it now'],
+  },
+  'token.list': { lines: tokenLines },
+  'token.revoke': { lines: revokedTokenLines },
+  'vault.erase': { lines: erasedLines, remarks: erasureRemarks },
+}
+
+/** `name` with or without its major. */
+export function presentationOf(name: string): Presentation | undefined {
+  const bare = name.replace(/@\d+$/, '')
+  return Object.hasOwn(PRESENTATIONS, bare) ? PRESENTATIONS[bare] : undefined
+}
+
+interface ShownStatus extends Readonly<Record<string, unknown>> {
+  readonly actions?: readonly unknown[]
+  readonly queries?: readonly unknown[]
+}
+
+const MIB = 1024 * 1024
+
+function statusLines(output: unknown, { isWhole }: Parameters<Present>[1]): string[] {
+  const { release, realm, origin, vkey, size, mode, bundle, startedAt, memoryRssBytes, ...rest } =
+    output as ShownStatus
+  const { actions = [], queries = [] } = rest
+  return recordLines({
+    release,
+    realm,
+    entries: size,
+    gate: `${String(mode)}, rules ${String(bundle).slice(0, 'sha256:'.length + 12)}…`,
+    since: startedAt,
+    memory: `${Math.round(Number(memoryRssBytes) / MIB)} MiB`,
+    log: origin,
+    ...(isWhole
+      ? { key: vkey, checkpoint: rest.checkpoint, bundle, actions, queries }
+      : { catalog: `${actions.length} actions, ${queries.length} queries (--all lists them)` }),
+  })
+}
+
+interface ShownAttestation {
+  readonly statement: string
+  readonly signedAt: string
+  readonly subjects: number
+  readonly seq: number
+  readonly predicateType: string
+}
+
+const ATTESTATION_COLUMNS = [
+  { title: 'statement', isWhole: true },
+  { title: 'subjects', isNumeric: true },
+  { title: 'signed', isOptional: true },
+  { title: 'seq', isNumeric: true, isOptional: true },
+  { title: 'what', isOptional: true },
+] as const
+
+function attestationLines(page: unknown, { width }: Parameters<Present>[1]): string[] {
+  const { items } = page as { readonly items: readonly ShownAttestation[] }
+  if (items.length === 0) return []
+  return tableLines(
+    ATTESTATION_COLUMNS,
+    items.map(({ statement, subjects, signedAt, seq, predicateType }) =>
+      [statement, subjects, signedAt, seq, predicateType].map(String),
+    ),
+    width,
+  )
+}
+
+interface Erased {
+  readonly subject: string
+  readonly payloads: number
+}
+
+function erasedLines(output: unknown): string[] {
+  const { subject, payloads } = output as Erased
+  return recordLines({ subject, payloads: `${payloads} destroyed` })
+}
+
+/** Erasing what is not there is no failure: it is recorded, and the subject may be spelled wrongly. */
+function erasureRemarks(output: unknown): string[] {
+  const { subject, payloads } = output as Erased
+  return payloads > 0 ? [] : [`NOTHING WAS STORED for ${subject}: is it spelled right?`]
+}

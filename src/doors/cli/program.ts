@@ -1,0 +1,216 @@
+// Builds the commander program: global options, the table of commands, and what is derived from the catalog.
+
+import process from 'node:process'
+import { Argument, Command, type CommanderError, type Help, Option } from 'commander'
+import type { PolityError } from '../../kernel/errors.ts'
+import type { BuiltIn, CommandOption, Run } from './command.ts'
+import { COMMANDS } from './commands.ts'
+import { DERIVED, type DerivedWord, MIRROR } from './contracts.ts'
+import { usage } from './failure.ts'
+import type { CommandShape, Field } from './shape.ts'
+import { padText, wrapText } from './text-width.ts'
+
+/** Runs one command of the line; kept by whoever builds the program. */
+export type Perform = (run: Run, command: Command, args: readonly string[]) => Promise<void>
+
+const DERIVED_TITLE = 'From the catalog:'
+const HELP_WIDTH_MAX = 110
+/** With less room than this beside them, descriptions stand below what they describe. */
+const DESCRIPTION_WIDTH_MIN = 32
+const DESCRIPTION_INDENT = 6
+
+/**
+ * The line as it is parsed: `help state put` asks what `state put --help` asks. Help about a word that is
+ * no command is an error like the word itself, which the program finds when nothing else is on the line.
+ */
+export function plainLine(program: Command, line: readonly string[]): readonly string[] {
+  const { operands, unknown } = bareProgram('').parseOptions([...line])
+  const isHelp = operands[0] === 'help'
+  if (!isHelp && !unknown.includes('--help')) return line
+  const words = isHelp ? operands.slice(1) : operands
+  let at = program
+  for (const [index, word] of words.entries()) {
+    const next = at.commands.find((each) => each.name() === word)
+    // What follows the words of a command are its arguments.
+    if (next === undefined) return isGroup(at) ? words.slice(0, index + 1) : asHelp(words.slice(0, index))
+    at = next
+  }
+  return asHelp(words)
+}
+
+const isGroup = (command: Command): boolean =>
+  command.commands.length > 0 && command.registeredArguments.length === 0
+const asHelp = (words: readonly string[]): string[] => [...words, '--help']
+
+/**
+ * The program for this line. Only the contract behind its first word is loaded, so that help, the version
+ * and most typing errors are answered at once.
+ */
+export async function buildProgram(
+  line: readonly string[],
+  release: string,
+  perform: Perform,
+): Promise<Command> {
+  const program = bareProgram(release)
+  const word = firstWord(bareProgram(release), line)
+  for (const { title, commands } of COMMANDS)
+    for (const builtIn of commands) {
+      const command = addBuiltIn(program, builtIn, perform).helpGroup(title)
+      if (builtIn.name === 'mirror' && word === 'mirror')
+        await addDerived(command, { word, summary: '', load: MIRROR }, perform)
+    }
+  for (const derived of DERIVED) {
+    const command = failInWords(program.command(derived.word))
+      .summary(derived.summary)
+      .description(derived.summary)
+      .helpGroup(DERIVED_TITLE)
+    if (word === derived.word) await addDerived(command, derived, perform)
+  }
+  return program
+}
+
+function bareProgram(release: string): Command {
+  return failInWords(new Command('polity'))
+    .description('Runs autonomous components under law: checked before, carried out durably, provable after.')
+    .usage('<command> [options]')
+    .configureOutput({ outputError: () => undefined })
+    .configureHelp({
+      showGlobalOptions: true,
+      helpWidth: Math.min(HELP_WIDTH_MAX, process.stdout.columns || HELP_WIDTH_MAX),
+      formatItem: helpItem,
+    })
+    .helpOption('--help', 'show help')
+    .helpCommand('help [command]', 'Shows help for a command.')
+    .version(release, '--version', 'show the version')
+    .addOption(new Option('--json', 'answer in JSON; errors as problem documents on stderr'))
+    .addOption(
+      new Option('--url <url>', 'the hub (default: the one of --data, or http://127.0.0.1:7070)').env(
+        'POLITY_URL',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--token <token>',
+        'who you are to the hub (default: the token in the folder of --data)',
+      ).env('POLITY_TOKEN'),
+    )
+    .addOption(new Option('--data <dir>', 'folder of the hub (default: .polity)').env('POLITY_DATA'))
+    .addOption(new Option('--no-input', 'never ask anything'))
+    .addOption(new Option('--yes', 'answer questions with yes'))
+}
+
+/** A line of help; on a narrow terminal the description stands below. */
+function helpItem(term: string, termWidth: number, description: string, helper: Help): string {
+  const width = helper.helpWidth ?? HELP_WIDTH_MAX
+  const isBeside = width - termWidth - 4 >= DESCRIPTION_WIDTH_MIN
+  const indent = ' '.repeat(isBeside ? termWidth + 4 : DESCRIPTION_INDENT)
+  const lines = description === '' ? [] : wrapText(description, width - indent.length)
+  const head = `  ${isBeside ? padText(term, termWidth) : term}`
+  if (!isBeside) return [head, ...lines.map((line) => indent + line)].join('\n')
+  const [first = '', ...rest] = lines
+  return [`${head}  ${first}`.trimEnd(), ...rest.map((line) => indent + line)].join('\n')
+}
+
+/** The command's word, wherever global options stand around it. */
+function firstWord(program: Command, line: readonly string[]): string | undefined {
+  const { operands } = program.parseOptions([...line])
+  return operands[0] === 'help' ? operands[1] : operands[0]
+}
+
+function addBuiltIn(
+  program: Command,
+  { name, args = [], summary, options = [], load }: BuiltIn,
+  perform: Perform,
+): Command {
+  const command = failInWords(program.command(name)).summary(summary).description(summary)
+  for (const arg of args) command.addArgument(new Argument(arg.name, arg.help))
+  for (const option of options) command.addOption(optionOf(option))
+  return command.action(async () => perform((await load()).run, command, command.args))
+}
+
+function optionOf({ flags, help, env, choices, parse }: CommandOption): Option {
+  const option = new Option(flags, help)
+  if (env !== undefined) option.env(env)
+  if (choices !== undefined) option.choices(choices)
+  if (parse !== undefined) option.argParser(parse)
+  return option
+}
+
+/** Adds the commands of a contract whose path starts with the word: below it, or at it. */
+async function addDerived(command: Command, { word, load }: DerivedWord, perform: Perform): Promise<void> {
+  const [{ shapesOf }, { runDerived }, { presentationOf }, contract] = await Promise.all([
+    import('./shape.ts'),
+    import('./commands/derived.ts'),
+    import('./presentations.ts'),
+    load(),
+  ])
+  for (const shape of shapesOf(contract)) {
+    const [first, ...rest] = shape.path
+    if (first !== word) continue
+    const target = rest.length === 0 ? command : failInWords(command.command(rest.join('-')))
+    addShape(target, shape, (call) => runDerived(shape, call), perform)
+    if (presentationOf(shape.definition.name)?.hasMore)
+      target.addOption(new Option('--all', 'show everything'))
+  }
+}
+
+function addShape(command: Command, shape: CommandShape, run: Run, perform: Perform): void {
+  const { summary, kind, risk } = shape.definition
+  command.summary(summary).description(summary)
+  for (const [index, field] of shape.positional.entries())
+    command.addArgument(new Argument(argumentOf(field, index === shape.positional.length - 1), helpOf(field)))
+  for (const field of shape.options) command.addOption(fieldOption(field))
+  if (kind === 'query')
+    command.addOption(new Option('--out <file>', 'write the answer to this file as canonical JSON'))
+  if (risk === 'critical')
+    command.addHelpText('after', '\nThis cannot be undone: it is asked first, unless --yes is given.')
+  command.action(() => perform(run, command, command.args))
+}
+
+function argumentOf({ spelling, isRequired, isList }: Field, isLast: boolean): string {
+  const name = isList && isLast ? `${spelling}...` : spelling
+  return isRequired ? `<${name}>` : `[${name}]`
+}
+
+function fieldOption(field: Field): Option {
+  const { spelling, kind, isList, isRequired, choices } = field
+  const option = new Option(
+    kind === 'boolean' ? `--${spelling}` : `--${spelling} <${isList ? 'value...' : kindName(field)}>`,
+    helpOf(field),
+  )
+  if (choices && !isList) option.choices(choices)
+  return isRequired ? option.makeOptionMandatory() : option
+}
+
+const kindName = ({ kind }: Field): string => (kind === 'text' ? 'text' : kind)
+
+/** Commander shows the choices of an option itself; those of an argument are told here. */
+function helpOf({ kind, isList, choices, description }: Field): string {
+  const how =
+    choices && !isList ? `one of ${choices.join(', ')}` : kind === 'json' ? 'JSON, @FILE or - for stdin' : ''
+  return [description ?? (isList ? 'one or more' : ''), how].filter((part) => part !== '').join('; ')
+}
+
+/** What commander cannot parse becomes an error of ours, which knows the command; help and version end quietly. */
+const failInWords = (command: Command): Command =>
+  command.exitOverride((error) => {
+    throw error.exitCode === 0 ? error : parsingFailure(error, command)
+  })
+
+/** Faults of a command that its own usage explains best. */
+const SHOWN_BY_USAGE = new Set([
+  'commander.excessArguments',
+  'commander.missingArgument',
+  'commander.missingMandatoryOptionValue',
+])
+
+function parsingFailure({ code, message }: CommanderError, command: Command): PolityError {
+  if (code === 'commander.help') return usage('which command?', 'the list above names them')
+  const [fault = '', ...suggestion] = message.replace(/^error: /, '').split('\n')
+  return usage(
+    [fault, ...suggestion].join(' ').trim(),
+    SHOWN_BY_USAGE.has(code)
+      ? `usage: ${command.createHelp().commandUsage(command)}`
+      : 'polity --help lists the commands, and polity COMMAND --help their options',
+  )
+}

@@ -1,0 +1,117 @@
+// A log read from the folder of a hub that does not run: read-only, and only what was signed.
+
+import { statSync } from 'node:fs'
+import process from 'node:process'
+import { dataSource } from '../../kernel/audit/sources/data.ts'
+import type { ShownCheckpoint } from '../../kernel/audit/sources/sources.ts'
+import { PolityError } from '../../kernel/errors.ts'
+import { type Entry, parseEntry } from '../../kernel/log/entry.ts'
+import { dataPaths } from '../../kernel/log/layout.ts'
+import type { Published } from '../../kernel/log/proposal.ts'
+import { sqliteStore } from '../../kernel/store/sqlite/sqlite-store.ts'
+import type { Store } from '../../kernel/store/store.ts'
+import { parseCheckpoint } from '../../kit/checkpoint.ts'
+import { openNote, parseVkey } from '../../kit/signed-note.ts'
+import { inclusionProof, type ReadTiles } from '../../kit/tile-tree.ts'
+import { formatProof } from '../../kit/tlog-proof.ts'
+
+export interface StoredLog {
+  readonly vkey: string
+  /** The newest checkpoint whose signature is the log's own. */
+  readonly head: Published
+  readonly store: Store
+  /** The last entries, in order. */
+  last(limit: number, type?: string): Promise<readonly Entry[]>
+  /** Canonical text and C2SP tlog-proof. Throws `not-found`. */
+  prove(seq: number): Promise<{ readonly entry: string; readonly proof: string }>
+  close(): Promise<void>
+}
+
+/** Throws `hub.unreachable` when there is no log in the folder, `verify.failed` when nothing in it was signed. */
+export async function openStoredLog(dir: string, anchorPath: string | undefined): Promise<StoredLog> {
+  requireLog(dir)
+  const { head, vkey } = await newestHead(dir, anchorPath)
+  const store = sqliteStore(dataPaths(dir).database, 'read')
+  return {
+    vkey,
+    head,
+    store,
+    async last(limit, type) {
+      const found = await store.entries({
+        from: 0,
+        to: head.size,
+        limit,
+        reverse: true,
+        ...(type === undefined ? {} : { type }),
+      })
+      return found.map(({ seq, bytes }) => parseEntry(seq, bytes)).reverse()
+    },
+    async prove(seq) {
+      const [stored] = seq < head.size ? await store.entries({ from: seq, to: seq + 1, limit: 1 }) : []
+      if (stored === undefined)
+        throw new PolityError('not-found', `the log has no entry ${seq}: ${head.size} are signed`, {
+          size: head.size,
+        })
+      const tiles: ReadTiles = (refs) =>
+        Promise.all(refs.map(({ level, index, width }) => store.tile(level, index, width)))
+      const hashes = await inclusionProof(seq, head.size, tiles)
+      return {
+        entry: Buffer.from(stored.bytes).toString(),
+        proof: formatProof({ index: seq, hashes, checkpoint: head.checkpoint }),
+      }
+    },
+    close: () => store.close(),
+  }
+}
+
+export function requireLog(dir: string): void {
+  try {
+    if (statSync(dataPaths(dir).database, { throwIfNoEntry: false }) !== undefined) return
+  } catch (error) {
+    throw new PolityError(
+      'data.unwritable',
+      `${dir} cannot be read: ${(error as NodeJS.ErrnoException).code === 'EACCES' ? 'permission denied' : (error as Error).message}`,
+      { path: dir, hint: 'run as the user whose folder it is' },
+      error,
+    )
+  }
+  throw new PolityError('hub.unreachable', `${dir} holds no log`, {
+    path: dir,
+    hint: 'start a hub with `polity up`, or name the folder of one with --data DIR',
+  })
+}
+
+async function newestHead(
+  dir: string,
+  anchorPath: string | undefined,
+): Promise<{ head: Published; vkey: string }> {
+  const source = await dataSource(dir, {
+    env: process.env,
+    ...(anchorPath === undefined ? {} : { anchorPath }),
+  })
+  try {
+    const { vkey, checkpoints } = source
+    if (vkey === undefined)
+      throw new PolityError('verify.failed', `${dir} holds no verifier key`, { path: dir })
+    return { vkey, head: newestOf(checkpoints, vkey, dir) }
+  } finally {
+    await source.close()
+  }
+}
+
+function newestOf(checkpoints: readonly ShownCheckpoint[], vkey: string, dir: string): Published {
+  try {
+    const heads = checkpoints.map(({ note }) => ({
+      size: parseCheckpoint(openNote(note, [parseVkey(vkey)]).text).size,
+      checkpoint: note,
+    }))
+    return heads.reduce((newest, each) => (each.size > newest.size ? each : newest))
+  } catch (error) {
+    throw new PolityError(
+      'verify.failed',
+      `a checkpoint of ${dir} is not the log's own: ${(error as Error).message}`,
+      { path: dir },
+      error,
+    )
+  }
+}

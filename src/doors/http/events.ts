@@ -1,0 +1,138 @@
+// GET /v1/events: the live stream for a principal; bounded in number, and over when the credentials are.
+
+import { Readable } from 'node:stream'
+import { PolityError } from '../../kernel/errors.ts'
+import { Closed, Type, validate } from '../../kernel/schema/schema.ts'
+import { liveStream } from '../live/stream.ts'
+import type { Authenticate } from './authentication.ts'
+import { fieldsOf } from './fields.ts'
+import { type HttpAnswer, LOG_READ, type PrincipalRequest, type Route } from './route.ts'
+import type { ServedHub } from './served-hub.ts'
+
+const STREAMS_MAX = 128
+/** How old the knowledge may be that a stream's credentials are valid. */
+const CREDENTIALS_CHECKED_MS = 1000
+
+const EventsInput = Closed({
+  after: Type.Optional(Type.String({ maxLength: 128 })),
+  type: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+})
+
+const Cursor = Type.String({ maxLength: 128 })
+
+export interface Streams {
+  readonly route: Route
+  readonly count: () => number
+}
+
+export function openStreams(
+  hub: ServedHub,
+  authenticate: Authenticate,
+  streamsMax: number = STREAMS_MAX,
+): Streams {
+  let count = 0
+  const open = (request: PrincipalRequest): HttpAnswer => {
+    const { after, type } = validate(
+      EventsInput,
+      fieldsOf(EventsInput.properties, request.search),
+      'the query',
+    )
+    const start = startOf(hub.log, request.headers['last-event-id'], after)
+    if (count >= streamsMax)
+      throw new PolityError('limit', `${streamsMax} live streams are open: try again when one has ended`)
+    const { signal } = request
+    if (signal.aborted) throw new PolityError('cancelled', 'the client has gone')
+    count += 1
+    signal.addEventListener('abort', () => (count -= 1), { once: true })
+    const events = liveStream(hub, {
+      after: start,
+      signal,
+      isAllowed: openCheck(hub, authenticate, request),
+      ...(type === undefined ? {} : { type }),
+    })
+    return {
+      status: 200,
+      headers: {
+        'content-type': 'text/event-stream; charset=utf-8',
+        'cache-control': 'no-store',
+        // Proxies must not collect events.
+        'x-accel-buffering': 'no',
+      },
+      // Pulled at the pace of the socket: a slow reader pauses its own stream only.
+      body: Readable.from(events, { objectMode: false, highWaterMark: 1 }),
+    }
+  }
+  return {
+    count: () => count,
+    route: {
+      method: 'GET',
+      path: '/v1/events',
+      class: 'events',
+      access: 'principal',
+      permission: LOG_READ,
+      docs: DOCS,
+      handle: open,
+    },
+  }
+}
+
+/** A reconnecting browser repeats its first URL, so the header is the newer word. Throws `cursor.invalid`, `cursor.ahead`. */
+function startOf(
+  log: ServedHub['log'],
+  lastEventId: string | string[] | undefined,
+  after: string | undefined,
+): string {
+  const { size } = log.head()
+  const cursor = lastEventId ? String(lastEventId) : after
+  if (cursor === undefined) return log.cursorAt(size)
+  if (log.positionOf(cursor) > size)
+    throw new PolityError('cursor.ahead', 'this cursor is ahead of what is published')
+  return cursor
+}
+
+function openCheck(
+  { permit }: Pick<ServedHub, 'permit'>,
+  authenticate: Authenticate,
+  { headers }: PrincipalRequest,
+): () => Promise<boolean> {
+  let checkedAtMs = performance.now()
+  return async () => {
+    if (performance.now() - checkedAtMs < CREDENTIALS_CHECKED_MS) return true
+    checkedAtMs = performance.now()
+    try {
+      permit(await authenticate(headers, false), LOG_READ)
+      return true
+    } catch (error) {
+      if (error instanceof PolityError && (error.status === 401 || error.code === 'denied')) return false
+      throw error
+    }
+  }
+}
+
+const DOCS: NonNullable<Route['docs']> = [
+  {
+    operationId: 'log.events',
+    summary:
+      'Server-sent events: `entry` and `checkpoint` with a cursor as id, `progress` of runs. Starts with what is new, or after a cursor.',
+    tag: 'log',
+    parameters: [
+      { name: 'after', in: 'query', isRequired: false, schema: Cursor, description: 'Exclusive.' },
+      {
+        name: 'type',
+        in: 'query',
+        isRequired: false,
+        schema: Type.String(),
+        description: 'Only entries of this type.',
+      },
+      {
+        name: 'Last-Event-ID',
+        in: 'header',
+        isRequired: false,
+        schema: Cursor,
+        description: 'The last id that was seen; goes before `after`.',
+      },
+    ],
+    answers: { 200: { description: 'The stream.', mediaType: 'text/event-stream', schema: Type.String() } },
+    errors: ['cursor.invalid', 'cursor.ahead', 'limit', 'input.invalid'],
+  },
+]

@@ -1,0 +1,25 @@
+// What the http door needs of a hub; the doors know no hub.
+
+import type { Ask, Permit } from '../../kernel/catalog/ask.ts'
+import type { Catalog } from '../../kernel/catalog/catalog.ts'
+import type { Caller } from '../../kernel/catalog/decide.ts'
+import type { Answer, Invoke } from '../../kernel/catalog/invoke.ts'
+import type { Gate } from '../../kernel/gate/gate.ts'
+import type { Identity } from '../../kernel/identity/identity.ts'
+import type { ReadableLog } from '../../kernel/log/log.ts'
+import type { LiveSource } from '../live/stream.ts'
+
+export interface ServedHub extends LiveSource {
+  readonly release: string
+  /** RFC 3339. */
+  readonly startedAt: string
+  readonly invoke: Invoke
+  readonly ask: Ask
+  readonly log: ReadableLog
+  readonly catalog: Catalog
+  readonly owner: Caller
+  readonly identity: Pick<Identity, 'byToken' | 'bySession' | 'signIn' | 'signOut' | 'signInCode'>
+  readonly gate: Pick<Gate, 'mode' | 'bundle'>
+  readonly permit: Permit
+  run(caller: Caller, id: string): Promise<Answer>
+}

@@ -1,0 +1,135 @@
+// The http door: REST, the log's public files, the live stream and the page, all derived from the hub's catalog.
+
+import { setMaxListeners } from 'node:events'
+import { PolityError } from '../../kernel/errors.ts'
+import { actionRoutes } from './actions.ts'
+import { hostInUrl, openAuthenticate, requireOwnHost } from './authentication.ts'
+import { openStreams } from './events.ts'
+import { healthRoutes } from './health.ts'
+import { CONNECTION_LIMITS, type ConnectionLimits, openHttpServer } from './http-server.ts'
+import { logEntryRoutes } from './log-entries.ts'
+import { logFileRoutes } from './log-files.ts'
+import { metricsRoute, openMetrics } from './metrics.ts'
+import { openApiRoute } from './openapi.ts'
+import { queryRoutes } from './queries.ts'
+import { type LogLevel, openRequestLog } from './request-log.ts'
+import { resourceRoutes } from './resources.ts'
+import type { Route } from './route.ts'
+import { runRoutes } from './runs.ts'
+import type { ServedHub } from './served-hub.ts'
+import { sessionRoutes } from './session.ts'
+import { pageRoutes } from './static.ts'
+import { openTransport } from './transport.ts'
+
+export interface HttpDoorOptions {
+  readonly host: string
+  /** 0: any free port. */
+  readonly port: number
+  /** Folder of the page's files; absent: no page. */
+  readonly webDir?: string
+  /** Entries and proofs for everybody; checkpoint, key and hashes always are. */
+  readonly isLogPublic?: boolean
+  /** Default `warn`: only what failed here. */
+  readonly logLevel?: LogLevel
+  /** Takes one line of JSON with its line end; default: stderr. */
+  readonly writeLog?: (line: string) => void
+  readonly connectionLimits?: ConnectionLimits
+  /** Live streams at a time. */
+  readonly streamsMax?: number
+}
+
+export interface HttpDoor {
+  /** `http://127.0.0.1:7070` */
+  readonly url: string
+  /** A single-use link that signs a browser in as the owner. */
+  signInUrl(): string
+  /** Ends the live streams, finishes what is being answered, and cuts what takes longer than 5 s. */
+  close(): Promise<void>
+}
+
+/** Throws `port.taken` when it cannot listen there and `usage` when the page's folder cannot be read. */
+export async function openHttpDoor(hub: ServedHub, options: HttpDoorOptions): Promise<HttpDoor> {
+  const limits = options.connectionLimits ?? CONNECTION_LIMITS
+  const closing = new AbortController()
+  // Every request in flight listens.
+  setMaxListeners(0, closing.signal)
+  const authenticate = openAuthenticate(hub.identity)
+  const streams = openStreams(hub, authenticate, options.streamsMax)
+  const metrics = openMetrics(hub, streams.count)
+  const routes: Route[] = [
+    ...(options.webDir === undefined ? [] : pageRoutes(options.webDir)),
+    ...healthRoutes(hub, streams.count),
+    metricsRoute(metrics),
+    ...sessionRoutes(hub),
+    ...actionRoutes(hub),
+    ...queryRoutes(hub),
+    ...resourceRoutes(hub),
+    ...runRoutes(hub),
+    ...logEntryRoutes(hub),
+    streams.route,
+    ...logFileRoutes(hub, options.isLogPublic ?? false),
+  ]
+  let port = options.port
+  const app = openTransport(
+    {
+      server: openHttpServer(limits),
+      authenticate,
+      permit: hub.permit,
+      metrics,
+      log: openRequestLog(options.logLevel ?? 'warn', options.writeLog),
+      checkHost: ({ headers }) => requireOwnHost(headers, options.host, port),
+      closing: closing.signal,
+    },
+    [...routes, openApiRoute(routes, hub.release)],
+  )
+  try {
+    await app.listen({ host: options.host, port })
+  } catch (error) {
+    await app.close()
+    throw cannotListen(error as NodeJS.ErrnoException, options)
+  }
+  const address = app.server.address()
+  if (typeof address === 'object' && address !== null) port = address.port
+  const url = `http://${shownHost(options.host)}:${port}`
+  return {
+    url,
+    signInUrl: () => `${url}/#signin=${hub.identity.signInCode(hub.owner).code}`,
+    async close() {
+      closing.abort()
+      const cut = setTimeout(() => app.server.closeAllConnections(), limits.drainMs)
+      await app.close()
+      clearTimeout(cut)
+    },
+  }
+}
+
+/** Every address of the machine is reached by its own name here. */
+const shownHost = (host: string): string =>
+  host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : hostInUrl(host)
+
+function cannotListen(
+  { code, message }: NodeJS.ErrnoException,
+  { host, port }: HttpDoorOptions,
+): PolityError {
+  const facts = { host, port, cause: code ?? message }
+  switch (code) {
+    case 'EADDRINUSE':
+      return new PolityError(
+        'port.taken',
+        `port ${port} on ${host} is taken: stop what uses it, or pass --port with another one`,
+        facts,
+      )
+    case 'EACCES':
+      return new PolityError(
+        'port.taken',
+        `port ${port} may not be used by this user: pass --port with 1024 or more`,
+        facts,
+      )
+    default:
+      return new PolityError(
+        'port.taken',
+        `cannot listen at ${host} port ${port} (${code ?? message}): pass --host and --port of this machine`,
+        facts,
+      )
+  }
+}

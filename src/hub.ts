@@ -1,0 +1,315 @@
+// A hub: one realm with its gate, its modules and the one way through them. Embeddable; several fit into a process.
+
+import { createHmac } from 'node:crypto'
+import { EventEmitter } from 'node:events'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Ask, openAsk, openPermit, type Permit } from './kernel/catalog/ask.ts'
+import { type Catalog, openCatalog } from './kernel/catalog/catalog.ts'
+import type { Progress } from './kernel/catalog/context.ts'
+import { type Caller, callerOf, factTypes } from './kernel/catalog/decide.ts'
+import { openDenials } from './kernel/catalog/denials.ts'
+import { IDEMPOTENCY, type Idempotency, openIdempotency } from './kernel/catalog/idempotency.ts'
+import { type Answer, answerOf, type Invoke, type InvokePorts, openInvoke } from './kernel/catalog/invoke.ts'
+import type { Module, ModuleHost, OpenedModule } from './kernel/catalog/module.ts'
+import { actorOf } from './kernel/catalog/recorder.ts'
+import { openTurns } from './kernel/catalog/turns.ts'
+import { type Env, systemEnv } from './kernel/env.ts'
+import { asPolityError, PolityError } from './kernel/errors.ts'
+import { loadBundle, STARTER_DIR } from './kernel/gate/bundle.ts'
+import { type Gate, openGate } from './kernel/gate/gate.ts'
+import type { Mode } from './kernel/gate/types.ts'
+import { type Identity, identityContract, openIdentity, WORKING_TABLES } from './kernel/identity/identity.ts'
+import { type EstablishedOwner, establishOwner } from './kernel/identity/owner-token.ts'
+import { dataPaths } from './kernel/log/layout.ts'
+import type { ReadableLog } from './kernel/log/log.ts'
+import type { Views } from './kernel/log/views.ts'
+import { openRealm, type Realm } from './kernel/realm/realm.ts'
+import { sweepRegularly } from './kernel/realm/sweeping.ts'
+import { RUN_STEPS } from './kernel/runs/journal.ts'
+import { RUNS, type RunRow } from './kernel/runs/run.ts'
+import { openRuns, type Runs } from './kernel/runs/runs.ts'
+import { keyidOf, recordBundle, recordGenesis } from './kernel/system/genesis.ts'
+import { systemContract, systemModule } from './kernel/system/module.ts'
+import { RELEASE } from './release.ts'
+
+export interface HubOptions {
+  /** DATA folder; absent: everything in memory. */
+  readonly dir?: string
+  readonly modules: readonly Module[]
+  readonly realm?: string
+  readonly anchorPath?: string
+  /** Folder of the policy bundle; default: the shipped starter bundle. */
+  readonly policyDir?: string
+  readonly mode?: Mode
+  readonly env?: Env
+  readonly publishIntervalMs?: number
+  /** What went wrong in the background; it is not in anybody's answer. */
+  readonly onFailure?: (error: PolityError) => void
+}
+
+export interface RunProgress extends Progress {
+  readonly run: string
+  readonly action: string
+}
+
+export interface Hub {
+  readonly release: string
+  readonly startedAt: string
+  readonly invoke: Invoke
+  readonly ask: Ask
+  readonly permit: Permit
+  /** To read, follow and prove. Nobody appends but through `invoke`. */
+  readonly log: ReadableLog
+  readonly views: Views
+  readonly catalog: Catalog
+  readonly identity: Identity
+  /** What is in force. Nobody decides or loads rules but the hub itself. */
+  readonly gate: Pick<Gate, 'mode' | 'bundle'>
+  /** Whose hub it is, as its token says. */
+  readonly owner: Caller
+  /** The owner's token, in memory; for a folder it is also in DATA/admin.token (0600). */
+  readonly ownerToken: string
+  /** Lossy: progress of runs, for whoever watches. */
+  onProgress(listener: (progress: RunProgress) => void): () => void
+  /**
+   * A run's answer so far, for whoever started it or an owner. Throws `run.not-found` (also to everybody
+   * else), or the error it ended with.
+   */
+  run(caller: Caller, id: string): Promise<Answer>
+  close(): Promise<void>
+}
+
+const SWEPT_TABLES = [IDEMPOTENCY, RUNS, RUN_STEPS, ...WORKING_TABLES]
+
+/** Opens everything or nothing: what was opened before a failure is closed again, in reverse. */
+export async function openHub(options: HubOptions): Promise<Hub> {
+  await using opening = new AsyncDisposableStack()
+  const env = options.env ?? systemEnv()
+  const onFailure = options.onFailure ?? (() => undefined)
+  const startedAt = new Date(env.now()).toISOString()
+
+  const realm = opening.adopt(await openHubRealm(options, env, onFailure), (each) => each.close())
+  const { log, views, committed, vault, reader } = realm
+  const source = `polity://${realm.name}`
+  await recordGenesis(realm, source, env, RELEASE)
+
+  const identity = openIdentity({
+    log,
+    views: committed,
+    reader,
+    env,
+    source,
+    codeKey: deriveKey(realm.vaultKey, 'sign-in codes'),
+  })
+  const modules = await openModules(options, realm, env, opening)
+  const system = systemModule({
+    release: RELEASE,
+    realm: realm.name,
+    origin: log.origin,
+    startedAt,
+    gate: () => gate,
+    definitions: () => catalog.definitions,
+  })
+  const catalog = catalogOf([system, identity.module, ...modules])
+  const gate = await openHubGate(options, catalog)
+  await recordBundle(realm, gate, source, env)
+
+  const idempotency = openIdempotency(reader, env, deriveKey(realm.vaultKey, 'idempotency keys'))
+  const progress = new EventEmitter().setMaxListeners(0)
+  const runs: Runs = opening.adopt(
+    openRuns({
+      log,
+      reader,
+      env,
+      stepKey: deriveKey(realm.vaultKey, 'step results'),
+      source,
+      reads: views,
+      handlerOf: (action) => catalog.command(action),
+      open: vault.reveal,
+      invokeFrom: (run) => invokeFrom(run, { identity, idempotency }, (...asked) => invoke(...asked)),
+      onProgress: (run, { done, total, note }) =>
+        progress.emit('progress', { run: run.id, action: run.action, done, total, note }),
+      onFailure,
+    }),
+    (each) => each.close(),
+  )
+  const denials = opening.adopt(
+    openDenials(env, (error) => onFailure(asPolityError(error))),
+    (each) => each.close(),
+  )
+  const ports: InvokePorts = {
+    catalog,
+    gate,
+    log,
+    committed,
+    vault,
+    runs,
+    turns: openTurns(),
+    env,
+    source,
+    denials,
+    idempotency,
+    isSolo: identity.isSolo,
+    evidenceWritten: new Set(),
+  }
+  const invoke = openInvoke(ports)
+  const { dir } = options
+  const owner = await establishOwner(identity, dir === undefined ? undefined : dataPaths(dir).adminToken)
+  opening.defer(sweepRegularly(realm, SWEPT_TABLES, onFailure))
+  await runs.resume()
+
+  const open = opening.move()
+  const face = faceOf({ startedAt, ports, views, identity, invoke, owner, progress })
+  return { ...face, close: () => open.disposeAsync() }
+}
+
+interface Opened {
+  readonly startedAt: string
+  readonly ports: InvokePorts
+  readonly views: Views
+  readonly identity: Identity
+  readonly invoke: Invoke
+  readonly owner: EstablishedOwner
+  readonly progress: EventEmitter
+}
+
+/** What a hub shows of its rooms: nothing with which its actions could be walked around. */
+function faceOf({ startedAt, ports, views, identity, invoke, owner, progress }: Opened): Omit<Hub, 'close'> {
+  const { catalog, gate, runs } = ports
+  const { append: _, ...log } = ports.log
+  return {
+    release: RELEASE,
+    startedAt,
+    invoke,
+    ask: openAsk({ ...ports, views }),
+    permit: openPermit(ports),
+    log,
+    views,
+    catalog,
+    identity,
+    gate: {
+      mode: gate.mode,
+      get bundle() {
+        return gate.bundle
+      },
+    },
+    owner: owner.caller,
+    ownerToken: owner.token,
+    onProgress(listener) {
+      progress.on('progress', listener)
+      return () => progress.off('progress', listener)
+    },
+    run: async (caller, id) => answerOf(ports, readableBy(caller, await runs.get(id))),
+  }
+}
+
+const openHubRealm = (
+  options: HubOptions,
+  env: Env,
+  onFailure: (error: PolityError) => void,
+): Promise<Realm> =>
+  openRealm({
+    name: options.realm ?? 'main',
+    contracts: [
+      identityContract,
+      systemContract,
+      ...options.modules.map(({ contractUrl, contract }) => ({ url: contractUrl, exports: contract })),
+    ],
+    env,
+    onFailure,
+    ...(options.dir === undefined ? {} : { dir: options.dir }),
+    ...(options.anchorPath === undefined ? {} : { anchorPath: options.anchorPath }),
+    ...(options.publishIntervalMs === undefined ? {} : { publishIntervalMs: options.publishIntervalMs }),
+  })
+
+const deriveKey = (key: Uint8Array, purpose: string): Uint8Array =>
+  createHmac('sha256', key).update(purpose).digest()
+
+async function openModules(
+  options: HubOptions,
+  realm: Realm,
+  env: Env,
+  opening: AsyncDisposableStack,
+): Promise<OpenedModule[]> {
+  const opened: OpenedModule[] = []
+  const temporary = opening.adopt(new Set<string>(), (paths) => {
+    for (const path of paths) rmSync(path, { recursive: true, force: true })
+  })
+  for (const module of options.modules) {
+    const { key, sign } = realm.statementSigner
+    const host: ModuleHost = {
+      env,
+      cacheDir: () => cacheDirOf(options, module.name, temporary),
+      statementSigner: { keyid: keyidOf(key.publicKey), publicKey: key.publicKey, sign },
+    }
+    const each = await module.open(host)
+    if (each.close) opening.defer(() => each.close?.())
+    opened.push(each)
+  }
+  return opened
+}
+
+const openHubGate = async (
+  { policyDir = STARTER_DIR, mode }: HubOptions,
+  { definitions }: Catalog,
+): Promise<Gate> =>
+  openGate({
+    bundle: await loadBundle(policyDir),
+    actions: definitions.map((definition) => ({ name: definition.name, facts: factTypes(definition) })),
+    ...(mode === undefined ? {} : { mode }),
+  })
+
+const catalogOf = (modules: readonly OpenedModule[]): Catalog =>
+  openCatalog(
+    modules.flatMap(({ commands = [] }) => commands),
+    modules.flatMap(({ queries = [] }) => queries),
+  )
+
+/** To everybody but its own principal and owners, a run does not exist. */
+function readableBy({ chain, scopes }: Caller, run: RunRow): RunRow {
+  const isOwner = scopes === undefined && chain.every(({ roles }) => roles.includes('owner'))
+  if (isOwner || actorOf(chain) === actorOf(run.chain)) return run
+  throw new PolityError('run.not-found', `there is no run ${run.id}, or it was long ago`)
+}
+
+interface SubPorts {
+  readonly identity: Pick<Identity, 'requireLive'>
+  readonly idempotency: Idempotency
+}
+
+/**
+ * A run asks for other actions in the name of its own chain, while the token that started it is good; asking
+ * again after a crash finds the same invocation.
+ */
+const invokeFrom =
+  (run: RunRow, { identity, idempotency }: SubPorts, invoke: Invoke) =>
+  async (definition: { readonly name: string }, input: unknown): Promise<never> => {
+    const caller = callerOf(run)
+    await identity.requireLive(caller)
+    const answer = await invoke(caller, definition.name, input, {
+      key: idempotency.subKey(run.id, definition.name, input),
+      isPartOfRun: true,
+      correlationId: run.correlationId,
+      ...(run.traceparent === undefined ? {} : { traceparent: run.traceparent }),
+    })
+    if (answer.status === 'done') return answer.output as never
+    throw new PolityError(
+      'denied',
+      'sentence' in answer ? answer.sentence : `${definition.name} is still running`,
+      {
+        action: definition.name,
+        decision: answer.decision,
+      },
+    )
+  }
+
+/** Derived data of a module; in memory hubs share nothing, so they get a folder of their own until they close. */
+function cacheDirOf({ dir }: HubOptions, module: string, temporary: Set<string>): string {
+  const path =
+    dir === undefined ? mkdtempSync(join(tmpdir(), 'polity-cache-')) : join(dataPaths(dir).cache, module)
+  if (dir === undefined) temporary.add(path)
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+  return path
+}

@@ -1,0 +1,96 @@
+// A running hub as a source of verification, over HTTP: everything it answers is bounded in size and time.
+
+import { Buffer } from 'node:buffer'
+import { PolityError } from '../../errors.ts'
+import { checkAborted, failed } from '../verify/failure.ts'
+import { SMALL_FILE_MAX_BYTES } from './export.ts'
+import type { LogSource, OpenSourceOptions } from './port.ts'
+import { tiledSource } from './tiles.ts'
+
+const REQUEST_TIMEOUT_MS = 30_000
+
+/** `url` is the hub's, without `/log`. Throws `hub.unreachable`, `auth.missing`, `denied`, `verify.failed`. */
+export async function hubSource(
+  url: string,
+  { token, signal }: Pick<OpenSourceOptions, 'token' | 'signal'>,
+): Promise<LogSource> {
+  const base = baseOf(url)
+  const get = (path: string, maxBytes: number, abort = signal) =>
+    fetchBounded(new URL(path, base), maxBytes, token, abort)
+  const note = await get('checkpoint', SMALL_FILE_MAX_BYTES)
+  const vkey = await get('vkey', SMALL_FILE_MAX_BYTES)
+  return {
+    ...tiledSource(get),
+    name: base.href,
+    kind: 'hub',
+    checkpoints: note === undefined ? [] : [{ name: 'checkpoint', note: text(note) }],
+    ...(vkey === undefined ? {} : { vkey: text(vkey).replace(/\n$/, '') }),
+    async close() {},
+  }
+}
+
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString()
+
+function baseOf(url: string): URL {
+  const base = URL.parse(url.endsWith('/') ? url : `${url}/`)
+  if (base === null || base.username !== '' || base.password !== '')
+    throw new PolityError('usage', 'this is not the URL of a hub, such as http://127.0.0.1:7070')
+  return new URL('log/', base)
+}
+
+/** Undefined for 404. A redirect is refused: it could carry the token elsewhere. */
+async function fetchBounded(
+  url: URL,
+  maxBytes: number,
+  token: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array | undefined> {
+  const deadline = AbortSignal.timeout(REQUEST_TIMEOUT_MS)
+  try {
+    const response = await fetch(url, {
+      redirect: 'error',
+      signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    })
+    if (!response.ok) {
+      await response.body?.cancel()
+      if (response.status === 404) return undefined
+      throw refused(url, response.status)
+    }
+    return await readBody(url, response, maxBytes)
+  } catch (error) {
+    checkAborted(signal)
+    if (error instanceof PolityError) throw error
+    throw new PolityError(
+      'hub.unreachable',
+      `${url.href} does not answer: ${(error as Error).message}`,
+      { url: url.href },
+      error,
+    )
+  }
+}
+
+async function readBody(url: URL, response: Response, maxBytes: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = []
+  let sizeBytes = 0
+  for await (const part of response.body ?? []) {
+    sizeBytes += part.length
+    // Leaving the loop cancels the body.
+    if (sizeBytes > maxBytes)
+      throw failed('missing', `${url.href} answers more than ${maxBytes} bytes`, { url: url.href })
+    parts.push(part)
+  }
+  return Buffer.concat(parts)
+}
+
+function refused(url: URL, status: number): PolityError {
+  const facts = { url: url.href, status }
+  if (status === 401)
+    return new PolityError(
+      'auth.missing',
+      'the hub asks for a token with the scope log.read: pass --token',
+      facts,
+    )
+  if (status === 403) return new PolityError('denied', 'this token may not read the log', facts)
+  return new PolityError('hub.unreachable', `${url.href} answers with status ${status}`, facts)
+}

@@ -1,0 +1,40 @@
+// The port of verification: a log as its holder shows it, from a folder, a hub or a store.
+
+import type { TileRef } from '../../../kit/tile-tree.ts'
+import type { ClaimedEntry } from '../verify/entry.ts'
+
+/** A signed note that the source shows, and where it stood (`anchor`, `checkpoint`). */
+export interface ShownCheckpoint {
+  readonly name: string
+  readonly note: string
+}
+
+/** A log as its holder shows it. Nothing in it is believed: `verifyLog` derives everything from the bytes. */
+export interface LogSource {
+  /** For people: a path or URL. */
+  readonly name: string
+  readonly kind: 'data' | 'export' | 'hub'
+  /** The verifier key that lies beside the log. */
+  readonly vkey?: string
+  /** The origin that lies beside the log. */
+  readonly origin?: string
+  /** At least one; the one of the greatest size is the head. */
+  readonly checkpoints: readonly ShownCheckpoint[]
+  /** Entries held, where the source holds more than its checkpoint covers or knows better. */
+  readonly size?: number
+  /** Entries [0, size) in order, in batches. May end early; the verifier sees what is missing. */
+  entries(size: number, signal?: AbortSignal): AsyncIterable<readonly ClaimedEntry[]>
+  /** A hash tile of the tree of `size` entries: 32 * width bytes or less where the source lacks some. */
+  tile(ref: TileRef, signal?: AbortSignal): Promise<Uint8Array>
+  close(): Promise<void>
+}
+
+export interface OpenSourceOptions {
+  /** Environment variables, for the default place of the anchor. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** DATA only: where the anchor is, if not at its default place. */
+  readonly anchorPath?: string
+  /** URL only: bearer token, for hubs whose entries are not public. */
+  readonly token?: string
+  readonly signal?: AbortSignal
+}

@@ -1,0 +1,224 @@
+// Re-derives a whole log from its bytes with the public key alone, and names the first seq that is not what was signed.
+
+import { Buffer } from 'node:buffer'
+import { setImmediate } from 'node:timers/promises'
+import { type Checkpoint, parseCheckpoint } from '../../../kit/checkpoint.ts'
+import { HASH_SIZE_BYTES } from '../../../kit/merkle.ts'
+import { type NoteKey, openNote, parseVkey } from '../../../kit/signed-note.ts'
+import { type CompletedNode, TILE_WIDTH, TreeEdge } from '../../../kit/tile-tree.ts'
+import { PolityError } from '../../errors.ts'
+import type { LogSource, ShownCheckpoint } from '../sources/port.ts'
+import { type ClaimedEntry, checkEntry } from './entry.ts'
+import { asFinding, failed } from './failure.ts'
+import { IdentitySet } from './identities.ts'
+
+export interface VerifyOptions {
+  /** The verifier key that you trust. Without it the one beside the log is taken, and `isPinned` is false. */
+  readonly vkey?: string
+  readonly onProgress?: (done: number, total: number) => void
+  readonly signal?: AbortSignal
+}
+
+export interface VerifiedLog {
+  readonly origin: string
+  /** Entries under the newest checkpoint. */
+  readonly size: number
+  /** Base64, as the checkpoint spells it. */
+  readonly root: string
+  /** Entries whose bytes were checked: `size + unsignedTail`. */
+  readonly entries: number
+  /** Entries that the source holds beyond its checkpoint: whole, but signed by nobody yet. */
+  readonly unsignedTail: number
+  readonly vkey: string
+  /** Whether the key came from the caller. One that lies beside the log proves only that it fits itself. */
+  readonly isPinned: boolean
+}
+
+/**
+ * Checks every checkpoint the source shows (signature, origin, root at its size), every entry (RFC 8785
+ * bytes, CloudEvents 1.0 shape, unique (source, id), the hash and columns stored beside it) and every
+ * stored inner hash or tile. Constant memory but for 32 bytes or so per entry.
+ *
+ * Throws `verify.failed` with facts reason (`VerifyReason`) and, where the damage can be placed, seq: the
+ * first bad entry, or the first one below a bad inner hash. Reason `root` has seq 0: all stored hashes
+ * agree with the entries, so where they left what was signed cannot be told. `usage` without any key.
+ *
+ * Sources: RFC 6962 section 2.1, RFC 8785, C2SP signed-note, tlog-checkpoint and tlog-tiles.
+ */
+export async function verifyLog(source: LogSource, options: VerifyOptions = {}): Promise<VerifiedLog> {
+  const { key, vkey, isPinned } = keyOf(source, options.vkey)
+  const checkpoints = source.checkpoints
+    .map((shown) => openCheckpoint(shown, key))
+    .sort((a, b) => a.size - b.size)
+  const head = checkpoints.at(-1)
+  if (head === undefined) throw failed('checkpoint', `${source.name} shows no checkpoint`)
+  if (source.origin !== undefined && source.origin !== head.origin)
+    throw failed('origin', `the origin stored in ${source.name} is not ${head.origin}`)
+  const entries = Math.max(source.size ?? 0, head.size)
+  await derive(source, checkpoints, entries, options)
+  return {
+    origin: head.origin,
+    size: head.size,
+    root: Buffer.from(head.root).toString('base64'),
+    entries,
+    unsignedTail: entries - head.size,
+    vkey,
+    isPinned,
+  }
+}
+
+export interface TrustedKey {
+  readonly key: NoteKey
+  readonly vkey: string
+  readonly isPinned: boolean
+}
+
+/** The caller's key, which what lies beside the log must match, or else the one beside the log. */
+export function keyOf({ name, vkey: shown }: Pick<LogSource, 'name' | 'vkey'>, given?: string): TrustedKey {
+  const vkey = given ?? shown
+  if (vkey === undefined)
+    throw new PolityError('usage', `${name} shows no verifier key: pass the one you trust with --vkey`)
+  const key = parseKey(vkey, given !== undefined)
+  if (shown !== undefined && shown !== vkey)
+    throw failed('vkey', `the verifier key that lies beside ${name} is not the one given`)
+  return { key, vkey, isPinned: given !== undefined }
+}
+
+function parseKey(vkey: string, isGiven: boolean): NoteKey {
+  try {
+    return parseVkey(vkey)
+  } catch (error) {
+    if (!isGiven) throw asFinding(error, 'vkey')
+    throw new PolityError('usage', `this is not a verifier key: ${(error as Error).message}`, {}, error)
+  }
+}
+
+interface NamedCheckpoint extends Checkpoint {
+  readonly name: string
+}
+
+function openCheckpoint(
+  { name, note }: ShownCheckpoint,
+  key: NoteKey,
+): Checkpoint & { readonly name: string } {
+  const checkpoint = readCheckpoint(name, note, key)
+  if (checkpoint.origin !== key.name)
+    throw failed('origin', `the ${name} is signed by ${key.name} but speaks for another log`)
+  return { ...checkpoint, name }
+}
+
+function readCheckpoint(name: string, note: string, key: NoteKey): Checkpoint {
+  try {
+    return parseCheckpoint(openNote(note, [key]).text)
+  } catch (error) {
+    throw asFinding(error, 'checkpoint', { checkpoint: name })
+  }
+}
+
+/** Walks the entries once, growing the tree and holding it against whatever the source stores of it. */
+async function derive(
+  source: LogSource,
+  checkpoints: readonly NamedCheckpoint[],
+  total: number,
+  { onProgress, signal }: VerifyOptions,
+): Promise<void> {
+  const edge = await TreeEdge.open(0, async () => [])
+  const stored = new StoredHashes(source, total, signal)
+  const identities = new IdentitySet()
+  const roots = rootsToMeet(checkpoints)
+  roots(edge)
+  for await (const batch of batches(source, total, edge, signal)) {
+    for (const claimed of batch) {
+      const seq = edge.size
+      if (claimed.seq !== seq) throw failed('missing', `entry ${seq} is missing`, { seq })
+      // Exports keep leaf hashes in tiles, databases beside the entries.
+      const entry = claimed.leaf === undefined ? { ...claimed, leaf: await stored.hash(0, seq) } : claimed
+      edge.append(checkNext(entry, identities))
+      if (edge.size % TILE_WIDTH === 0) for (const node of edge.takeCompleted()) await stored.compare(node)
+      roots(edge)
+    }
+    onProgress?.(edge.size, total)
+    // Reading a database never waits, so the thread's other work would wait for all of it.
+    await setImmediate()
+  }
+  if (edge.size < total)
+    throw failed('missing', `entry ${edge.size} of ${total} is missing`, { seq: edge.size })
+}
+
+/** Compares the root of each checkpoint, given in order of size, when the tree has grown to its size. */
+function rootsToMeet(checkpoints: readonly NamedCheckpoint[]): (edge: TreeEdge) => void {
+  let met = 0
+  return (edge) => {
+    for (let next = checkpoints[met]; next?.size === edge.size; next = checkpoints[met]) {
+      compareRoot(next, edge)
+      met += 1
+    }
+  }
+}
+
+/** The leaf hash of an entry that stands where it must. */
+function checkNext(claimed: ClaimedEntry, identities: IdentitySet): Uint8Array {
+  const { leaf, id, source } = checkEntry(claimed)
+  const { seq } = claimed
+  if (!identities.add(source, id))
+    throw failed('duplicate', `entry ${seq} repeats the source and id of an earlier one`, { seq })
+  return leaf
+}
+
+/** The source's batches; whatever breaks while it reads, breaks at the next seq. */
+async function* batches(source: LogSource, total: number, edge: TreeEdge, signal?: AbortSignal) {
+  try {
+    yield* source.entries(total, signal)
+  } catch (error) {
+    throw asFinding(error, 'database', { seq: edge.size })
+  }
+}
+
+function compareRoot({ name, size, root }: NamedCheckpoint, edge: TreeEdge): void {
+  if (Buffer.compare(edge.root(), root) !== 0)
+    throw failed(
+      'root',
+      `the first ${size} entries agree with every hash stored beside them, but not with the root in the signed ${name}: ` +
+        'entries and hashes were changed together, and where cannot be told',
+      { seq: 0, size, checkpoint: name },
+    )
+}
+
+/** The hashes that the source stores, held against derived ones in order; keeps one tile per level. */
+class StoredHashes {
+  readonly #source: LogSource
+  readonly #size: number
+  readonly #signal: AbortSignal | undefined
+  readonly #tiles: { index: number; bytes: Uint8Array }[] = []
+
+  constructor(source: LogSource, size: number, signal: AbortSignal | undefined) {
+    this.#source = source
+    this.#size = size
+    this.#signal = signal
+  }
+
+  async hash(level: number, index: number): Promise<Uint8Array> {
+    const tile = Math.floor(index / TILE_WIDTH)
+    if (this.#tiles[level]?.index !== tile)
+      this.#tiles[level] = { index: tile, bytes: await this.#read(level, tile) }
+    const from = (index % TILE_WIDTH) * HASH_SIZE_BYTES
+    return this.#tiles[level].bytes.subarray(from, from + HASH_SIZE_BYTES)
+  }
+
+  async compare({ level, index, hash }: CompletedNode): Promise<void> {
+    if (Buffer.compare(await this.hash(level, index), hash) === 0) return
+    const width = TILE_WIDTH ** level
+    const seq = index * width
+    const message = `the hash stored over entries ${seq} to ${seq + width - 1} is not theirs`
+    throw failed('node', message, { seq, level, index })
+  }
+
+  async #read(level: number, index: number): Promise<Uint8Array> {
+    const width = Math.min(TILE_WIDTH, Math.floor(this.#size / TILE_WIDTH ** level) - index * TILE_WIDTH)
+    try {
+      return await this.#source.tile({ level, index, width }, this.#signal)
+    } catch (error) {
+      throw asFinding(error, 'missing', { seq: index * TILE_WIDTH ** (level + 1) })
+    }
+  }
+}

@@ -1,0 +1,99 @@
+// Queries: decided like actions, but only a denied one leaves an entry, and none changes anything.
+
+import { PolityError } from '../errors.ts'
+import type { Gate } from '../gate/gate.ts'
+import type { Log } from '../log/log.ts'
+import type { Views } from '../log/views.ts'
+import { KnownOpenings } from '../schema/privacy.ts'
+import { validate } from '../schema/schema.ts'
+import type { Catalog } from './catalog.ts'
+import { type Caller, committedInput, decide } from './decide.ts'
+import type { QueryDefinition } from './definition.ts'
+import { noteDenial, type RefusalPorts } from './refusals.ts'
+
+export interface AskPorts extends RefusalPorts {
+  readonly catalog: Catalog
+  readonly gate: Gate
+  readonly log: Log
+  readonly views: Views
+}
+
+export interface AskOptions {
+  /** Answer from a state that includes everything up to this cursor. */
+  readonly after?: string
+  readonly signal?: AbortSignal
+}
+
+export interface AskAnswer {
+  readonly definition: QueryDefinition
+  readonly output: unknown
+  /** What the answer reflects, at least. */
+  readonly cursor: string
+}
+
+/** Throws `denied` with the gate's sentence, `input.invalid`, `name.unknown`, `cursor.ahead`, and what the query throws. */
+export type Ask = (caller: Caller, name: string, input: unknown, options?: AskOptions) => Promise<AskAnswer>
+
+/** Whether the gate lets the caller ask this query, without asking it. Throws `denied` with the gate's sentence. */
+export type Permit = (caller: Caller, name: string) => void
+
+export const openPermit =
+  (ports: Omit<AskPorts, 'views'>): Permit =>
+  (caller, name) => {
+    const { definition } = ports.catalog.query(name)
+    requireAllowed(ports, caller, definition, {}, new Date(ports.env.now()).toISOString())
+  }
+
+export function openAsk(ports: AskPorts): Ask {
+  const { catalog, log, views, env } = ports
+  return async (caller, name, rawInput, { after, signal } = {}) => {
+    const { definition, handler } = catalog.query(name)
+    const input = validate(definition.schema, rawInput ?? {}, `the input of ${definition.name}`) as Readonly<
+      Record<string, unknown>
+    >
+    const now = new Date(env.now()).toISOString()
+    requireAllowed(ports, caller, definition, input, now)
+    if (after !== undefined) await reached(log.positionOf(after), { log, env }, signal)
+    const cursor = log.cursorAt(log.head().size)
+    const output = await handler({ ...views, chain: caller.chain, log, now }, input as never)
+    return { definition, output, cursor }
+  }
+}
+
+/** A write is published within some milliseconds; a cursor that is never reached was not ours to begin with. */
+const AFTER_WAIT_MS = 10_000
+
+async function reached(
+  position: number,
+  { log, env }: Pick<AskPorts, 'log' | 'env'>,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (position <= log.head().size) return
+  const ended = new AbortController()
+  const waiting = AbortSignal.any([ended.signal, ...(signal ? [signal] : [])])
+  const late = env.sleepUntil(env.monotonic() + AFTER_WAIT_MS, waiting).then(() => {
+    throw new PolityError('cursor.ahead', 'this cursor is ahead of what is published')
+  })
+  try {
+    await Promise.race([log.published(position, waiting), late])
+  } finally {
+    ended.abort()
+  }
+}
+
+/** A denial is answered at once, and recorded beside the answer. */
+function requireAllowed(
+  ports: Omit<AskPorts, 'views'>,
+  caller: Caller,
+  definition: QueryDefinition,
+  input: Readonly<Record<string, unknown>>,
+  now: string,
+): void {
+  const { gate, env } = ports
+  const decision = decide(gate, env.id(), { caller, definition, input, solo: false, now })
+  const { effect, sentence, reasons } = decision.verdict
+  if (effect === 'allow') return
+  const committed = committedInput(definition, input, env, new KnownOpenings())
+  noteDenial(ports, { caller, definition, committed, decision })
+  throw new PolityError('denied', sentence, { reasons })
+}

@@ -1,0 +1,178 @@
+// Asks the gate about one action, and drafts the entry that lets anybody replay the answer.
+
+import { hash } from 'node:crypto'
+import type { Env } from '../env.ts'
+import type { Gate } from '../gate/gate.ts'
+import type { Chain, Fact, FactType, Risk, Verdict } from '../gate/types.ts'
+import type { Draft } from '../log/entry.ts'
+import { EVIDENCE } from '../log/layout.ts'
+import type { WorkingWrite } from '../log/proposal.ts'
+import { canonicalText } from '../schema/canonical.ts'
+import { commitPrivate, type KnownOpenings } from '../schema/privacy.ts'
+import { privacyOf, type TSchema } from '../schema/schema.ts'
+import { areaOf, type Definition } from './definition.ts'
+import { ActionDecided } from './records.ts'
+
+/** Who asks: the chain, and the actions that its token covers (absent: all). */
+export interface Caller {
+  readonly chain: Chain
+  /** Id of the token that it all rests on: what came of it ends with it. Absent for the hub's own embedder. */
+  readonly token?: string
+  readonly scopes?: readonly string[]
+}
+
+/** The caller alone, out of a context, a session or a run. */
+export const callerOf = ({ chain, scopes, token }: Caller): Caller => ({
+  chain,
+  ...(scopes === undefined ? {} : { scopes }),
+  ...(token === undefined ? {} : { token }),
+})
+
+export interface Question {
+  readonly caller: Caller
+  readonly definition: Definition
+  readonly input: Readonly<Record<string, unknown>>
+  readonly solo: boolean
+  /** Asked for by the code of a run that the token covered: scopes restrict what their holder may ask for. */
+  readonly isPartOfRun?: boolean
+  /** RFC 3339. */
+  readonly now: string
+}
+
+export interface Decision {
+  readonly id: string
+  readonly verdict: Verdict
+  readonly resource: string
+  readonly risk: Risk
+}
+
+export function decide(gate: Gate, id: string, question: Question): Decision {
+  const { caller, definition, input, solo, isPartOfRun = false, now } = question
+  const resource = definition.resource?.(input as never) ?? areaOf(definition.name)
+  const verdict = gate.decide({
+    chain: caller.chain,
+    action: definition.name,
+    resource,
+    risk: definition.risk,
+    facts: factsOf(definition, input),
+    inScope: isPartOfRun || isInScope(definition.name, caller.scopes),
+    approvals: [],
+    solo,
+    now,
+  })
+  return { id, verdict, resource, risk: definition.risk ?? 'high' }
+}
+
+function factsOf(definition: Definition, input: Readonly<Record<string, unknown>>): Record<string, Fact> {
+  const facts: Record<string, Fact> = {}
+  for (const name of definition.facts ?? []) if (input[name] !== undefined) facts[name] = input[name] as Fact
+  return facts
+}
+
+/** A scope is an action's name, or a prefix that ends at a dot: `state` covers `state.put@1`. */
+export const isInScope = (action: string, scopes: readonly string[] | undefined): boolean =>
+  scopes === undefined ||
+  scopes.some((scope) => action === scope || action.startsWith(`${scope}.`) || action.startsWith(`${scope}@`))
+
+/** The types of a definition's facts for the gate's schema. Throws TypeError for a fact the gate may not see, or has no type for. */
+export function factTypes(definition: Definition): Record<string, FactType | `${FactType}?`> {
+  const optional = (definition.schema as { required?: readonly string[] }).required ?? []
+  return Object.fromEntries(
+    (definition.facts ?? []).map((name) => {
+      const schema = definition.input[name] as TSchema
+      const { items = schema } = schema as { items?: TSchema }
+      for (const each of [schema, items])
+        if (privacyOf(each) !== 'public')
+          throw new TypeError(`${definition.name}: the fact ${name} is ${privacyOf(each)}`)
+      const type = factTypeOf(schema)
+      if (!type) throw new TypeError(`${definition.name}: the gate has no type for the fact ${name}`)
+      return [name, optional.includes(name) ? type : (`${type}?` as const)]
+    }),
+  )
+}
+
+function factTypeOf(schema: TSchema): FactType | undefined {
+  const { type, items, anyOf } = schema as {
+    type?: string
+    items?: TSchema
+    anyOf?: readonly { const?: unknown }[]
+  }
+  if (anyOf) return anyOf.every((each) => typeof each.const === 'string') ? 'string' : undefined
+  if (type === 'array') return items && factTypeOf(items) === 'string' ? 'strings' : undefined
+  return FACT_TYPES.find((each) => each === type)
+}
+
+const FACT_TYPES = ['string', 'boolean', 'integer'] as const
+
+/** A larger input is in the entry by its digest only. */
+const INPUT_SHOWN_MAX_CHARS = 16_384
+
+/** An input in public form, and its RFC 8785 text. */
+export interface CommittedInput {
+  readonly form: unknown
+  readonly canonical: string
+}
+
+/** What has no canonical text could not be recorded: refused here, it cannot fail the record of a decision. */
+export function committedInput(
+  { schema }: Definition,
+  input: unknown,
+  env: Env,
+  known: KnownOpenings,
+): CommittedInput {
+  const form = commitPrivate(schema, input, (sizeBytes) => env.random(sizeBytes), known).public
+  return { form, canonical: canonicalText(form) }
+}
+
+export function decisionDraft(
+  { id, verdict, resource, risk }: Decision,
+  definition: Definition,
+  { form, canonical }: CommittedInput,
+  extra: { readonly run?: string; readonly count?: number } = {},
+): Draft {
+  const { evidence, wouldEffect, errors, effect, mode, shadow, solo, reasons, obligations, sentence } =
+    verdict
+  return ActionDecided(
+    {
+      decision: id,
+      action: definition.name,
+      resource,
+      risk,
+      effect,
+      mode,
+      solo,
+      reasons: [...reasons],
+      obligations: [...obligations],
+      errors: errors.map(({ policy, message }) => `${policy}: ${message}`),
+      sentence,
+      inputDigest: `sha256:${hash('sha256', canonical, 'hex')}`,
+      ...(canonical.length > INPUT_SHOWN_MAX_CHARS ? {} : { input: form }),
+      bundle: evidence.bundle,
+      entities: evidence.entities,
+      context: evidence.context,
+      requests: evidence.requests,
+      engine: evidence.engine,
+      ...(wouldEffect === undefined ? {} : { wouldEffect }),
+      ...(shadow.length === 0 ? {} : { shadow: [...shadow] }),
+      ...extra,
+    },
+    { id, subject: resource },
+  )
+}
+
+/** The entity snapshot beside the decision, under its digest, unless `written` says that the store has it. */
+export function evidenceRows({ verdict }: Decision, written: ReadonlySet<string>): WorkingWrite[] {
+  const { entities, entitiesJson } = verdict.evidence
+  return written.has(entities)
+    ? []
+    : [{ table: EVIDENCE, key: entities, value: JSON.stringify(entitiesJson) }]
+}
+
+/** Beyond this many snapshots the store is told again what it may already hold. */
+const EVIDENCE_REMEMBERED_MAX = 10_000
+
+/** To be called once the rows of `evidenceRows` are committed. */
+export function rememberEvidence({ verdict }: Decision, written: Set<string>): void {
+  if (written.size >= EVIDENCE_REMEMBERED_MAX) written.clear()
+  written.add(verdict.evidence.entities)
+}

@@ -1,0 +1,132 @@
+// Definitions: one declaration per noun, command and query, from which every door derives its own form.
+
+import type { ErrorCode } from '../errors.ts'
+import type { Risk } from '../gate/types.ts'
+import { Closed, type Fields, type Static, type TSchema, Type } from '../schema/schema.ts'
+import type { CommandContext, QueryContext } from './context.ts'
+
+type Input<F extends Fields> = Static<Type.TObject<F>>
+
+/** Facets rename, group or hide at one door; they never add behaviour. */
+export interface CliFacet {
+  /** Fields that are arguments instead of options, in order; an array field takes the rest. */
+  readonly positional?: readonly string[]
+  /** Command path instead of the definition's name, such as `mirror`. */
+  readonly as?: string
+  readonly isHidden?: boolean
+}
+
+export interface HttpFacet {
+  /** Resourceful path under /v1 with `{field}` parts: GET for a query, PUT for a command. */
+  readonly path?: string
+  /** Output field that is the entity tag of the representation (RFC 9110 section 8.8.3). */
+  readonly etag?: string
+  /** Input field that If-Match fills; `If-None-Match: *` fills it with 0. */
+  readonly ifMatch?: string
+}
+
+interface Shared<F extends Fields, O extends TSchema> {
+  readonly summary: string
+  readonly input: F
+  readonly output: O
+  readonly errors?: readonly ErrorCode[]
+  readonly risk?: Risk
+  /** For what ends access or data: an atomic command that is recorded even when the queue is full of others. */
+  readonly isReserved?: boolean
+  /** What the action touches, as a path such as `state/ns`; default: the area of the name. */
+  readonly resource?: (input: Input<F>) => string
+  /** Public input fields (text, integer, boolean, list of text) that rules may speak about. */
+  readonly facts?: readonly (keyof F & string)[]
+  readonly cli?: CliFacet
+  readonly http?: HttpFacet
+}
+
+/**
+ * `atomic`: the whole effect is entries; decided, done and recorded in one commit, and run again on conflict.
+ * `idempotent`: steps may repeat after a crash. `once`: a step that may have happened is never repeated.
+ */
+export type Effect = 'atomic' | 'idempotent' | 'once'
+
+export interface Definition<F extends Fields = Fields, O extends TSchema = TSchema> extends Shared<F, O> {
+  readonly kind: 'command' | 'query'
+  /** `area.verb@major`. */
+  readonly name: string
+  readonly schema: Type.TObject<F>
+  readonly effect?: Effect
+}
+
+export interface CommandDefinition<F extends Fields = Fields, O extends TSchema = TSchema>
+  extends Definition<F, O> {
+  readonly kind: 'command'
+  readonly effect: Effect
+  handle(handler: (ctx: CommandContext, input: Input<F>) => Static<O> | Promise<Static<O>>): CommandHandler
+}
+
+export interface QueryDefinition<F extends Fields = Fields, O extends TSchema = TSchema>
+  extends Definition<F, O> {
+  readonly kind: 'query'
+  handle(handler: (ctx: QueryContext, input: Input<F>) => Static<O> | Promise<Static<O>>): QueryHandler
+}
+
+export interface CommandHandler {
+  readonly definition: CommandDefinition
+  readonly handler: (ctx: CommandContext, input: never) => unknown
+}
+
+export interface QueryHandler {
+  readonly definition: QueryDefinition
+  readonly handler: (ctx: QueryContext, input: never) => unknown
+}
+
+const NAME = /^[a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)+@[1-9][0-9]*$/
+
+function checkedName(name: string): string {
+  if (!NAME.test(name)) throw new TypeError(`definition ${name} is not of the form area.verb@1`)
+  return name
+}
+
+export function command<F extends Fields, O extends TSchema>(
+  name: string,
+  shared: Shared<F, O> & { readonly effect: Effect },
+): CommandDefinition<F, O> {
+  const definition: CommandDefinition<F, O> = {
+    ...shared,
+    kind: 'command',
+    name: checkedName(name),
+    schema: Closed(shared.input),
+    handle: (handler) => ({ definition: definition as unknown as CommandDefinition, handler }),
+  }
+  return definition
+}
+
+export function query<F extends Fields, O extends TSchema>(
+  name: string,
+  shared: Shared<F, O>,
+): QueryDefinition<F, O> {
+  const definition: QueryDefinition<F, O> = {
+    ...shared,
+    risk: shared.risk ?? 'low',
+    kind: 'query',
+    name: checkedName(name),
+    schema: Closed(shared.input),
+    handle: (handler) => ({ definition: definition as unknown as QueryDefinition, handler }),
+  }
+  return definition
+}
+
+/** A noun: what queries answer and commands change. */
+export const noun = <F extends Fields>(title: string, fields: F): Type.TObject<F> =>
+  Type.Object(fields, { additionalProperties: false, title })
+
+/** A page of a noun, and the key after which the next page starts. */
+export const Page = <T extends TSchema>(
+  items: T,
+): Type.TObject<{ items: Type.TArray<T>; after: Type.TOptional<Type.TString> }> =>
+  Type.Object(
+    { items: Type.Array(items), after: Type.Optional(Type.String()) },
+    { additionalProperties: false },
+  )
+
+/** `state.put@1` -> `state.put`. */
+export const baseName = (name: string): string => name.slice(0, name.lastIndexOf('@'))
+export const areaOf = (name: string): string => name.slice(0, name.indexOf('.'))

@@ -1,0 +1,61 @@
+// The two facts that a governed action leaves in the log: what was decided, and what became of it.
+
+import { entryType } from '../log/entry.ts'
+import { Committed, Integer, Json, Sha256, Type } from '../schema/schema.ts'
+
+const Text = Type.String()
+const Texts = Type.Array(Text)
+
+/** Everything that stock cedar-wasm needs to decide the same again, or the hashes under which it is kept. */
+export const ActionDecided = entryType('action.decided@1', {
+  decision: Text,
+  action: Text,
+  resource: Text,
+  risk: Text,
+  effect: Text,
+  wouldEffect: Type.Optional(Text),
+  /** Shadow policies that, each enforced alone beside the rest, would have changed the effect. */
+  shadow: Type.Optional(Texts),
+  mode: Text,
+  solo: Type.Boolean(),
+  reasons: Texts,
+  obligations: Texts,
+  errors: Texts,
+  sentence: Text,
+  /** SHA-256 of the canonical input in its committed form: private fields are commitments. */
+  inputDigest: Sha256,
+  /** That form itself, unless it is long. */
+  input: Type.Optional(Committed(Json)),
+  bundle: Sha256,
+  entities: Sha256,
+  context: Json,
+  requests: Json,
+  engine: Json,
+  run: Type.Optional(Text),
+  /** Denials of the same principal, action and resource that this entry stands for. */
+  count: Type.Optional(Integer),
+})
+
+export const ActionFinished = entryType('action.finished@1', {
+  decision: Text,
+  action: Text,
+  status: Type.Union([Type.Literal('done'), Type.Literal('failed'), Type.Literal('unknown')]),
+  code: Type.Optional(Text),
+  message: Type.Optional(Text),
+  run: Type.Optional(Text),
+  /**
+   * Commits the hub to the run's steps and their results, in order: HMAC-SHA-256 under a key of this run.
+   * Whoever holds that key can check them; nobody else can search the digest for a result, and nobody at all
+   * once the run's row, which holds half of the key, has been swept.
+   */
+  journal: Type.Optional(Type.String({ pattern: '^hmac-sha256:[0-9a-f]{64}$' })),
+})
+
+/** Entry 0: the log's name and keys. */
+export const LogOpened = entryType('log.opened@1', {
+  origin: Text,
+  realm: Text,
+  vkey: Text,
+  statementKey: Type.Object({ keyid: Text, publicKey: Text }, { additionalProperties: false }),
+  release: Text,
+})

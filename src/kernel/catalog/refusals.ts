@@ -1,0 +1,56 @@
+// Records decisions that nothing follows: what was denied or suspended, of actions and of queries alike.
+
+import type { Env } from '../env.ts'
+import type { Log } from '../log/log.ts'
+import { KnownOpenings } from '../schema/privacy.ts'
+import {
+  type Caller,
+  type CommittedInput,
+  type Decision,
+  decisionDraft,
+  evidenceRows,
+  rememberEvidence,
+} from './decide.ts'
+import type { Definition } from './definition.ts'
+import type { DenialWindow } from './denials.ts'
+import { actorOf, type Origin, seal } from './recorder.ts'
+
+export interface RefusalPorts {
+  readonly log: Pick<Log, 'append' | 'cursorAt'>
+  readonly env: Env
+  /** `polity://realm` */
+  readonly source: string
+  readonly denials: DenialWindow
+  /** Digests of entity snapshots that the store already holds. */
+  readonly evidenceWritten: Set<string>
+}
+
+/** Somebody asked for something, and what the gate said. */
+export interface Refusal {
+  readonly caller: Caller
+  readonly definition: Definition
+  readonly committed: CommittedInput
+  readonly decision: Decision
+}
+
+/** Resolves once the denial is recorded or counted: a burst of equal ones leaves one entry with a count. Never rejects. */
+export const noteDenial = (ports: RefusalPorts, refusal: Refusal): Promise<void> =>
+  ports.denials.note(
+    `${actorOf(refusal.caller.chain)} ${refusal.definition.name} ${refusal.decision.resource}`,
+    (count) => recordRefusal(ports, refusal, count > 1 ? { count } : {}),
+  )
+
+/** One entry for the decision alone; answers the cursor that covers it. */
+export async function recordRefusal(
+  ports: RefusalPorts,
+  { caller, definition, committed, decision }: Refusal,
+  extra: { readonly count?: number } = {},
+): Promise<string> {
+  const origin: Origin = { source: ports.source, actor: actorOf(caller.chain), correlationid: decision.id }
+  const draft = decisionDraft(decision, definition, committed, extra)
+  const { entries, seals } = seal([draft], origin, ports.env, new KnownOpenings())
+  const rows = evidenceRows(decision, ports.evidenceWritten)
+  const receipt = await ports.log.append({ entries, seals, rows })
+  rememberEvidence(decision, ports.evidenceWritten)
+  return ports.log.cursorAt(receipt.first + receipt.count)
+}

@@ -1,0 +1,135 @@
+// The one error class and the catalogue of every code a user can meet.
+
+/**
+ * HTTP status per error code. A code outside this table cannot be thrown, so
+ * this is also the complete list of what can go wrong (RFC 9457 `type`s).
+ */
+export const ERROR_CODES = {
+  'input.invalid': 400,
+  'input.malformed': 400,
+  'input.too-deep': 400,
+  'body.too-large': 413,
+  'body.media-type': 415,
+  'route.unknown': 404,
+  'name.unknown': 404,
+  'not-found': 404,
+  'method.not-allowed': 405,
+  'auth.missing': 401,
+  'auth.invalid': 401,
+  'auth.expired': 401,
+  'auth.origin': 403,
+  denied: 403,
+  'cursor.invalid': 400,
+  'cursor.ahead': 404,
+  'idempotency.conflict': 409,
+  'idempotency.running': 409,
+  'entry.too-large': 413,
+  'entry.invalid': 400,
+  'entry.number': 400,
+  'entry.unicode': 400,
+  'entry.duplicate': 409,
+  'expectation.failed': 409,
+  'state.stale': 412,
+  'secret.plaintext': 400,
+  'payload.too-large': 413,
+  erased: 410,
+  'log.saturated': 503,
+  'log.closed': 503,
+  'log.rollback': 503,
+  'log.corrupt': 503,
+  'log.unsupported': 503,
+  'store.full': 507,
+  'store.readonly': 503,
+  'store.failed': 503,
+  'store.locked': 503,
+  'anchor.adopted': 503,
+  'anchor.unwritable': 503,
+  'anchor.corrupt': 503,
+  'anchor.conflict': 503,
+  'signer.failed': 503,
+  'verify.failed': 422,
+  'gate.bundle.invalid': 422,
+  'gate.failed': 503,
+  'run.not-found': 404,
+  'run.unknown': 409,
+  'run.cancelled': 409,
+  'run.limit': 503,
+  'step.failed': 502,
+  timeout: 504,
+  cancelled: 499,
+  limit: 429,
+  internal: 500,
+  'hub.starting': 503,
+  'hub.unreachable': 503,
+  usage: 400,
+  'port.taken': 503,
+  'data.unwritable': 503,
+  'mirror.not-a-repository': 422,
+  'mirror.empty-repository': 422,
+  'mirror.timeout': 504,
+  'mirror.git-failed': 502,
+  'mirror.git-missing': 503,
+  'mirror.too-many': 400,
+  'attest.invalid': 422,
+} as const
+
+export type ErrorCode = keyof typeof ERROR_CODES
+
+/** Facts of an error: shown to users as extension members of the problem document. */
+export type ErrorFacts = Readonly<Record<string, unknown>>
+
+/** Every failure that Polity reports: a stable code, a sentence for people, and the facts. */
+export class PolityError extends Error {
+  readonly code: ErrorCode
+  readonly facts: ErrorFacts
+
+  constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.name = 'PolityError'
+    this.code = code
+    this.facts = facts
+  }
+
+  get status(): number {
+    return ERROR_CODES[this.code]
+  }
+}
+
+/** The problem details document of RFC 9457 section 3; `code` and the facts are extension members. */
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  readonly code: ErrorCode
+  readonly [fact: string]: unknown
+}
+
+export function problemOf(error: PolityError): Problem {
+  return {
+    ...error.facts,
+    type: `urn:polity:error:${error.code}`,
+    title: error.code,
+    status: error.status,
+    detail: error.message,
+    code: error.code,
+  }
+}
+
+/** Wraps whatever was thrown, so that every door and every thread speaks one error language. */
+export function asPolityError(thrown: unknown, fallback: ErrorCode = 'internal'): PolityError {
+  if (thrown instanceof PolityError) return thrown
+  const message = thrown instanceof Error ? thrown.message : String(thrown)
+  return new PolityError(fallback, message, {}, thrown)
+}
+
+/** The shape in which an error crosses a thread boundary (structured clone drops classes). */
+export interface ErrorWire {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly facts: ErrorFacts
+}
+
+export const errorToWire = ({ code, message, facts }: PolityError): ErrorWire => ({ code, message, facts })
+export const errorFromWire = ({ code, message, facts }: ErrorWire): PolityError =>
+  new PolityError(code, message, facts)

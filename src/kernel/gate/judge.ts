@@ -1,0 +1,143 @@
+// From Cedar's answers, one per link of a chain, to one effect: allow, suspended or denied.
+
+import type { AuthorizationAnswer, Response } from '@cedar-policy/cedar-wasm/nodejs'
+import { asPolityError } from '../errors.ts'
+import { type Context, withApprovals } from './context.ts'
+import type { Policy } from './policies.ts'
+import type { Effect, PolicyFailure } from './types.ts'
+
+/** Evaluates a fixed set of policies for every link under a context. Throws when there is no answer at all. */
+export type Evaluate = (context: Context) => readonly AuthorizationAnswer[]
+
+export interface Judgement {
+  readonly effect: Effect
+  /** Deciding policies, sorted: the permits of an allow, else the forbids that hold or fail. */
+  readonly reasons: readonly string[]
+  /** What is owed, sorted; only when suspended. */
+  readonly obligations: readonly string[]
+  readonly errors: readonly PolicyFailure[]
+}
+
+/** Which denials count: all of them, or only those of policies annotated `@inviolable`. */
+export type Weight = 'all' | 'inviolable'
+
+const MAX_MESSAGE_CHARS = 500
+
+/**
+ * Every link must be allowed. A forbid whose evaluation fails is a denial: Cedar itself skips it,
+ * which would let through what the policy was written to stop. When every deciding forbid carries
+ * an obligation, the request is evaluated once more as if those were fulfilled: allowed then means
+ * suspended now.
+ */
+export function judge(
+  policies: ReadonlyMap<string, Policy>,
+  evaluate: Evaluate,
+  context: Context,
+  weight: Weight = 'all',
+): Judgement {
+  const first = weigh(policies, tryEvaluate(evaluate, context), weight)
+  const { errors } = first
+  if (first.isAllowed) return { effect: 'allow', reasons: first.permits, obligations: [], errors }
+  const denied: Judgement = { effect: 'denied', reasons: first.forbids, obligations: [], errors }
+  const obligations = first.isFinal ? [] : obligationsOf(policies, first.forbids)
+  if (obligations.length === 0) return denied
+  const granted = weigh(policies, tryEvaluate(evaluate, withApprovals(context, obligations)), weight)
+  return granted.isAllowed ? { ...denied, effect: 'suspended', obligations } : denied
+}
+
+interface Weighed {
+  readonly isAllowed: boolean
+  /** No approval can change this denial. */
+  readonly isFinal: boolean
+  readonly permits: readonly string[]
+  readonly forbids: readonly string[]
+  readonly errors: readonly PolicyFailure[]
+}
+
+function tryEvaluate(evaluate: Evaluate, context: Context): readonly AuthorizationAnswer[] | PolicyFailure[] {
+  try {
+    return evaluate(context)
+  } catch (thrown) {
+    return [{ policy: '', message: asPolityError(thrown, 'gate.failed').message }]
+  }
+}
+
+function weigh(
+  policies: ReadonlyMap<string, Policy>,
+  answers: readonly (AuthorizationAnswer | PolicyFailure)[],
+  weight: Weight,
+): Weighed {
+  const failures = answers.flatMap(failuresOf)
+  if (failures.length > 0) return unanswered(policies, failures, weight)
+  const responses = answers.flatMap((answer) => ('response' in answer ? [answer.response] : []))
+  const denying = responses.filter(({ decision }) => decision === 'deny')
+  const allowing = responses.filter(({ decision }) => decision === 'allow')
+  const counting = (id: string) => counts(policies.get(id), weight)
+  const errors = errorsOf(responses)
+  const broken = errors.map(({ policy }) => policy).filter(counting)
+  const holding = denying.flatMap(({ diagnostics }) => diagnostics.reason).filter(counting)
+  const isUnpermitted =
+    responses.length === 0 || denying.some(({ diagnostics }) => diagnostics.reason.length === 0)
+  const isFinal = broken.length > 0 || (isUnpermitted && weight === 'all')
+  const forbids = sorted([...broken, ...holding])
+  return {
+    isAllowed: !isFinal && forbids.length === 0,
+    isFinal,
+    permits: sorted(allowing.flatMap(({ diagnostics }) => diagnostics.reason)),
+    forbids,
+    errors,
+  }
+}
+
+function failuresOf(answer: AuthorizationAnswer | PolicyFailure): PolicyFailure[] {
+  if ('policy' in answer) return [{ policy: '', message: clip(answer.message) }]
+  if (answer.type === 'success') return []
+  const messages = answer.errors.map(({ message }) => message)
+  return [{ policy: '', message: clip(messages.join('; ')) }]
+}
+
+// Without an answer nobody knows which forbid would have held, so it is a denial wherever one could.
+function unanswered(
+  policies: ReadonlyMap<string, Policy>,
+  errors: readonly PolicyFailure[],
+  weight: Weight,
+): Weighed {
+  const isAllowed = weight === 'inviolable' && ![...policies.values()].some(({ inviolable }) => inviolable)
+  return { isAllowed, isFinal: true, permits: [], forbids: [], errors }
+}
+
+function errorsOf(responses: readonly Response[]): PolicyFailure[] {
+  const errors = new Map<string, PolicyFailure>()
+  for (const { diagnostics } of responses) {
+    for (const { policyId, error } of diagnostics.errors) {
+      const failure = { policy: policyId, message: clip(error.message) }
+      errors.set(JSON.stringify(failure), failure)
+    }
+  }
+  return [...errors].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, failure]) => failure)
+}
+
+function sorted(ids: readonly string[]): string[] {
+  return [...new Set(ids)].sort()
+}
+
+// A policy that is not of this set counts: the safe reading of what cannot happen.
+function counts(policy: Policy | undefined, weight: Weight): boolean {
+  if (policy === undefined) return true
+  return policy.effect === 'forbid' && (weight === 'all' || policy.inviolable)
+}
+
+/** Empty when any of the forbids carries none. */
+function obligationsOf(policies: ReadonlyMap<string, Policy>, forbids: readonly string[]): string[] {
+  const owed = new Set<string>()
+  for (const id of forbids) {
+    const obligation = policies.get(id)?.obligation
+    if (obligation === undefined) return []
+    owed.add(obligation)
+  }
+  return [...owed].sort()
+}
+
+function clip(message: string): string {
+  return message.slice(0, MAX_MESSAGE_CHARS).toWellFormed()
+}

@@ -1,0 +1,179 @@
+// Policies of one file: split, named by their @id, their annotations understood, each with its place in the file.
+
+import type {
+  ActionConstraint,
+  DetailedError,
+  EntityUidJson,
+  PolicyJson,
+} from '@cedar-policy/cedar-wasm/nodejs'
+import { asPolityError, PolityError } from '../errors.ts'
+import type { BundleFile } from './bundle-files.ts'
+import type { Engine } from './engine.ts'
+import type { Uid } from './types.ts'
+
+/** Where something stands in a bundle; line and column count from 1, columns in characters. */
+export interface Place {
+  readonly file: string
+  readonly line: number
+  readonly column: number
+}
+
+export interface Policy {
+  readonly id: string
+  readonly text: string
+  readonly place: Place
+  readonly effect: 'permit' | 'forbid'
+  /** For the people whom the policy stops. */
+  readonly description: string | undefined
+  /** What lifts this forbid, for example `owner:1`; it is looked for in `context.approvals`. */
+  readonly obligation: string | undefined
+  /** Blocks in every mode of the gate. */
+  readonly inviolable: boolean
+  /** Evaluated beside the bundle, never merged into it. */
+  readonly shadow: boolean
+  /** The action of its head; undefined when the head leaves the action open. */
+  readonly scope: { readonly exact: boolean; readonly actions: readonly Uid[] } | undefined
+  /** Whether its conditions look at `context.solo`. */
+  readonly readsSolo: boolean
+}
+
+const POLICY_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
+const OBLIGATION = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
+const ANNOTATIONS = ['id', 'description', 'obligation', 'inviolable', 'shadow']
+const MAX_POLICY_CHARS = 16 * 1024
+const MAX_DESCRIPTION_CHARS = 400
+
+/**
+ * Cedar itself numbers the policies of a text (policy0, policy1) and ignores `@id`, so a file is
+ * split and each policy is handed on under its own id.
+ *
+ * Errors: `gate.bundle.invalid` with file, line and column.
+ */
+export function policiesOf(file: BundleFile, engine: Engine): Policy[] {
+  const parts = tryOn(engine, placeAt(file, 0), (cedar) => cedar.policySetTextToParts(file.text))
+  if (parts.type === 'failure') throw errorAt(parts.errors, (offset) => placeAt(file, offset))
+  const [template] = parts.policy_templates
+  if (template !== undefined) {
+    throw invalid('templates are not supported', placeAt(file, byteOffsetOf(file.text, template, 0)))
+  }
+  const nextSearch = new Map<string, number>()
+  const policies = parts.policies.map((text) => {
+    const offset = byteOffsetOf(file.text, text, nextSearch.get(text) ?? 0)
+    nextSearch.set(text, file.text.indexOf(text) + text.length)
+    return { offset, policy: policyOf(text, placeAt(file, offset), engine) }
+  })
+  return policies.sort((a, b) => a.offset - b.offset).map(({ policy }) => policy)
+}
+
+/** Runs something on an engine; whatever breaks the engine is the fault of what stands at `place`. */
+export function tryOn<T>(engine: Engine, place: Place, use: Parameters<typeof engine.run<T>>[0]): T {
+  try {
+    return engine.run(use)
+  } catch (thrown) {
+    const { message } = asPolityError(thrown)
+    throw invalid(`too deeply nested, or beyond what the policy engine can take (${message})`, place, thrown)
+  }
+}
+
+export function invalid(problem: string, place: Place, cause?: unknown): PolityError {
+  const { file, line, column } = place
+  return new PolityError('gate.bundle.invalid', `${file}:${line}:${column}: ${problem}`, { ...place }, cause)
+}
+
+/** The first of Cedar's errors; `at` turns its byte offset into a place. */
+export function errorAt(errors: readonly DetailedError[], at: (offsetBytes: number) => Place): PolityError {
+  const [error] = errors
+  const location = error?.sourceLocations?.[0]
+  const hint = [error?.help, location?.label].filter((text) => text != null).join('; ')
+  const message = `${error?.message ?? 'refused without a reason'}${hint === '' ? '' : ` (${hint})`}`
+  return invalid(message, at(location?.start ?? 0))
+}
+
+/** Cedar counts in UTF-8 bytes. */
+export function placeAt({ name, text }: BundleFile, offsetBytes: number): Place {
+  const lines = Buffer.from(text).subarray(0, offsetBytes).toString().split('\n')
+  return { file: name, line: lines.length, column: [...(lines.at(-1) ?? '')].length + 1 }
+}
+
+/** A place inside a policy: its offset counts from the start of the policy's own text. */
+export function placeIn({ text, place }: Policy, offsetBytes: number): Place {
+  const { line, column } = placeAt({ name: place.file, text }, offsetBytes)
+  return {
+    file: place.file,
+    line: place.line + line - 1,
+    column: line === 1 ? place.column + column - 1 : column,
+  }
+}
+
+function byteOffsetOf(text: string, part: string, from: number): number {
+  return Buffer.byteLength(text.slice(0, Math.max(0, text.indexOf(part, from))))
+}
+
+function policyOf(text: string, place: Place, engine: Engine): Policy {
+  if (text.length > MAX_POLICY_CHARS)
+    throw invalid(`a policy is longer than ${MAX_POLICY_CHARS} characters`, place)
+  const parsed = tryOn(engine, place, (cedar) => cedar.policyToJson(text))
+  if (parsed.type === 'failure') throw errorAt(parsed.errors, () => place)
+  const { json } = parsed
+  const annotations = new Map(Object.entries(json.annotations ?? {}))
+  const id = annotations.get('id')
+  if (!id) throw invalid('a policy has no @id("...")', place)
+  if (!POLICY_ID.test(id)) throw invalid('an @id is made of letters, digits, dot, dash and underscore', place)
+  for (const name of annotations.keys()) {
+    if (!ANNOTATIONS.includes(name)) {
+      throw invalid(
+        `policy ${id} has the unknown annotation @${name}; known: ${ANNOTATIONS.join(', ')}`,
+        place,
+      )
+    }
+  }
+  const description = annotations.get('description')
+  if ((description?.length ?? 0) > MAX_DESCRIPTION_CHARS) {
+    throw invalid(`the @description of ${id} is longer than ${MAX_DESCRIPTION_CHARS} characters`, place)
+  }
+  const obligation = annotations.get('obligation')
+  if (annotations.has('obligation') && !OBLIGATION.test(obligation ?? '')) {
+    throw invalid(`the @obligation of ${id} must look like "owner:1"`, place)
+  }
+  const inviolable = flag(annotations, 'inviolable', id, place)
+  if (json.effect === 'permit' && (annotations.has('obligation') || inviolable)) {
+    throw invalid(`${id} is a permit; only a forbid can carry @obligation or @inviolable`, place)
+  }
+  return {
+    id,
+    text,
+    place,
+    effect: json.effect,
+    description: description ?? undefined,
+    obligation,
+    inviolable,
+    shadow: flag(annotations, 'shadow', id, place),
+    scope: scopeOf(json.action),
+    readsSolo: readsSolo(json),
+  }
+}
+
+function flag(annotations: ReadonlyMap<string, string>, name: string, id: string, place: Place): boolean {
+  if (!annotations.has(name)) return false
+  const value = annotations.get(name)
+  if (value !== 'true' && value !== 'false')
+    throw invalid(`@${name} of ${id} must be "true" or "false"`, place)
+  return value === 'true'
+}
+
+function scopeOf(action: ActionConstraint): Policy['scope'] {
+  if (action.op === 'All') return undefined
+  if ('entities' in action) return { exact: false, actions: action.entities.map(uidOf) }
+  // A slot exists in templates only, which are refused; an open scope is the safe reading.
+  if (!('entity' in action)) return undefined
+  return { exact: action.op === '==', actions: [uidOf(action.entity)] }
+}
+
+export function uidOf(entity: EntityUidJson): Uid {
+  return '__entity' in entity ? entity.__entity : entity
+}
+
+// Every way to read an attribute appears in Cedar's JSON form with the attribute's plain name.
+function readsSolo({ conditions }: PolicyJson): boolean {
+  return JSON.stringify(conditions).includes('"solo"')
+}

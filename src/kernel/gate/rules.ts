@@ -1,0 +1,145 @@
+// Rules in force: a bundle with the actions of the running modules written into its schema, and checked against it.
+
+import type { ActionEntityUID, EntityJson, SchemaJson } from '@cedar-policy/cedar-wasm/nodejs'
+import { type Bundle, bundleOf } from './bundle.ts'
+import { contextTypeOf, type FactShape, factShapeOf } from './context.ts'
+import { type Engine, parserEngine } from './engine.ts'
+import { ACTION_TYPE, APPLIES_TO, badRequest, sampleEntities, uidKey } from './entities.ts'
+import { errorAt, invalid, placeIn, tryOn } from './policies.ts'
+import type { ActionDefinition, Uid } from './types.ts'
+
+export interface ActionRules {
+  readonly uid: Uid
+  readonly facts: FactShape
+  /** The action and every group that it is in, directly or not. */
+  readonly entities: readonly EntityJson[]
+}
+
+export interface Rules {
+  /** As the operator wrote it. */
+  readonly source: Bundle
+  /** With the actions in its schema: what decides, and what evidence names. */
+  readonly bundle: Bundle
+  readonly actions: ReadonlyMap<string, ActionRules>
+}
+
+type ActionsJson = NonNullable<SchemaJson<string>[string]>['actions']
+
+const NAMESPACE = 'Polity'
+const ACTION_NAME = /^[a-z][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*)+@[1-9][0-9]{0,4}$/
+export const MAX_ACTION_CHARS = 128
+const MAX_ACTIONS = 4096
+
+/**
+ * Modules and components add actions while the hub runs, so nobody can write them down in a schema
+ * file. They are generated into the schema from their definitions: `state.put@1` becomes
+ * `action "state.put@1" in ["state.put"]`, with `"state.put" in ["state"]`, and a closed context of
+ * the facts that it declares. A schema file may name an action too, to put it into further groups.
+ *
+ * Errors: `gate.bundle.invalid` with file, line and column (a policy that the schema does not bear,
+ * a schema without the entity types of the hub), `input.invalid` (a malformed action definition).
+ */
+export function rulesOf(source: Bundle, definitions: readonly ActionDefinition[]): Rules {
+  const engine = parserEngine()
+  const schema = schemaJsonOf(source, engine)
+  const shapes = shapesOf(definitions)
+  const actions = declareActions(schema, shapes)
+  const bundle = bundleOf(schema, source.schemaPlace, source.policies)
+  checkEntities(source, engine)
+  checkPolicies(bundle, engine)
+  return {
+    source,
+    bundle,
+    actions: new Map(
+      [...shapes].map(([name, facts]) => {
+        const uid = { type: ACTION_TYPE, id: name }
+        return [name, { uid, facts, entities: actionEntities(actions, uid) }]
+      }),
+    ),
+  }
+}
+
+function schemaJsonOf(source: Bundle, engine: Engine): SchemaJson<string> {
+  const text = source.schema
+  // A bundle that was in force already: its actions are declared anew.
+  if (typeof text !== 'string') return structuredClone(text)
+  const parsed = tryOn(engine, source.schemaPlace, (cedar) => cedar.schemaToJson(text))
+  if (parsed.type === 'failure') throw errorAt(parsed.errors, () => source.schemaPlace)
+  return parsed.json
+}
+
+function shapesOf(definitions: readonly ActionDefinition[]): ReadonlyMap<string, FactShape> {
+  if (definitions.length > MAX_ACTIONS) throw badRequest(`more than ${MAX_ACTIONS} actions`, {})
+  const shapes = new Map<string, FactShape>()
+  for (const definition of definitions) {
+    const { name } = definition
+    if (name.length > MAX_ACTION_CHARS || !ACTION_NAME.test(name)) {
+      throw badRequest('an action is named module.verb@major', { action: name.slice(0, MAX_ACTION_CHARS) })
+    }
+    if (shapes.has(name)) throw badRequest(`the action ${name} is defined twice`, { action: name })
+    shapes.set(name, factShapeOf(definition))
+  }
+  return shapes
+}
+
+// Writes into `schema`, which its caller has just parsed and shares with nobody.
+function declareActions(schema: SchemaJson<string>, shapes: ReadonlyMap<string, FactShape>): ActionsJson {
+  const namespace = schema[NAMESPACE] ?? { entityTypes: {}, actions: {} }
+  const actions = new Map(Object.entries(namespace.actions))
+  const join = (name: string, group: string) => {
+    const { memberOf = [], ...rest } = actions.get(name) ?? {}
+    const isMember = memberOf.some((member) => groupUid(member).id === group)
+    actions.set(name, { ...rest, memberOf: isMember ? memberOf : [...memberOf, { id: group }] })
+    if (!actions.has(group)) actions.set(group, {})
+  }
+  for (const [name, shape] of shapes) {
+    const path = name.slice(0, name.indexOf('@')).split('.')
+    join(name, path.join('.'))
+    for (let depth = path.length; depth > 1; depth -= 1) {
+      join(path.slice(0, depth).join('.'), path.slice(0, depth - 1).join('.'))
+    }
+    actions.set(name, { ...actions.get(name), appliesTo: { ...APPLIES_TO, context: contextTypeOf(shape) } })
+  }
+  namespace.actions = Object.fromEntries(actions)
+  schema[NAMESPACE] = namespace
+  return namespace.actions
+}
+
+function actionEntities(actions: ActionsJson, action: Uid): EntityJson[] {
+  const found = new Map<string, EntityJson>()
+  const visit = (uid: Uid) => {
+    if (found.has(uidKey(uid))) return
+    const definition =
+      uid.type === ACTION_TYPE && Object.hasOwn(actions, uid.id) ? actions[uid.id] : undefined
+    const parents = (definition?.memberOf ?? []).map(groupUid)
+    found.set(uidKey(uid), { uid, attrs: {}, parents })
+    for (const parent of parents) visit(parent)
+  }
+  visit(action)
+  return [...found.values()]
+}
+
+function groupUid({ id, type }: ActionEntityUID<string>): Uid {
+  return { type: type === undefined || type === 'Action' ? ACTION_TYPE : type, id }
+}
+
+// A schema may add to the entity types of the hub, but not ask for what the hub does not supply:
+// a policy would pass its check and then fail on every request.
+function checkEntities({ schema, schemaPlace }: Bundle, engine: Engine): void {
+  const entities = [...sampleEntities()]
+  const answer = tryOn(engine, schemaPlace, (cedar) => cedar.checkParseEntities({ entities, schema }))
+  if (answer.type === 'failure') throw errorAt(answer.errors, () => schemaPlace)
+}
+
+function checkPolicies({ schema, schemaPlace, policies }: Bundle, engine: Engine): void {
+  const texts = Object.fromEntries([...policies.values()].map(({ id, text }) => [id, text]))
+  const answer = tryOn(engine, schemaPlace, (cedar) =>
+    cedar.validate({ schema, policies: { staticPolicies: texts } }),
+  )
+  if (answer.type === 'failure') throw errorAt(answer.errors, () => schemaPlace)
+  const [first] = answer.validationErrors
+  if (first === undefined) return
+  const policy = policies.get(first.policyId)
+  if (policy === undefined) throw invalid(first.error.message, schemaPlace)
+  throw errorAt([first.error], (offset) => placeIn(policy, offset))
+}

@@ -1,0 +1,170 @@
+// Makes what is committed visible: sign a checkpoint, move the anchor, then tell everyone; in this order and never another.
+
+import { type Checkpoint, formatCheckpoint, parseCheckpoint } from '../../kit/checkpoint.ts'
+import { openNote, signNote } from '../../kit/signed-note.ts'
+import { treeRoot } from '../../kit/tile-tree.ts'
+import type { Env } from '../env.ts'
+import { asPolityError, type ErrorCode, PolityError } from '../errors.ts'
+import type { Store } from '../store/store.ts'
+import type { Anchor } from './anchor.ts'
+import type { Published } from './proposal.ts'
+import type { Signer } from './signer.ts'
+
+/** Checkpoints at least this far apart in time, unless the log was quiet before. */
+const PUBLISH_INTERVAL_MS = 10
+/** After a refused anchor or signature, try again this much later. */
+const RETRY_INTERVAL_MS = 250
+
+export interface PublisherPorts {
+  readonly origin: string
+  readonly signer: Signer
+  readonly anchor: Anchor
+  readonly env: Env
+  readonly intervalMs?: number
+  /** Size and root of what is committed now. */
+  readonly head: () => { readonly size: number; readonly root: Uint8Array }
+  readonly onPublished: (published: Published) => void
+  /** It is tried again; called once until it succeeds or fails in another way. */
+  readonly onFailure: (error: PolityError) => void
+  /** Another hub has moved the anchor: nothing is published ever again. */
+  readonly onLost: (error: PolityError) => void
+}
+
+export interface Publisher {
+  /** Something new was committed. */
+  wake(): void
+  /** Publishes what is committed, unless the anchor was lost, and stops. */
+  close(): Promise<void>
+}
+
+export function openPublisher(ports: PublisherPorts, initial: Published | undefined): Publisher {
+  const { env, intervalMs = PUBLISH_INTERVAL_MS } = ports
+  const closing = new AbortController()
+  let lastMs = Number.NEGATIVE_INFINITY
+  let published = initial?.size ?? -1
+  let waiting: Promise<void> | undefined
+  let failing: ErrorCode | undefined
+  let isLost = false
+
+  /** Whether there is nothing left to try. */
+  const publishNow = (): boolean => {
+    const { size, root } = ports.head()
+    if (isLost || size <= published) return true
+    try {
+      const checkpoint = signCheckpoint(ports, size, root)
+      ports.anchor.swap(checkpoint)
+      published = size
+      failing = undefined
+      ports.onPublished({ size, checkpoint })
+      return true
+    } catch (error) {
+      return fail(asPolityError(error, 'signer.failed'))
+    }
+  }
+
+  const fail = (error: PolityError): boolean => {
+    isLost = error.code === 'anchor.conflict'
+    if (isLost) ports.onLost(error)
+    else if (error.code !== failing) ports.onFailure(error)
+    failing = error.code
+    return isLost
+  }
+
+  const publishWhenDue = async () => {
+    let dueMs = lastMs + intervalMs
+    do {
+      // Aborting only ends the wait early: close() publishes what is left.
+      await env.sleepUntil(dueMs, closing.signal).catch(() => undefined)
+      lastMs = env.monotonic()
+      dueMs = lastMs + RETRY_INTERVAL_MS
+    } while (!publishNow() && !closing.signal.aborted)
+    waiting = undefined
+  }
+
+  return {
+    wake() {
+      waiting ??= publishWhenDue()
+    },
+    async close() {
+      closing.abort()
+      await waiting
+      publishNow()
+    },
+  }
+}
+
+const signCheckpoint = ({ origin, signer }: PublisherPorts, size: number, root: Uint8Array): string =>
+  signNote(formatCheckpoint({ origin, size, root }), signer.key, (bytes) => signer.sign(bytes))
+
+/**
+ * Holds the database against the anchor before anything is signed. Throws `log.rollback`
+ * when the database is behind, `log.corrupt` when it holds another history or the anchor is not ours.
+ * Answers what was last published; undefined when there is no anchor yet.
+ */
+export async function checkAnchor(
+  { origin, signer, anchor }: Pick<PublisherPorts, 'origin' | 'signer' | 'anchor'>,
+  store: Store,
+): Promise<Published | undefined> {
+  const note = anchor.load()
+  if (note === undefined) return undefined
+  const anchored = readAnchored(note, origin, signer)
+  await checkHistory(store, anchored)
+  return { size: anchored.size, checkpoint: note }
+}
+
+/**
+ * Without an anchor, the copy of the last checkpoint beside the data may still know better: it holds the database
+ * against a note that is ours, and passes over anything else. Throws `log.rollback` and `log.corrupt`.
+ */
+export async function checkShown(
+  { origin, signer }: Pick<PublisherPorts, 'origin' | 'signer'>,
+  note: string,
+  store: Store,
+): Promise<void> {
+  const shown = readIfOurs(note, origin, signer)
+  if (shown) await checkHistory(store, shown)
+}
+
+async function checkHistory(store: Store, { size, root }: Checkpoint): Promise<void> {
+  const have = await store.size()
+  if (have < size)
+    throw new PolityError(
+      'log.rollback',
+      `the database holds ${have} entries, but ${size} were published: it was rolled back. Restore the newest copy`,
+      { have, published: size },
+    )
+  const ours = await treeRoot(size, (refs) =>
+    Promise.all(refs.map(({ level, index, width }) => store.tile(level, index, width))),
+  )
+  if (!Buffer.from(ours).equals(Buffer.from(root)))
+    throw new PolityError(
+      'log.corrupt',
+      `the first ${size} entries are not those that were published: run \`polity verify\``,
+      { size },
+    )
+}
+
+function readIfOurs(note: string, origin: string, signer: Signer): Checkpoint | undefined {
+  try {
+    return readAnchored(note, origin, signer)
+  } catch {
+    return undefined
+  }
+}
+
+function readAnchored(note: string, origin: string, signer: Signer): Checkpoint {
+  try {
+    const { text, verified } = openNote(note, [signer.key])
+    const checkpoint = parseCheckpoint(text)
+    if (verified.length === 0 || checkpoint.origin !== origin)
+      throw new TypeError(`it speaks for ${checkpoint.origin}`)
+    return checkpoint
+  } catch (error) {
+    throw new PolityError(
+      'anchor.corrupt',
+      `the anchor is not a checkpoint of this log: ${(error as Error).message}`,
+      {},
+      error,
+    )
+  }
+}

@@ -1,0 +1,98 @@
+// The writer thread of a SQLite realm: owns the writing connection, the signing key and the anchor.
+
+import { readFileSync, statSync } from 'node:fs'
+import { parentPort, workerData } from 'node:worker_threads'
+import { systemEnv } from '../../env.ts'
+import { asPolityError, errorToWire } from '../../errors.ts'
+import { sqliteStore } from '../../store/sqlite/sqlite-store.ts'
+import { fileAnchor } from '../anchor.ts'
+import { openSequencer, type Sequencer } from '../sequencer.ts'
+import { fileSigner } from '../signer.ts'
+import { type View, viewsOf } from '../view.ts'
+import type { Answer, FromWriter, ToWriter, WriterThreadData } from './messages.ts'
+
+const port = parentPort
+if (!port) throw new Error('the writer thread is started by its hub')
+const post = (message: FromWriter) => port.postMessage(message)
+
+let outbox: Answer[] = []
+
+/** Answers of one batch leave in one message. */
+function answer(item: Answer): void {
+  if (outbox.length === 0)
+    queueMicrotask(() => {
+      post({ kind: 'answers', items: outbox })
+      outbox = []
+    })
+  outbox.push(item)
+}
+
+async function open(data: WriterThreadData): Promise<Sequencer> {
+  const store = sqliteStore(data.databasePath, 'write')
+  await store.migrate()
+  const signer = fileSigner(data.origin, data.keyPath, (await store.size()) === 0)
+  const sequencer = await openSequencer({
+    origin: data.origin,
+    store,
+    views: await importViews(data.contracts),
+    signer,
+    anchor: fileAnchor(data.anchorPath),
+    ...shownIn(data.checkpointPath),
+    vaultKey: readFileSync(data.vaultKeyPath),
+    env: systemEnv(),
+    ...(data.publishIntervalMs === undefined ? {} : { publishIntervalMs: data.publishIntervalMs }),
+    onPublished: (published) => post({ kind: 'published', published }),
+    onFailure: (error) => post({ kind: 'failure', error: errorToWire(error) }),
+    onLost: (error) => post({ kind: 'lost', error: errorToWire(error) }),
+  })
+  post({ kind: 'opened', vkey: sequencer.vkey, isAnchorAdopted: sequencer.isAnchorAdopted })
+  return sequencer
+}
+
+const CHECKPOINT_SIZE_MAX_BYTES = 1_000_000
+
+/** Whatever cannot be the file that a hub wrote says nothing. */
+function shownIn(path: string | undefined): { readonly shown?: string } {
+  const file = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false })
+  if (path === undefined || !file?.isFile() || file.size > CHECKPOINT_SIZE_MAX_BYTES) return {}
+  return { shown: readFileSync(path, 'utf8') }
+}
+
+async function importViews(contracts: readonly string[]): Promise<View[]> {
+  const namespaces = await Promise.all(
+    contracts.map((url) => import(url) as Promise<Record<string, unknown>>),
+  )
+  return namespaces.flatMap(viewsOf)
+}
+
+async function serve(sequencer: Sequencer, message: ToWriter): Promise<void> {
+  switch (message.kind) {
+    case 'propose':
+      for (const { id, proposal } of message.items)
+        sequencer.propose(proposal).then(
+          (receipt) => answer({ id, receipt }),
+          (error: unknown) => answer({ id, error: errorToWire(asPolityError(error)) }),
+        )
+      return
+    case 'sweep':
+      return answer({ id: message.id, count: await sequencer.sweep(message.table, message.nowMs) })
+    case 'close':
+      await sequencer.close()
+      answer({ id: message.id, count: 0 })
+      // The answer above leaves in a microtask; the port closes after it.
+      setImmediate(() => port?.close())
+  }
+}
+
+open(workerData as WriterThreadData).then(
+  (sequencer) =>
+    port.on('message', (message: ToWriter) => {
+      serve(sequencer, message).catch((error: unknown) => {
+        if (message.kind !== 'propose') answer({ id: message.id, error: errorToWire(asPolityError(error)) })
+      })
+    }),
+  (error: unknown) => {
+    post({ kind: 'refused', error: errorToWire(asPolityError(error)) })
+    port.close()
+  },
+)

@@ -1,0 +1,34 @@
+// What the simulator's test of runs executes: a command of steps, and the facts that tell how often each happened.
+
+import { type CommandHandler, command } from '../catalog/definition.ts'
+import { entryType } from '../log/entry.ts'
+import { view } from '../log/view.ts'
+import { Closed, Integer, Type } from '../schema/schema.ts'
+
+export const Stepped = entryType('simulation.stepped@1', { run: Type.String(), step: Integer })
+
+export const stepped = view<{ readonly times: number }, typeof Stepped>('simulation.stepped', 1, {
+  from: [Stepped],
+  keys: ({ data }) => [`${data.run}/${data.step}`],
+  fold: (row) => ({ times: (row?.value.times ?? 0) + 1 }),
+})
+
+/** `onBody` hears of each body that begins. */
+export const handlerOf =
+  (effect: 'idempotent' | 'once', steps: number, onBody: (run: string, step: number) => void) =>
+  (): CommandHandler =>
+    command('simulation.work@1', {
+      summary: '',
+      input: {},
+      output: Closed({ total: Integer }),
+      effect,
+    }).handle(async (ctx) => {
+      let total = 0
+      for (let step = 0; step < steps; step++)
+        total += await ctx.step(`${step}`, ({ record }) => {
+          onBody(ctx.id, step)
+          record(Stepped({ run: ctx.id, step }))
+          return step
+        })
+      return { total }
+    })

@@ -1,0 +1,75 @@
+// The kernel's own actions and queries: what the hub is doing, erasing private payloads, and which rules are in force.
+
+import { command, query } from '../catalog/definition.ts'
+import { entryType } from '../log/entry.ts'
+import { Closed, Integer, Json, Sha256, Timestamp, Type } from '../schema/schema.ts'
+
+const Subject = Type.String({
+  minLength: 1,
+  maxLength: 512,
+  description: 'whose private payloads, such as state/NAMESPACE/KEY: the subject of their entries',
+})
+
+export const SubjectErased = entryType('vault.subject-erased@1', { subject: Subject })
+
+export const BundleActivated = entryType('gate.bundle-activated@1', {
+  bundle: Sha256,
+  policies: Type.Array(Type.String()),
+  mode: Type.String(),
+})
+
+export const erase = command('vault.erase@1', {
+  summary: 'Destroys the private payloads of a subject for ever; the log and its proofs stay valid.',
+  input: { subject: Subject },
+  /** How many payloads were stored for the subject, and are destroyed. */
+  output: Closed({ subject: Subject, payloads: Integer }),
+  risk: 'critical',
+  isReserved: true,
+  effect: 'atomic',
+  resource: () => 'vault',
+  facts: ['subject'],
+  cli: { as: 'erase', positional: ['subject'] },
+})
+
+export const status = query('hub.status@1', {
+  summary: 'The hub at a glance.',
+  input: {},
+  output: Closed({
+    release: Type.String(),
+    realm: Type.String(),
+    origin: Type.String(),
+    vkey: Type.String(),
+    size: Integer,
+    checkpoint: Type.String(),
+    mode: Type.String(),
+    bundle: Sha256,
+    startedAt: Timestamp,
+    memoryRssBytes: Integer,
+    actions: Type.Array(Type.String()),
+    queries: Type.Array(Type.String()),
+  }),
+  cli: { as: 'status' },
+  http: { path: 'status' },
+})
+
+/**
+ * Entries carry no audience labels yet, and what has no label is for the owner only: therefore `high`.
+ * Whoever may ask this may also follow the live stream and fetch entry bundles and proofs.
+ */
+export const readLog = query('log.read@1', {
+  summary: 'Published entries as they are; private values stay references.',
+  input: {
+    after: Type.Optional(Type.String({ maxLength: 128, description: 'go on after this cursor' })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'how many at most' })),
+    type: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 256, description: 'only entries of this type' }),
+    ),
+    order: Type.Optional(
+      Type.Union([Type.Literal('oldest'), Type.Literal('newest')], { description: 'which come first' }),
+    ),
+  },
+  output: Closed({ entries: Type.Array(Json), cursor: Type.Optional(Type.String()) }),
+  errors: ['cursor.invalid', 'cursor.ahead'],
+  risk: 'high',
+  cli: { isHidden: true },
+})

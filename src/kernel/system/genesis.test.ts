@@ -1,0 +1,50 @@
+// The first entries of a log: each is recorded once, even when a crash came before it was published.
+
+import { describe, expect, it } from 'vitest'
+import { systemEnv } from '../env.ts'
+import { loadBundle, STARTER_DIR } from '../gate/bundle.ts'
+import { openGate } from '../gate/gate.ts'
+import { openRealm, type Realm } from '../realm/realm.ts'
+import { recordBundle, recordGenesis } from './genesis.ts'
+
+const env = systemEnv()
+const SOURCE = 'polity://test'
+
+const open = () =>
+  openRealm({
+    name: 'test',
+    contracts: [],
+    env,
+    publishIntervalMs: 0,
+    onFailure: (error) => expect.unreachable(error.message),
+  })
+
+/** The realm as a hub finds it that starts before what was committed is published. */
+const behind = (realm: Realm): Realm => ({
+  ...realm,
+  log: { ...realm.log, head: () => ({ size: 0, checkpoint: '' }) },
+})
+
+const typesIn = async ({ log }: Realm) => (await log.read({ limit: 10 })).entries.map(({ type }) => type)
+
+describe('what a hub records first', () => {
+  it('is there once', async () => {
+    const realm = await open()
+    const gate = await openGate({ bundle: await loadBundle(STARTER_DIR), actions: [{ name: 'log.read@1' }] })
+    for (const each of [realm, realm, behind(realm)]) {
+      await recordGenesis(each, SOURCE, env, '1')
+      await recordBundle(each, gate, SOURCE, env)
+    }
+    expect(await typesIn(realm)).toEqual(['log.opened@1', 'gate.bundle-activated@1'])
+    await realm.close()
+  })
+
+  it('is refused where two record it at once', async () => {
+    const realm = await open()
+    const outcomes = await Promise.allSettled([1, 2].map(() => recordGenesis(realm, SOURCE, env, '1')))
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
+    expect(outcomes[1]).toMatchObject({ reason: { code: 'expectation.failed' } })
+    expect(await typesIn(realm)).toEqual(['log.opened@1'])
+    await realm.close()
+  })
+})

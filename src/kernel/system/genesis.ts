@@ -1,0 +1,115 @@
+// What a hub records before anything else: the log's name and keys, and the rules that come into force.
+
+import { Buffer } from 'node:buffer'
+import { createHmac, hash } from 'node:crypto'
+import { seal } from '../catalog/recorder.ts'
+import { LogOpened } from '../catalog/records.ts'
+import type { Env } from '../env.ts'
+import { PolityError } from '../errors.ts'
+import { bundleBytes } from '../gate/bundle.ts'
+import type { Gate } from '../gate/gate.ts'
+import type { Draft } from '../log/entry.ts'
+import { EVIDENCE } from '../log/layout.ts'
+import type { Proposal } from '../log/proposal.ts'
+import type { Realm } from '../realm/realm.ts'
+import { KnownOpenings } from '../schema/privacy.ts'
+import type { Static } from '../schema/schema.ts'
+import { BundleActivated } from './contract.ts'
+
+const ACTOR = 'hub:polity'
+/** Working state: what was recorded, so that it is recorded once. */
+const SYSTEM = 'system'
+const OPENED = 'opened'
+const BUNDLE = 'bundle'
+
+export const keyidOf = (publicKey: Uint8Array): string => hash('sha256', publicKey, 'hex')
+
+/**
+ * Entry 0, once per log; afterwards the keys at hand must be those that it names.
+ * Throws `signer.failed` when another key lies in DATA than the log was opened with.
+ */
+export async function recordGenesis(realm: Realm, source: string, env: Env, release: string): Promise<void> {
+  const { log, statementSigner } = realm
+  // What a hub before this one committed may not be published yet.
+  const opened = (await realm.reader.load(SYSTEM, [OPENED])).value.get(OPENED)?.value
+  if (opened != null || log.head().size > 0) return checkKeys(realm, opened)
+  const { publicKey } = statementSigner.key
+  const statementKey = { keyid: keyidOf(publicKey), publicKey: Buffer.from(publicKey).toString('base64') }
+  await append(
+    realm,
+    source,
+    env,
+    LogOpened({ origin: log.origin, realm: realm.name, vkey: log.vkey, statementKey, release }),
+    {
+      expect: [{ table: SYSTEM, key: OPENED, version: 0 }],
+      rows: [{ table: SYSTEM, key: OPENED, value: JSON.stringify(vaultMarkOf(realm)) }],
+    },
+  )
+}
+
+/** Tells whether a vault key is still the same one, and nothing else about it. */
+const vaultMarkOf = ({ vaultKey }: Realm): string =>
+  createHmac('sha256', vaultKey).update('the vault of this log').digest('hex')
+
+async function checkKeys(realm: Realm, opened: string | null | undefined): Promise<void> {
+  const { log, statementSigner } = realm
+  if (opened != null && JSON.parse(opened) !== vaultMarkOf(realm)) throw otherKey("the vault's key")
+  await log.published(1)
+  const { type, data } = (await log.entry(0)).entry
+  if (type !== LogOpened.name) return
+  const { vkey, statementKey } = data as Static<typeof LogOpened.schema>
+  if (vkey !== log.vkey) throw otherKey('the signing key')
+  if (statementKey.keyid !== keyidOf(statementSigner.key.publicKey)) throw otherKey('the key of statements')
+}
+
+const otherKey = (which: string): PolityError =>
+  new PolityError(
+    'signer.failed',
+    `${which} is not the one that this log was opened with: restore it from a copy`,
+  )
+
+/** One entry whenever other rules than before come into force, and their text under its digest. */
+export async function recordBundle(
+  realm: Realm,
+  { bundle, mode }: Gate,
+  source: string,
+  env: Env,
+): Promise<void> {
+  const active = JSON.stringify({ bundle: bundle.digest, mode })
+  const known = (await realm.reader.load(SYSTEM, [BUNDLE])).value.get(BUNDLE)
+  if (known?.value === active) return
+  const policies = [...bundle.policies.keys()]
+  await append(
+    realm,
+    source,
+    env,
+    BundleActivated({ bundle: bundle.digest, policies, mode }, { subject: 'gate' }),
+    {
+      expect: [{ table: SYSTEM, key: BUNDLE, version: known?.version ?? 0 }],
+      rows: [
+        {
+          table: EVIDENCE,
+          key: bundle.digest,
+          value: JSON.stringify(Buffer.from(bundleBytes(bundle)).toString()),
+        },
+        { table: SYSTEM, key: BUNDLE, value: active },
+      ],
+    },
+  )
+}
+
+async function append(
+  realm: Realm,
+  source: string,
+  env: Env,
+  draft: Draft,
+  once: Required<Pick<Proposal, 'expect' | 'rows'>>,
+): Promise<void> {
+  const { entries, seals } = seal(
+    [draft],
+    { source, actor: ACTOR, correlationid: env.id() },
+    env,
+    new KnownOpenings(),
+  )
+  await realm.log.append({ entries, seals, ...once }, { wait: 'signed' })
+}

@@ -1,0 +1,34 @@
+// Reads what the API answers: every value may be missing or of another kind, and text may try to deceive the eye.
+
+const TEXT_MAX_CHARS = 2000
+
+export type Json = Readonly<Record<string, unknown>>
+
+export const record = (value: unknown): Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {}
+
+export const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
+
+export const number = (value: unknown): number | null =>
+  typeof value === 'number' && Number.isFinite(value) ? value : null
+
+export const count = (value: unknown): number => number(value) ?? 0
+
+/** Text as sent, for comparing and sending back; empty when there is none. */
+export const raw = (value: unknown): string => (typeof value === 'string' ? value : '')
+
+/** Text for people: bounded, and an erased or private value says so. */
+export function text(value: unknown): string {
+  if (typeof value === 'string')
+    return printable(value.length > TEXT_MAX_CHARS ? `${value.slice(0, TEXT_MAX_CHARS)}…` : value)
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  const { $erased, $private } = record(value)
+  if ($erased !== undefined) return '(erased)'
+  return $private === undefined ? '' : '(private)'
+}
+
+/** Shows controls, formats such as bidirectional overrides, and lone surrogates as escapes; keeps line breaks. */
+export const printable = (value: string): string =>
+  value.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (unit) =>
+    unit === '\n' ? unit : `\\u{${(unit.codePointAt(0) ?? 0).toString(16)}}`,
+  )
