@@ -85,9 +85,12 @@ export function openSandbox(): Sandbox {
   }
 }
 
+/** Only what a program needs to run at all: what a CI or a desktop sets (CI, COLORTERM ...) must not decide a test. */
+const INHERITED = ['PATH', 'LANG', 'TMPDIR', 'USER', 'LOGNAME', 'SHELL'] as const
+
 function isolatedEnv(dir: string): NodeJS.ProcessEnv {
-  const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^(POLITY_|npm_|INIT_CWD|FORCE_COLOR|NO_COLOR|VITEST|NODE_)/.test(name),
+  const inherited = INHERITED.flatMap((name) =>
+    process.env[name] === undefined ? [] : [[name, process.env[name]] as const],
   )
   return {
     ...Object.fromEntries(inherited),
