@@ -2,6 +2,9 @@
 
 import { randomBytes } from 'node:crypto'
 
+/** What a port may answer at once or later. */
+export type Awaitable<T> = T | Promise<T>
+
 export interface Env {
   /** Wall clock, milliseconds since the Unix epoch. */
   now(): number

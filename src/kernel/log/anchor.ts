@@ -13,19 +13,27 @@ import {
   statSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
+import type { Awaitable } from '../env.ts'
 import { PolityError } from '../errors.ts'
 import { syncFolder, writeFully } from './files.ts'
 
 export interface Anchor {
   /** The last checkpoint (a signed note), or undefined when there never was one. */
-  load(): string | undefined
+  load(): Awaitable<string | undefined>
   /** Replaces exactly the checkpoint that `load` or `swap` last gave us; another one there is `anchor.conflict`. */
+  swap(next: string): Awaitable<void>
+  close(): Awaitable<void>
+}
+
+/** An anchor that answers at once: a file, or memory. */
+export interface LocalAnchor extends Anchor {
+  load(): string | undefined
   swap(next: string): void
   close(): void
 }
 
 /** For the memory store and the simulator: survives a crash of the writer, as a file would. */
-export function memoryAnchor(state: { note?: string } = {}): Anchor {
+export function memoryAnchor(state: { note?: string } = {}): LocalAnchor {
   let mine = state.note
   return {
     load: () => state.note,
@@ -50,7 +58,7 @@ interface Slot {
 }
 
 /** A file of two slots written in turn: a torn write spoils one of them and the other still stands. */
-export function fileAnchor(path: string): Anchor {
+export function fileAnchor(path: string): LocalAnchor {
   let file = openAnchor(path)
   let last = newest(file)
   // What a failed swap may have left behind: written, but never known to be synced.

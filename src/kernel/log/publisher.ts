@@ -47,12 +47,12 @@ export function openPublisher(ports: PublisherPorts, initial: Published | undefi
   let isLost = false
 
   /** Whether there is nothing left to try. */
-  const publishNow = (): boolean => {
+  const publishNow = async (): Promise<boolean> => {
     const { size, root } = ports.head()
     if (isLost || size <= published) return true
     try {
-      const checkpoint = signCheckpoint(ports, size, root)
-      ports.anchor.swap(checkpoint)
+      const checkpoint = await signCheckpoint(ports, size, root)
+      await ports.anchor.swap(checkpoint)
       published = size
       failing = undefined
       ports.onPublished({ size, checkpoint })
@@ -77,7 +77,7 @@ export function openPublisher(ports: PublisherPorts, initial: Published | undefi
       await env.sleepUntil(dueMs, closing.signal).catch(() => undefined)
       lastMs = env.monotonic()
       dueMs = lastMs + RETRY_INTERVAL_MS
-    } while (!publishNow() && !closing.signal.aborted)
+    } while (!(await publishNow()) && !closing.signal.aborted)
     waiting = undefined
   }
 
@@ -88,13 +88,20 @@ export function openPublisher(ports: PublisherPorts, initial: Published | undefi
     async close() {
       closing.abort()
       await waiting
-      publishNow()
+      await publishNow()
     },
   }
 }
 
-const signCheckpoint = ({ origin, signer }: PublisherPorts, size: number, root: Uint8Array): string =>
-  signNote(formatCheckpoint({ origin, size, root }), signer.key, (bytes) => signer.sign(bytes))
+async function signCheckpoint(
+  { origin, signer }: PublisherPorts,
+  size: number,
+  root: Uint8Array,
+): Promise<string> {
+  const text = formatCheckpoint({ origin, size, root })
+  const signature = await signer.sign(Buffer.from(text))
+  return signNote(text, signer.key, () => signature)
+}
 
 /**
  * Holds the database against the anchor before anything is signed. Throws `log.rollback`
@@ -105,7 +112,7 @@ export async function checkAnchor(
   { origin, signer, anchor }: Pick<PublisherPorts, 'origin' | 'signer' | 'anchor'>,
   store: Store,
 ): Promise<Published | undefined> {
-  const note = anchor.load()
+  const note = await anchor.load()
   if (note === undefined) return undefined
   const anchored = readAnchored(note, origin, signer)
   await checkHistory(store, anchored)

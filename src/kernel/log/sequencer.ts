@@ -78,7 +78,7 @@ export async function openSequencer(ports: SequencerPorts): Promise<OpenedSequen
     async close() {
       await writer.close()
       await publisher.close()
-      anchor.close()
+      await anchor.close()
       await store.close()
     },
   }

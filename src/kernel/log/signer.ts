@@ -3,12 +3,18 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { chmodSync, existsSync, readFileSync, statSync } from 'node:fs'
 import { ed25519NoteKey, type NoteKey, rawOfEd25519 } from '../../kit/signed-note.ts'
+import type { Awaitable } from '../env.ts'
 import { PolityError } from '../errors.ts'
 import { writeSecretFile } from './files.ts'
 
 export interface Signer {
   readonly key: NoteKey
   /** Raw Ed25519 signature (RFC 8032). Throws `signer.failed`. */
+  sign(bytes: Uint8Array): Awaitable<Uint8Array>
+}
+
+/** A signer whose key is in this process. */
+export interface LocalSigner extends Signer {
   sign(bytes: Uint8Array): Uint8Array
 }
 
@@ -16,13 +22,13 @@ export interface Signer {
 export function keySigner(
   name: string,
   privateKey: KeyObject = generateKeyPairSync('ed25519').privateKey,
-): Signer {
+): LocalSigner {
   const key = ed25519NoteKey(name, rawOfEd25519(createPublicKey(privateKey)))
   return { key, sign: (bytes) => new Uint8Array(sign(null, bytes, privateKey)) }
 }
 
 /** Reads the PKCS#8 key at `path`, or creates it when `create` says that nothing was signed yet. */
-export function fileSigner(name: string, path: string, create: boolean): Signer {
+export function fileSigner(name: string, path: string, create: boolean): LocalSigner {
   if (!existsSync(path)) {
     if (!create)
       throw new PolityError(

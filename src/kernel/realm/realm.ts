@@ -11,7 +11,7 @@ import { writeSecretFile, writeWholeFile } from '../log/files.ts'
 import { dataPaths, defaultAnchorPath, LOG_META, ORIGIN_KEY } from '../log/layout.ts'
 import { type Log, openLog, PUBLISH_WAIT_MAX_MS } from '../log/log.ts'
 import { type OpenedSequencer, openSequencer, SWEEP_LIMIT_ROWS } from '../log/sequencer.ts'
-import { fileSigner, keySigner, type Signer } from '../log/signer.ts'
+import { fileSigner, keySigner, type LocalSigner } from '../log/signer.ts'
 import { openThreadedSequencer } from '../log/thread/threaded-sequencer.ts'
 import { viewsOf } from '../log/view.ts'
 import { openViews, type Views } from '../log/views.ts'
@@ -32,7 +32,7 @@ export interface Realm {
   readonly reader: Store
   readonly vaultKey: Uint8Array
   /** Signs statements; its public key stands in the log's first entry. */
-  readonly statementSigner: Signer
+  readonly statementSigner: LocalSigner
   readonly isAnchorAdopted: boolean
   /** Drops all expired working rows of a table, in turns; answers how many. */
   sweep(table: string): Promise<number>
@@ -160,7 +160,7 @@ interface Parts {
   readonly sequencer: OpenedSequencer
   readonly reader: Store
   readonly vaultKey: Uint8Array
-  readonly statementSigner: Signer
+  readonly statementSigner: LocalSigner
   readonly relay: Relay
 }
 

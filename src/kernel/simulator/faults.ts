@@ -86,7 +86,9 @@ export function faultyStore(store: Store, ports: FaultPorts): Store {
     size: () => read(() => store.size()),
     sweep: (table, nowMs, limit) => read(() => store.sweep(table, nowMs, limit)),
     migrate: () => store.migrate(),
-    backup: (path) => store.backup(path),
+    rows: (range) => read(() => store.rows(range)),
+    minimumIndex: () => read(() => store.minimumIndex()),
+    snapshot: () => read(() => store.snapshot()),
     close: () => store.close(),
   }
 }
@@ -99,10 +101,10 @@ export interface AnchorState {
 export function faultyAnchor(anchor: Anchor, { chance, weather, isAlive }: FaultPorts): Anchor {
   return {
     load: () => anchor.load(),
-    swap(next) {
+    async swap(next) {
       if (!isAlive() || chance.happens(weather.plan.anchorBefore))
         throw failure('anchor.unwritable', 'the anchor is gone')
-      anchor.swap(next)
+      await anchor.swap(next)
       if (chance.happens(weather.plan.anchorAfter))
         throw failure('anchor.unwritable', 'the anchor was not synced')
     },
@@ -113,7 +115,7 @@ export function faultyAnchor(anchor: Anchor, { chance, weather, isAlive }: Fault
 export function faultySigner(signer: Signer, { chance, weather }: FaultPorts): Signer {
   return {
     key: signer.key,
-    sign(bytes) {
+    async sign(bytes) {
       if (chance.happens(weather.plan.sign)) throw failure('signer.failed', 'the signer does not answer')
       return signer.sign(bytes)
     },

@@ -41,12 +41,28 @@ export interface RowWrite {
   readonly expiresAtMs?: number
 }
 
-/** What one transaction writes. `drop` removes rows without a tombstone (erasure, rebuild). */
+/** A row wherever it stands, tombstones included: what a copy of the store must hold. */
+export interface StoredRow extends RowWrite {}
+
+export interface RowPlace {
+  readonly table: string
+  readonly key: string
+}
+
+/** What one transaction writes, in the order of the fields. */
 export interface Batch {
   readonly entries: readonly StoredEntry[]
   readonly nodes: readonly TreeNode[]
+  /** Rows that go without a tombstone (erasure, rebuild). */
+  readonly drop?: readonly RowPlace[]
   readonly rows: readonly RowWrite[]
-  readonly drop?: readonly { readonly table: string; readonly key: string }[]
+  /** The rows of `to` are replaced by those of `from`, which is empty afterwards: a table made aside comes into force. */
+  readonly replace?: { readonly from: string; readonly to: string }
+  /**
+   * Entries below this seq go with their leaf hashes; inner nodes stay (C2SP tlog-tiles, "Pruning"). A multiple of
+   * 256, and below the log's size.
+   */
+  readonly pruneBelow?: number
 }
 
 export interface RowVersion {
@@ -79,36 +95,47 @@ export interface EntryRange {
 }
 
 /**
- * One realm's storage. Only the writer calls `commit`, `sweep` and `migrate`;
- * readers hold a Store of their own on the same data. Every method rejects with
- * PolityError `store.full | store.readonly | store.locked | store.failed | log.corrupt`.
+ * What can be read of one realm's storage. Every method rejects with PolityError
+ * `store.full | store.readonly | store.locked | store.failed | store.unreachable | log.corrupt`.
  */
-export interface Store {
-  /**
-   * Applies the batch in one transaction that is synced before the promise resolves, or not at all.
-   * Rejects with `entry.duplicate` when the log already holds a (source, id) of the batch, `store.failed`
-   * when its entries do not follow the last one, `input.invalid` for a key that cannot be stored.
-   */
-  commit(batch: Batch): Promise<void>
+export interface StoreReader {
   /** Rows of these keys, tombstones included; keys never written are absent. */
   load(table: string, keys: readonly string[]): Promise<Snapshot<ReadonlyMap<string, RowVersion>>>
   /** Visible rows in key order (UTF-8 bytes). */
   scan(table: string, range: ScanRange): Promise<Snapshot<readonly Row[]>>
-  /** Entries in seq order, or newest first with `reverse`. */
+  /** Every row of every table after a place, tombstones included, in the order (table, key) of UTF-8 bytes. */
+  rows(range: { readonly after?: RowPlace; readonly limit: number }): Promise<readonly StoredRow[]>
+  /** Entries in seq order, or newest first with `reverse`; pruned ones are absent. */
   entries(range: EntryRange): Promise<readonly StoredEntry[]>
-  /** Which of these (source, id) pairs the log already holds; answers with their positions in the input. */
+  /** Which of these (source, id) pairs the log holds; answers with their positions in the input. Pruned ones are forgotten. */
   known(pairs: readonly { readonly source: string; readonly id: string }[]): Promise<readonly number[]>
-  /** `width` hashes of a hash tile from `index * 256`, concatenated. Level 0 are leaf hashes. */
+  /**
+   * `width` hashes of a hash tile from `index * 256`, concatenated. Level 0 are leaf hashes; `log.pruned` where
+   * they went with their entries.
+   */
   tile(level: number, index: number, width: number): Promise<Uint8Array>
-  /** Number of entries. */
+  /** Number of entries ever written. */
   size(): Promise<number>
+  /** The C2SP minimum index: entries below it were pruned; 0 in a log that is whole. */
+  minimumIndex(): Promise<number>
+  close(): Promise<void>
+}
+
+/** One realm's storage. Only the writer calls `commit`, `sweep` and `migrate`; readers hold a Store of their own on the same data. */
+export interface Store extends StoreReader {
+  /**
+   * Applies the batch in one transaction that is synced before the promise resolves, or not at all.
+   * Rejects with `entry.duplicate` when the log already holds a (source, id) of the batch, `store.failed`
+   * when its entries do not follow the last one or `pruneBelow` is out of place, `input.invalid` for a key that
+   * cannot be stored, `store.fenced` when another writer has taken over.
+   */
+  commit(batch: Batch): Promise<void>
   /** Drops at most `limit` rows of the table that expired before `nowMs`; answers how many. */
   sweep(table: string, nowMs: number, limit: number): Promise<number>
   /** Brings the schema to this release; safe to repeat. */
   migrate(): Promise<void>
-  /** Writes a consistent copy to `path` while the store stays in use. */
-  backup(path: string): Promise<void>
-  close(): Promise<void>
+  /** Everything as it is now, for as long as it takes to read it, while the store stays in use; to be closed. */
+  snapshot(): Promise<StoreReader>
 }
 
 /** Keys are bounded so that an index page always holds several. */
@@ -141,6 +168,20 @@ export const missingTile = (level: number, index: number, width: number): Polity
     level,
     index,
   })
+
+/** The error of a tile whose leaf hashes were pruned. */
+export const prunedTile = (index: number, minimumIndex: number): PolityError =>
+  new PolityError('log.pruned', `tile 0/${index} was pruned: the log holds entries from ${minimumIndex} on`, {
+    minimumIndex,
+  })
+
+/** The error of a batch that prunes what it may not: half a tile, or the whole log. */
+export const badPrune = (below: number, size: number): PolityError =>
+  new PolityError('store.failed', `a log of ${size} entries cannot be pruned below ${below}`, { below, size })
+
+/** Whether entries below `below` may go: whole tiles only, and never the last entry, which tells the size. */
+export const isPrunable = (below: number, size: number): boolean =>
+  Number.isSafeInteger(below) && below >= 0 && below % 256 === 0 && below < size
 
 /** The error of a batch that repeats an entry's identity (CloudEvents 1.0 section 3.1: source and id). */
 export const duplicateEntry = ({

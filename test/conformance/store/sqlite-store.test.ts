@@ -94,34 +94,6 @@ describe('a database file', () => {
     await store.close()
   })
 
-  it('copies itself whole while it stays in use', async () => {
-    const store = await written()
-    const copy = join(folder, 'copy.db')
-    const rows = Array.from({ length: 2000 }, (_, n) => row('t', `k${n}`, 1, JSON.stringify('x'.repeat(500))))
-    await store.commit({ ...EMPTY, rows })
-    const copied = store.backup(copy)
-    await store.commit({ ...EMPTY, entries: [entryAt(1)], rows: [row('t', 'k0', 2, '2')] })
-    await copied
-    await store.close()
-    const restored = sqliteStore(copy, 'write')
-    await restored.migrate()
-    const { size, value } = await restored.load('t', ['k0', 'k1999'])
-    // Before or after the second commit, never half of it.
-    expect([
-      [1, 1],
-      [2, 2],
-    ]).toContainEqual([size, value.get('k0')?.version])
-    expect(value.get('k1999')?.version).toBe(1)
-    await restored.close()
-  })
-
-  it('says which backup failed', async () => {
-    const store = await written()
-    expect(await codeOf(store.backup(join(folder, 'no', 'such', 'folder.db')))).toBe('store.readonly')
-    expect(await store.size()).toBe(1)
-    await store.close()
-  })
-
   it('of the first schema keeps everything but rows of views, which are folded again', async () => {
     const before = await written()
     const row = (table: string) => ({ table, key: 'k', version: 1, value: '1' })

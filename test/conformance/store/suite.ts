@@ -66,6 +66,10 @@ export function storeConformance(name: string, open: () => Promise<Opened>): voi
     describe('entries', () => entryTests(stores))
     describe('tiles', () => tileTests(stores))
     describe('sweep', () => sweepTests(stores))
+    describe('pruning', () => pruneTests(stores))
+    describe('replacing a table', () => replaceTests(stores))
+    describe('a snapshot', () => snapshotTests(stores))
+    describe('all rows', () => allRowsTests(stores))
   })
 }
 
@@ -474,5 +478,125 @@ function sweepTests(stores: Stores): void {
     await writer.commit({ ...EMPTY, rows: [write('a', 1, 100), write('b', 1, 100)] })
     await writer.commit({ ...EMPTY, rows: [write('a', 2, 300), write('b', 2)] })
     expect(await writer.sweep('t', 200, 10)).toBe(0)
+  })
+}
+
+/** A log of `size` entries with the inner nodes of its full tiles, whose hashes need not be right here. */
+async function writeLog(writer: Store, size: number): Promise<void> {
+  const entries = Array.from({ length: size }, (_, seq) => entryAt(seq))
+  const nodes = Array.from({ length: Math.floor(size / 256) }, (_, index) => ({
+    level: 1,
+    index,
+    hash: digestOf(Buffer.from(`node ${index}`)),
+  }))
+  await writer.commit({ entries, nodes, rows: [] })
+}
+
+function pruneTests(stores: Stores): void {
+  it('takes entries and their leaf hashes, and leaves inner nodes, size and what follows', async () => {
+    const { writer, reader } = stores()
+    await writeLog(writer, 600)
+    expect(await reader.minimumIndex()).toBe(0)
+    await writer.commit({ ...EMPTY, pruneBelow: 512 })
+    expect(await reader.minimumIndex()).toBe(512)
+    expect(await reader.size()).toBe(600)
+    expect((await reader.entries({ from: 0, to: 600, limit: 1 }))[0]?.seq).toBe(512)
+    expect(await codeOf(reader.tile(0, 1, 256))).toBe('log.pruned')
+    expect((await reader.tile(0, 2, 88)).length).toBe(88 * 32)
+    expect((await reader.tile(1, 0, 2)).length).toBe(2 * 32)
+    expect(await reader.known([{ source: 'test', id: 'id-511' }])).toEqual([])
+    expect(await reader.known([{ source: 'test', id: 'id-512' }])).toEqual([0])
+    await writer.commit({ ...EMPTY, entries: [entryAt(600)] })
+    expect(await reader.size()).toBe(601)
+  })
+
+  it('is whole tiles, and never the whole log', async () => {
+    const { writer, reader } = stores()
+    await writeLog(writer, 512)
+    for (const pruneBelow of [1, 255, 512, 768, -256, 0.5])
+      expect(await codeOf(writer.commit({ ...EMPTY, rows: [row('t', 'k', 1, '1')], pruneBelow }))).toBe(
+        'store.failed',
+      )
+    expect((await reader.load('t', ['k'])).value.size).toBe(0)
+    await writer.commit({ ...EMPTY, pruneBelow: 256 })
+    await writer.commit({ ...EMPTY, pruneBelow: 256 })
+    expect(await reader.minimumIndex()).toBe(256)
+  })
+}
+
+function replaceTests(stores: Stores): void {
+  it('puts the rows made aside in the place of the old ones, tombstones and versions included', async () => {
+    const { writer, reader } = stores()
+    await writer.commit({ ...EMPTY, rows: [row('live', 'a', 3, '1'), row('live', 'b', 1, '1')] })
+    await writer.commit({ ...EMPTY, rows: [row('aside', 'a', 4, '2'), row('aside', 'c', 7, null)] })
+    await writer.commit({ ...EMPTY, replace: { from: 'aside', to: 'live' } })
+    expect(await keysOf(reader.scan('live', { limit: 10 }))).toEqual(['a'])
+    expect((await reader.load('live', ['a', 'b', 'c'])).value).toEqual(
+      new Map([
+        ['a', expect.objectContaining({ version: 4, value: '2' })],
+        ['c', expect.objectContaining({ version: 7, value: null })],
+      ]),
+    )
+    expect((await reader.load('aside', ['a', 'c'])).value.size).toBe(0)
+  })
+
+  it('by a table that does not exist empties it', async () => {
+    const { writer, reader } = stores()
+    await writer.commit({ ...EMPTY, rows: [row('live', 'a', 1, '1')] })
+    await writer.commit({ ...EMPTY, replace: { from: 'absent', to: 'live' } })
+    expect((await reader.load('live', ['a'])).value.size).toBe(0)
+  })
+}
+
+function snapshotTests(stores: Stores): void {
+  it('keeps what it saw while the store goes on', async () => {
+    const { writer } = stores()
+    await writeLog(writer, 300)
+    await writer.commit({ ...EMPTY, rows: [row('t', 'k', 1, '1'), row('t', 'gone', 1, '1')] })
+    const snapshot = await writer.snapshot()
+    await writer.commit({
+      ...EMPTY,
+      entries: [entryAt(300)],
+      rows: [row('t', 'k', 2, '2')],
+      drop: [{ table: 't', key: 'gone' }],
+      pruneBelow: 256,
+    })
+    expect(await snapshot.size()).toBe(300)
+    expect(await snapshot.minimumIndex()).toBe(0)
+    expect((await snapshot.entries({ from: 0, to: 1000, limit: 1000 })).length).toBe(300)
+    expect((await snapshot.tile(0, 0, 256)).length).toBe(256 * 32)
+    expect((await snapshot.load('t', ['k', 'gone'])).value.get('k')?.version).toBe(1)
+    expect(await keysOf(snapshot.scan('t', { limit: 9 }))).toEqual(['gone', 'k'])
+    expect((await snapshot.rows({ limit: 9 })).length).toBe(2)
+    await snapshot.close()
+    expect(await writer.size()).toBe(301)
+  })
+}
+
+function allRowsTests(stores: Stores): void {
+  it('come in pages, by table and key, with tombstones and expiry', async () => {
+    const { writer, reader } = stores()
+    await writer.commit({
+      ...EMPTY,
+      rows: [
+        row('b', '', 1, '1'),
+        { ...row('a', 'z', 2, '{}'), expiresAtMs: 77 },
+        row('a', '\ue000', 1, '1'),
+        row('a', '\u{1f600}', 1, '1'),
+        row('a', 'dead', 5, null),
+      ],
+    })
+    const places: string[] = []
+    let after: { readonly table: string; readonly key: string } | undefined
+    for (;;) {
+      const page = await reader.rows({ limit: 2, ...(after === undefined ? {} : { after }) })
+      places.push(...page.map(({ table, key }) => `${table}/${key}`))
+      if (page.length < 2) break
+      after = page.at(-1)
+    }
+    expect(places).toEqual(['a/dead', 'a/z', 'a/\ue000', 'a/\u{1f600}', 'b/'])
+    const [dead, kept] = await reader.rows({ limit: 2 })
+    expect(dead).toEqual({ table: 'a', key: 'dead', version: 5, value: null })
+    expect(kept).toEqual({ table: 'a', key: 'z', version: 2, value: '{}', expiresAtMs: 77 })
   })
 }

@@ -1,21 +1,25 @@
 // The Store in memory: the fastest adapter, and the one in which concurrency is tested first.
 
 import { Buffer } from 'node:buffer'
-import { PolityError } from '../../errors.ts'
 import {
   type Batch,
+  badPrune,
   checkKey,
   duplicateEntry,
   type EntryRange,
   identityOf,
+  isPrunable,
   missingTile,
+  prunedTile,
   type Row,
+  type RowPlace,
   type RowVersion,
   type RowWrite,
   type ScanRange,
   type Snapshot,
   type Store,
   type StoredEntry,
+  type StoredRow,
   seqGap,
 } from '../store.ts'
 
@@ -25,7 +29,9 @@ interface MemoryRow extends RowVersion {
 
 /** The data behind any number of memory stores: a writer and its readers share one. */
 export interface MemoryData {
+  /** By seq; pruned ones are holes at the beginning. */
   readonly entries: StoredEntry[]
+  minimumIndex: number
   readonly ids: Set<string>
   /** Hashes per level; level 0 stays empty because leaf hashes live in the entries. */
   readonly nodes: Uint8Array[][]
@@ -34,6 +40,7 @@ export interface MemoryData {
 
 export const emptyMemoryData = (): MemoryData => ({
   entries: [],
+  minimumIndex: 0,
   ids: new Set(),
   nodes: [],
   tables: new Map(),
@@ -53,6 +60,8 @@ export function memoryStore(data: MemoryData = emptyMemoryData()): Store {
       }
       for (const { table, key } of batch.drop ?? []) data.tables.get(table)?.delete(key)
       for (const row of batch.rows) tableOf(data, row.table).set(row.key, storedRow(row))
+      if (batch.replace) replaceTable(data, batch.replace)
+      if (batch.pruneBelow !== undefined) prune(data, batch.pruneBelow)
     },
     async load(table, keys) {
       const rows = data.tables.get(table)
@@ -66,6 +75,9 @@ export function memoryStore(data: MemoryData = emptyMemoryData()): Store {
     async scan(table, range) {
       return snapshot(data, scanRows(data.tables.get(table), range))
     },
+    async rows({ after, limit }) {
+      return allRows(data, after).slice(0, limit)
+    },
     async entries(range) {
       return sliceEntries(data.entries, range)
     },
@@ -74,6 +86,7 @@ export function memoryStore(data: MemoryData = emptyMemoryData()): Store {
     },
     async tile(level, index, width) {
       const from = index * 256
+      if (level === 0 && from < data.minimumIndex) throw prunedTile(index, data.minimumIndex)
       const hashes =
         level === 0
           ? data.entries.slice(from, from + width).map((entry) => entry.leaf)
@@ -84,6 +97,9 @@ export function memoryStore(data: MemoryData = emptyMemoryData()): Store {
     },
     async size() {
       return data.entries.length
+    },
+    async minimumIndex() {
+      return data.minimumIndex
     },
     async sweep(table, nowMs, limit) {
       let dropped = 0
@@ -96,8 +112,14 @@ export function memoryStore(data: MemoryData = emptyMemoryData()): Store {
       return dropped
     },
     async migrate() {},
-    async backup() {
-      throw new PolityError('store.failed', 'a memory store cannot be backed up to a file')
+    async snapshot() {
+      return memoryStore({
+        entries: data.entries.slice(),
+        minimumIndex: data.minimumIndex,
+        ids: new Set(data.ids),
+        nodes: data.nodes.map((level) => level.slice()),
+        tables: new Map([...data.tables].map(([table, rows]) => [table, new Map(rows)])),
+      })
     },
     async close() {},
   }
@@ -108,6 +130,26 @@ const storedRow = ({ version, value, expiresAtMs }: RowWrite): MemoryRow => ({
   value,
   ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
 })
+
+function replaceTable(data: MemoryData, { from, to }: { readonly from: string; readonly to: string }): void {
+  data.tables.set(to, tableOf(data, from))
+  data.tables.delete(from)
+}
+
+function prune(data: MemoryData, below: number): void {
+  for (; data.minimumIndex < below; data.minimumIndex++) {
+    data.ids.delete(identityOf(data.entries[data.minimumIndex] as StoredEntry))
+    delete data.entries[data.minimumIndex]
+  }
+}
+
+function allRows({ tables }: MemoryData, after: RowPlace | undefined): StoredRow[] {
+  const rows = [...tables].flatMap(([table, keyed]) =>
+    [...keyed].map(([key, row]) => ({ table, key, ...row })),
+  )
+  const byPlace = (a: RowPlace, b: RowPlace) => byUtf8(a.table, b.table) || byUtf8(a.key, b.key)
+  return rows.filter((row) => after === undefined || byPlace(row, after) > 0).sort(byPlace)
+}
 
 function tableOf(data: MemoryData, name: string): Map<string, MemoryRow> {
   const table = data.tables.get(name) ?? new Map<string, MemoryRow>()
@@ -126,6 +168,9 @@ function checkBatch(data: MemoryData, batch: Batch): void {
     if (data.ids.has(identity) || fresh.has(identity)) throw duplicateEntry(entry)
     fresh.add(identity)
   })
+  const size = data.entries.length + batch.entries.length
+  if (batch.pruneBelow !== undefined && !isPrunable(batch.pruneBelow, size))
+    throw badPrune(batch.pruneBelow, size)
 }
 
 const snapshot = <T>(data: MemoryData, value: T): Snapshot<T> => ({ size: data.entries.length, value })

@@ -1,26 +1,76 @@
 // The Store on SQLite (node:sqlite): one file per realm, one writing connection, any number of readers.
 
 import { accessSync, constants } from 'node:fs'
-import { backup, DatabaseSync, type StatementSync } from 'node:sqlite'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { PolityError } from '../../errors.ts'
 import {
   type Batch,
+  badPrune,
   checkKey,
   duplicateEntry,
   type EntryRange,
   isKey,
+  isPrunable,
   missingTile,
+  prunedTile,
   type Row,
   type RowVersion,
   type ScanRange,
   type Store,
   type StoredEntry,
+  type StoredRow,
+  type StoreReader,
   seqGap,
 } from '../store.ts'
 import { configure, migrate } from './schema.ts'
 
 /** Opens the database file. A reader needs a file that a writer has migrated. */
 export function sqliteStore(path: string, mode: 'write' | 'read'): Store {
+  const connection = connect(path, mode)
+  const { db, statement, guarded, sizeNow } = connection
+  // Owned by the writing connection: an erasure whose old pages still stand in the write-ahead log, perhaps
+  // one of a hub that was killed.
+  let isTruncateDue = mode === 'write' && !truncateWal(db)
+  return {
+    ...readerOf(connection, (read) => inTransaction(db, read)),
+    commit: async (batch) => {
+      guarded(() => commitBatch(db, statement, batch, sizeNow))
+      if (batch.drop?.length || batch.pruneBelow !== undefined) isTruncateDue = true
+      if (isTruncateDue) isTruncateDue = !truncateWal(db)
+    },
+    sweep: async (table, nowMs, limit) =>
+      guarded(() => Number(statement(SWEEP).run(table, table, nowMs, limit).changes)),
+    migrate: async () => guarded(() => migrate(db)),
+    snapshot: async () => openSnapshot(path),
+  }
+}
+
+/** One transaction that lasts until it is closed: SQLite keeps the pages that it may still read. */
+function openSnapshot(path: string): StoreReader {
+  const connection = connect(path, 'read')
+  const { db, guarded, sizeNow } = connection
+  try {
+    // The first read fixes what the transaction sees.
+    guarded(() => {
+      db.exec('BEGIN')
+      sizeNow()
+    })
+  } catch (error) {
+    db.close()
+    throw error
+  }
+  return readerOf(connection, (read) => read())
+}
+
+interface Connection {
+  readonly db: DatabaseSync
+  readonly statement: Statement
+  /** Throws what SQLite refused as the error of a Store. */
+  readonly guarded: <T>(act: () => T) => T
+  readonly sizeNow: () => number
+}
+
+function connect(path: string, mode: 'write' | 'read'): Connection {
   const guarded = guard(path)
   const db = guarded(() => {
     const opened = new DatabaseSync(path, { readOnly: mode === 'read' })
@@ -28,45 +78,43 @@ export function sqliteStore(path: string, mode: 'write' | 'read'): Store {
     return opened
   })
   const statement = statements(db)
-  const sizeNow = () => Number((statement(SIZE).get() as { size: number | null }).size)
-  // Owned by the writing connection: an erasure whose old pages still stand in the write-ahead log, perhaps
-  // one of a hub that was killed.
-  let isTruncateDue = mode === 'write' && !truncateWal(db)
-  const snapshot = <T>(read: () => T) =>
-    guarded(() => {
-      db.exec('BEGIN')
-      try {
-        return { size: sizeNow(), value: read() }
-      } finally {
-        db.exec('COMMIT')
-      }
-    })
-
   return {
-    commit: async (batch) => {
-      guarded(() => commitBatch(db, statement, batch, sizeNow))
-      if (batch.drop?.length) isTruncateDue = true
-      if (isTruncateDue) isTruncateDue = !truncateWal(db)
-    },
+    db,
+    statement,
+    guarded,
+    sizeNow: () => Number((statement(SIZE).get() as { size: number | null }).size),
+  }
+}
+
+function inTransaction<T>(db: DatabaseSync, read: () => T): T {
+  db.exec('BEGIN')
+  try {
+    return read()
+  } finally {
+    db.exec('COMMIT')
+  }
+}
+
+/** `consistently` lets several reads see one state of the database. */
+function readerOf(
+  { db, statement, guarded, sizeNow }: Connection,
+  consistently: <T>(read: () => T) => T,
+): StoreReader {
+  const snapshot = <T>(read: () => T) =>
+    guarded(() => consistently(() => ({ size: sizeNow(), value: read() })))
+  return {
     load: async (table, keys) => snapshot(() => loadRows(statement, table, keys)),
     scan: async (table, range) => snapshot(() => scanRows(statement, table, range)),
+    rows: async (range) => guarded(() => readRows(statement, range)),
     entries: async (range) => guarded(() => readEntries(statement, range)),
     known: async (pairs) =>
       guarded(() =>
         pairs.flatMap(({ id, source }, position) => (statement(KNOWN).get(id, source) ? [position] : [])),
       ),
-    tile: async (level, index, width) => guarded(() => readTile(statement, level, index, width)),
+    tile: async (level, index, width) =>
+      guarded(() => consistently(() => readTile(statement, level, index, width))),
     size: async () => guarded(sizeNow),
-    sweep: async (table, nowMs, limit) =>
-      guarded(() => Number(statement(SWEEP).run(table, table, nowMs, limit).changes)),
-    migrate: async () => guarded(() => migrate(db)),
-    backup: async (target) => {
-      try {
-        await backup(db, target)
-      } catch (error) {
-        throw storeError(error, target)
-      }
-    },
+    minimumIndex: async () => guarded(() => minimumIndex(statement)),
     close: async () => guarded(() => db.close()),
   }
 }
@@ -76,6 +124,12 @@ const INSERT_ENTRY = 'INSERT INTO entry (seq, id, source, type, leaf, bytes) VAL
 const INSERT_NODE = 'INSERT INTO node (level, idx, hash) VALUES (?, ?, ?)'
 const UPSERT_ROW = `INSERT INTO row (tbl, key, version, expires, value) VALUES (?, ?, ?, ?, ?)
   ON CONFLICT (tbl, key) DO UPDATE SET version = excluded.version, expires = excluded.expires, value = excluded.value`
+const REPLACED = 'DELETE FROM row WHERE tbl = ?'
+const REPLACE = 'UPDATE row SET tbl = ? WHERE tbl = ?'
+const PRUNE = 'DELETE FROM entry WHERE seq < ?'
+const MINIMUM = 'SELECT coalesce(min(seq), 0) AS minimum FROM entry'
+const ROWS = `SELECT tbl, key, version, expires, value FROM row WHERE (tbl, key) > (?, ?) ORDER BY tbl, key LIMIT ?`
+const FIRST_ROWS = ROWS.replace('WHERE (tbl, key) > (?, ?) ', '')
 const DROP_ROW = 'DELETE FROM row WHERE tbl = ? AND key = ?'
 const LOAD = 'SELECT key, version, value FROM row WHERE tbl = ? AND key IN (SELECT value FROM json_each(?))'
 const KNOWN = 'SELECT 1 FROM entry WHERE id = ? AND source = ?'
@@ -105,6 +159,8 @@ function commitBatch(db: DatabaseSync, statement: Statement, batch: Batch, sizeN
     for (const { table, key } of batch.drop ?? []) statement(DROP_ROW).run(table, key)
     for (const { table, key, version, expiresAtMs, value } of batch.rows)
       statement(UPSERT_ROW).run(table, key, version, expiresAtMs ?? null, value)
+    if (batch.replace) replaceTable(statement, batch.replace)
+    if (batch.pruneBelow !== undefined) prune(statement, batch.pruneBelow, sizeNow())
     db.exec('COMMIT')
   } catch (error) {
     // A failed COMMIT (disk full) may already have rolled back; ROLLBACK then has nothing to do.
@@ -129,6 +185,19 @@ function insertEntries(insert: StatementSync, entries: readonly StoredEntry[], s
     size += 1
   }
 }
+
+function replaceTable(statement: Statement, { from, to }: NonNullable<Batch['replace']>): void {
+  statement(REPLACED).run(to)
+  statement(REPLACE).run(to, from)
+}
+
+function prune(statement: Statement, below: number, size: number): void {
+  if (!isPrunable(below, size)) throw badPrune(below, size)
+  statement(PRUNE).run(below)
+}
+
+const minimumIndex = (statement: Statement): number =>
+  Number((statement(MINIMUM).get() as { minimum: number }).minimum)
 
 /**
  * What erasure removed must not stay readable in the write-ahead log either. The batch itself is
@@ -190,6 +259,28 @@ function prefixEnd(prefix: string): string | undefined {
   return undefined
 }
 
+function readRows(
+  statement: Statement,
+  { after, limit }: Parameters<StoreReader['rows']>[0],
+): readonly StoredRow[] {
+  const rows = statement(after ? ROWS : FIRST_ROWS).all(
+    ...(after ? [after.table, after.key, limit] : [limit]),
+  ) as unknown as {
+    tbl: string
+    key: string
+    version: number
+    expires: number | null
+    value: string | null
+  }[]
+  return rows.map(({ tbl, key, version, expires, value }) => ({
+    table: tbl,
+    key,
+    version,
+    value,
+    ...(expires === null ? {} : { expiresAtMs: expires }),
+  }))
+}
+
 function readEntries(statement: Statement, range: EntryRange): readonly StoredEntry[] {
   const filter = range.type === undefined ? '' : 'AND type = ?'
   const order = range.reverse ? 'DESC' : 'ASC'
@@ -212,6 +303,10 @@ function readTile(statement: Statement, level: number, index: number, width: num
     hashes: string | null
   }
   const tile = Buffer.from(row.hashes ?? '', 'hex')
+  if (level === 0 && row.width !== width) {
+    const minimum = minimumIndex(statement)
+    if (from < minimum) throw prunedTile(index, minimum)
+  }
   if (row.width !== width || tile.length !== width * 32) throw missingTile(level, index, width)
   return tile
 }
