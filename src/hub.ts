@@ -2,9 +2,6 @@
 
 import { createHmac } from 'node:crypto'
 import { EventEmitter } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type Ask, openAsk, openPermit, type Permit } from './kernel/catalog/ask.ts'
 import { type Catalog, openCatalog } from './kernel/catalog/catalog.ts'
 import type { Progress } from './kernel/catalog/context.ts'
@@ -12,14 +9,16 @@ import { type Caller, callerOf, factTypes } from './kernel/catalog/decide.ts'
 import { openDenials } from './kernel/catalog/denials.ts'
 import { IDEMPOTENCY, type Idempotency, openIdempotency } from './kernel/catalog/idempotency.ts'
 import { type Answer, answerOf, type Invoke, type InvokePorts, openInvoke } from './kernel/catalog/invoke.ts'
-import type { Module, ModuleHost, OpenedModule } from './kernel/catalog/module.ts'
+import type { Module, OpenedModule } from './kernel/catalog/module.ts'
 import { actorOf } from './kernel/catalog/recorder.ts'
+import type { Room } from './kernel/catalog/room.ts'
 import { openTurns } from './kernel/catalog/turns.ts'
 import { type Env, systemEnv } from './kernel/env.ts'
 import { asPolityError, PolityError } from './kernel/errors.ts'
 import { loadBundle, STARTER_DIR } from './kernel/gate/bundle.ts'
 import { type Gate, openGate } from './kernel/gate/gate.ts'
 import type { Mode } from './kernel/gate/types.ts'
+import { openHosted } from './kernel/hosting/hosts.ts'
 import { type Identity, identityContract, openIdentity, WORKING_TABLES } from './kernel/identity/identity.ts'
 import { type EstablishedOwner, establishOwner } from './kernel/identity/owner-token.ts'
 import { dataPaths } from './kernel/log/layout.ts'
@@ -30,7 +29,7 @@ import { sweepRegularly } from './kernel/realm/sweeping.ts'
 import { RUN_STEPS } from './kernel/runs/journal.ts'
 import { RUNS, type RunRow } from './kernel/runs/run.ts'
 import { openRuns, type Runs } from './kernel/runs/runs.ts'
-import { keyidOf, recordBundle, recordGenesis } from './kernel/system/genesis.ts'
+import { recordBundle, recordGenesis } from './kernel/system/genesis.ts'
 import { systemContract, systemModule } from './kernel/system/module.ts'
 import { RELEASE } from './release.ts'
 
@@ -81,6 +80,9 @@ export interface Hub {
   close(): Promise<void>
 }
 
+/** Rooms of the kernel with actions of their own. */
+const ROOMS: readonly Room[] = []
+
 const SWEPT_TABLES = [IDEMPOTENCY, RUNS, RUN_STEPS, ...WORKING_TABLES]
 
 /** Opens everything or nothing: what was opened before a failure is closed again, in reverse. */
@@ -103,7 +105,17 @@ export async function openHub(options: HubOptions): Promise<Hub> {
     source,
     codeKey: deriveKey(realm.vaultKey, 'sign-in codes'),
   })
-  const modules = await openModules(options, realm, env, opening)
+  const taking = Promise.withResolvers<Invoke>()
+  taking.promise.catch(() => undefined)
+  const hosted = opening.adopt(
+    await openHosted(
+      { realm, env, source, dir: options.dir, onFailure, invoke: taking.promise },
+      ROOMS,
+      options.modules,
+    ),
+    (each) => each.close(),
+  )
+  opening.defer(() => taking.reject(new PolityError('log.closed', 'the hub is closing')))
   const system = systemModule({
     release: RELEASE,
     realm: realm.name,
@@ -112,7 +124,7 @@ export async function openHub(options: HubOptions): Promise<Hub> {
     gate: () => gate,
     definitions: () => catalog.definitions,
   })
-  const catalog = catalogOf([system, identity.module, ...modules])
+  const catalog = catalogOf([system, identity.module, ...hosted.opened])
   const gate = await openHubGate(options, catalog)
   await recordBundle(realm, gate, source, env)
 
@@ -155,6 +167,7 @@ export async function openHub(options: HubOptions): Promise<Hub> {
     evidenceWritten: new Set(),
   }
   const invoke = openInvoke(ports)
+  taking.resolve(invoke)
   const { dir } = options
   const owner = await establishOwner(identity, dir === undefined ? undefined : dataPaths(dir).adminToken)
   opening.defer(sweepRegularly(realm, SWEPT_TABLES, onFailure))
@@ -215,7 +228,10 @@ const openHubRealm = (
     contracts: [
       identityContract,
       systemContract,
-      ...options.modules.map(({ contractUrl, contract }) => ({ url: contractUrl, exports: contract })),
+      ...[...ROOMS, ...options.modules].map(({ contractUrl, contract }) => ({
+        url: contractUrl,
+        exports: contract,
+      })),
     ],
     env,
     onFailure,
@@ -226,30 +242,6 @@ const openHubRealm = (
 
 const deriveKey = (key: Uint8Array, purpose: string): Uint8Array =>
   createHmac('sha256', key).update(purpose).digest()
-
-async function openModules(
-  options: HubOptions,
-  realm: Realm,
-  env: Env,
-  opening: AsyncDisposableStack,
-): Promise<OpenedModule[]> {
-  const opened: OpenedModule[] = []
-  const temporary = opening.adopt(new Set<string>(), (paths) => {
-    for (const path of paths) rmSync(path, { recursive: true, force: true })
-  })
-  for (const module of options.modules) {
-    const { key, sign } = realm.statementSigner
-    const host: ModuleHost = {
-      env,
-      cacheDir: () => cacheDirOf(options, module.name, temporary),
-      statementSigner: { keyid: keyidOf(key.publicKey), publicKey: key.publicKey, sign },
-    }
-    const each = await module.open(host)
-    if (each.close) opening.defer(() => each.close?.())
-    opened.push(each)
-  }
-  return opened
-}
 
 const openHubGate = async (
   { policyDir = STARTER_DIR, mode }: HubOptions,
@@ -304,12 +296,3 @@ const invokeFrom =
       },
     )
   }
-
-/** Derived data of a module; in memory hubs share nothing, so they get a folder of their own until they close. */
-function cacheDirOf({ dir }: HubOptions, module: string, temporary: Set<string>): string {
-  const path =
-    dir === undefined ? mkdtempSync(join(tmpdir(), 'polity-cache-')) : join(dataPaths(dir).cache, module)
-  if (dir === undefined) temporary.add(path)
-  mkdirSync(path, { recursive: true, mode: 0o700 })
-  return path
-}

@@ -1,6 +1,9 @@
 // A module: a contract that others may import, and the handlers behind it.
 
 import type { Env } from '../env.ts'
+import type { Feed, FeedOptions } from '../feed/feed.ts'
+import type { Fields, Static, TSchema, Type } from '../schema/schema.ts'
+import type { Invocable } from './context.ts'
 import type { CommandHandler, QueryHandler } from './definition.ts'
 
 /** What a module may use beside its handlers' contexts. */
@@ -8,6 +11,16 @@ export interface ModuleHost {
   readonly env: Env
   /** Makes and names a folder of the module's own under DATA, for what can be derived again. */
   cacheDir(): string
+  /** Makes and names a folder of the module's own under DATA, for what must not be lost; in memory it goes with the hub. */
+  dataDir(): string
+  /** Calls a handler at least once for every published entry of some types, in order. Closed with the hub. */
+  follow(options: FeedOptions): Feed
+  /** The hub itself asks for an action, through the gate, as `hub:polity`. Throws `denied`, also where it was suspended. */
+  invokeAsHub<F extends Fields, O extends TSchema>(
+    definition: Invocable<F, O>,
+    input: Static<Type.TObject<F>>,
+    options?: { readonly key?: string },
+  ): Promise<Static<O>>
   /** Signs with the hub's statement key, which the log's first entry names. */
   readonly statementSigner: StatementSigner
 }

@@ -22,7 +22,10 @@ export const DATA_FILES = {
   checkpoint: 'checkpoint',
   adminToken: 'admin.token',
   lock: 'hub.lock',
+  /** What modules can derive again. */
   cache: 'cache',
+  /** What modules keep beside the log. */
+  modules: 'modules',
 } as const
 
 export type DataPaths = { readonly [name in keyof typeof DATA_FILES]: string }

@@ -23,6 +23,8 @@ export interface Proposal {
   readonly seals?: readonly Seal[]
   /** Vault subjects whose keys this proposal destroys. */
   readonly shred?: readonly string[]
+  /** Entries below this seq go, once the proposal is committed: see `Batch.pruneBelow`. */
+  readonly pruneBelow?: number
 }
 
 /** Where the entries of a proposal stand: the first seq, how many, and the log size that covers them. */

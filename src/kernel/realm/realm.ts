@@ -34,6 +34,10 @@ export interface Realm {
   /** Signs statements; its public key stands in the log's first entry. */
   readonly statementSigner: LocalSigner
   readonly isAnchorAdopted: boolean
+  /** Names this hub among those that share the log; another one each time it opens. */
+  readonly holder: string
+  /** Whether no other hub can be at work on this log. */
+  readonly isAlone: boolean
   /** Drops all expired working rows of a table, in turns; answers how many. */
   sweep(table: string): Promise<number>
   close(): Promise<void>
@@ -182,6 +186,8 @@ async function assemble(
     vaultKey,
     statementSigner,
     isAnchorAdopted: sequencer.isAnchorAdopted,
+    holder: options.env.id(),
+    isAlone: true,
     async sweep(table) {
       const nowMs = options.env.now()
       let dropped = 0

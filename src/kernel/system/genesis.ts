@@ -2,21 +2,17 @@
 
 import { Buffer } from 'node:buffer'
 import { createHmac, hash } from 'node:crypto'
-import { seal } from '../catalog/recorder.ts'
+import { recordAsHub } from '../catalog/hub-records.ts'
 import { LogOpened } from '../catalog/records.ts'
 import type { Env } from '../env.ts'
 import { PolityError } from '../errors.ts'
 import { bundleBytes } from '../gate/bundle.ts'
 import type { Gate } from '../gate/gate.ts'
-import type { Draft } from '../log/entry.ts'
 import { EVIDENCE } from '../log/layout.ts'
-import type { Proposal } from '../log/proposal.ts'
 import type { Realm } from '../realm/realm.ts'
-import { KnownOpenings } from '../schema/privacy.ts'
 import type { Static } from '../schema/schema.ts'
 import { BundleActivated } from './contract.ts'
 
-const ACTOR = 'hub:polity'
 /** Working state: what was recorded, so that it is recorded once. */
 const SYSTEM = 'system'
 const OPENED = 'opened'
@@ -35,15 +31,14 @@ export async function recordGenesis(realm: Realm, source: string, env: Env, rele
   if (opened != null || log.head().size > 0) return checkKeys(realm, opened)
   const { publicKey } = statementSigner.key
   const statementKey = { keyid: keyidOf(publicKey), publicKey: Buffer.from(publicKey).toString('base64') }
-  await append(
-    realm,
-    source,
-    env,
-    LogOpened({ origin: log.origin, realm: realm.name, vkey: log.vkey, statementKey, release }),
+  await recordAsHub(
+    { log, source, env },
+    [LogOpened({ origin: log.origin, realm: realm.name, vkey: log.vkey, statementKey, release })],
     {
       expect: [{ table: SYSTEM, key: OPENED, version: 0 }],
       rows: [{ table: SYSTEM, key: OPENED, value: JSON.stringify(vaultMarkOf(realm)) }],
     },
+    { wait: 'signed' },
   )
 }
 
@@ -79,11 +74,9 @@ export async function recordBundle(
   const known = (await realm.reader.load(SYSTEM, [BUNDLE])).value.get(BUNDLE)
   if (known?.value === active) return
   const policies = [...bundle.policies.keys()]
-  await append(
-    realm,
-    source,
-    env,
-    BundleActivated({ bundle: bundle.digest, policies, mode }, { subject: 'gate' }),
+  await recordAsHub(
+    { log: realm.log, source, env },
+    [BundleActivated({ bundle: bundle.digest, policies, mode }, { subject: 'gate' })],
     {
       expect: [{ table: SYSTEM, key: BUNDLE, version: known?.version ?? 0 }],
       rows: [
@@ -95,21 +88,6 @@ export async function recordBundle(
         { table: SYSTEM, key: BUNDLE, value: active },
       ],
     },
+    { wait: 'signed' },
   )
-}
-
-async function append(
-  realm: Realm,
-  source: string,
-  env: Env,
-  draft: Draft,
-  once: Required<Pick<Proposal, 'expect' | 'rows'>>,
-): Promise<void> {
-  const { entries, seals } = seal(
-    [draft],
-    { source, actor: ACTOR, correlationid: env.id() },
-    env,
-    new KnownOpenings(),
-  )
-  await realm.log.append({ entries, seals, ...once }, { wait: 'signed' })
 }

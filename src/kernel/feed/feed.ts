@@ -1,0 +1,166 @@
+// A feed: a cursor under a lease, the one way to follow the log. One row holds both, so whoever lost the lease cannot move the cursor.
+
+import type { Env } from '../env.ts'
+import { asPolityError, type ErrorCode, PolityError } from '../errors.ts'
+import type { Entry } from '../log/entry.ts'
+import type { Log } from '../log/log.ts'
+import type { StoreReader } from '../store/store.ts'
+
+/** Working state: name of the feed -> FeedRow. */
+export const FEEDS = 'feeds'
+/** Whoever follows renews well before; after this long without renewal another hub takes over. */
+const LEASE_MS = 15_000
+const RENEW_MS = 5_000
+/** A handler that fails is asked again, at growing distances. */
+const RETRY_MIN_MS = 250
+const RETRY_MAX_MS = 30_000
+const PAGE_SIZE = 100
+
+interface FeedRow {
+  readonly holder: string
+  readonly expiresAtMs: number
+  /** Position of the next entry that nobody has handled. */
+  readonly position: number
+}
+
+export interface FeedOptions {
+  readonly name: string
+  /** Names of entry types; what is of another type is passed over. */
+  readonly types: readonly string[]
+  /**
+   * Gets each entry at least once, in order: a crash or a change of hubs repeats the last ones, so it must be
+   * idempotent. What it throws is told and tried again; nothing later overtakes.
+   */
+  readonly handle: (entry: Entry, signal: AbortSignal) => Promise<void>
+}
+
+export interface FeedPorts {
+  readonly log: Log
+  readonly reader: StoreReader
+  readonly env: Env
+  /** Names this hub among those that share the log. */
+  readonly holder: string
+  /** Whether no other hub can be at work on this log: then a lease that is left over counts for nothing. */
+  readonly isAlone: boolean
+  readonly onFailure: (error: PolityError) => void
+}
+
+export interface Feed {
+  close(): Promise<void>
+}
+
+/** Follows from the log's first entry, or from where the feed of this name stopped, until it is closed. */
+export function openFeed(ports: FeedPorts, options: FeedOptions): Feed {
+  const closing = new AbortController()
+  const running = run(ports, options, closing.signal)
+  return {
+    async close() {
+      closing.abort()
+      await running
+    },
+  }
+}
+
+interface Held {
+  readonly version: number
+  readonly row: FeedRow
+}
+
+async function run(ports: FeedPorts, options: FeedOptions, signal: AbortSignal): Promise<void> {
+  let failures = 0
+  while (!signal.aborted && !ports.log.lost.aborted) {
+    try {
+      const held = await acquire(ports, options.name)
+      if (held) await follow(ports, options, held, signal)
+      else await pause(ports.env, RENEW_MS, signal)
+      failures = 0
+    } catch (thrown) {
+      if (signal.aborted) return
+      const error = asPolityError(thrown)
+      if (!PASSING.includes(error.code)) ports.onFailure(feedError(options.name, error))
+      await pause(ports.env, Math.min(RETRY_MIN_MS * 2 ** failures, RETRY_MAX_MS), signal)
+      failures += 1
+    }
+  }
+}
+
+/** What passes without anybody's doing: another hub has the lease now, or the log is catching its breath. */
+const PASSING: readonly ErrorCode[] = ['expectation.failed', 'log.saturated', 'log.closed', 'store.fenced']
+
+const feedError = (name: string, error: PolityError): PolityError =>
+  new PolityError(
+    error.code,
+    `the feed ${name} waits: ${error.message}`,
+    { ...error.facts, feed: name },
+    error,
+  )
+
+const pause = (env: Env, forMs: number, signal: AbortSignal): Promise<void> =>
+  env.sleepUntil(env.monotonic() + forMs, signal).catch(() => undefined)
+
+/** The row, if nobody else holds it; undefined while another hub does. */
+async function acquire(
+  { reader, env, holder, isAlone, log }: FeedPorts,
+  name: string,
+): Promise<Held | undefined> {
+  const known = (await reader.load(FEEDS, [name])).value.get(name)
+  const row = known?.value == null ? undefined : (JSON.parse(known.value) as FeedRow)
+  if (row && row.holder !== holder && !isAlone && row.expiresAtMs > env.now()) return undefined
+  return write({ env, holder, log }, name, known?.version ?? 0, row?.position ?? 0)
+}
+
+async function write(
+  { env, holder, log }: Pick<FeedPorts, 'env' | 'holder' | 'log'>,
+  name: string,
+  version: number,
+  position: number,
+): Promise<Held> {
+  const row: FeedRow = { holder, expiresAtMs: env.now() + LEASE_MS, position }
+  await log.append(
+    {
+      entries: [],
+      expect: [{ table: FEEDS, key: name, version }],
+      rows: [{ table: FEEDS, key: name, value: JSON.stringify(row) }],
+    },
+    { isReserved: true },
+  )
+  return { version: version + 1, row }
+}
+
+/** Handles what comes until closed; throws `expectation.failed` once another hub has taken over. */
+async function follow(
+  ports: FeedPorts,
+  options: FeedOptions,
+  start: Held,
+  signal: AbortSignal,
+): Promise<void> {
+  const { log, env } = ports
+  let held = start
+  let { position } = start.row
+  const isStale = () => held.row.expiresAtMs - env.now() < LEASE_MS - RENEW_MS
+  const save = async () => {
+    held = await write(ports, options.name, held.version, position)
+  }
+  while (!signal.aborted) {
+    const { entries, cursor } = await log.read({ after: log.cursorAt(position), limit: PAGE_SIZE })
+    for (const entry of entries) {
+      if (options.types.includes(entry.type)) await options.handle(entry, signal)
+      if (signal.aborted) return
+      position = entry.seq + 1
+      if (options.types.includes(entry.type) || isStale()) await save()
+    }
+    position = cursor === undefined ? position : log.positionOf(cursor)
+    if (entries.length < PAGE_SIZE) await news(ports, position, signal)
+    if (!ports.isAlone && isStale()) await save()
+  }
+}
+
+/** Resolves when something new is published, or when it is time to renew. */
+async function news({ log, isAlone }: FeedPorts, position: number, signal: AbortSignal): Promise<void> {
+  const due = isAlone ? signal : AbortSignal.any([signal, AbortSignal.timeout(RENEW_MS)])
+  try {
+    await log.published(position + 1, due)
+  } catch (error) {
+    if (!due.aborted) throw error
+  }
+}

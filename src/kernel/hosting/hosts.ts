@@ -1,0 +1,106 @@
+// Opens rooms and modules, and gives each what it may work with.
+
+import type { Caller } from '../catalog/decide.ts'
+import { recordAsHub } from '../catalog/hub-records.ts'
+import type { Invoke } from '../catalog/invoke.ts'
+import type { Module, ModuleHost, OpenedModule } from '../catalog/module.ts'
+import type { Room, RoomHost } from '../catalog/room.ts'
+import type { Env } from '../env.ts'
+import { PolityError } from '../errors.ts'
+import { type Feed, type FeedOptions, openFeed } from '../feed/feed.ts'
+import type { Realm } from '../realm/realm.ts'
+import { keyidOf } from '../system/genesis.ts'
+import { type Folders, openFolders } from './folders.ts'
+
+export interface HostPorts {
+  readonly realm: Realm
+  readonly env: Env
+  readonly source: string
+  readonly dir: string | undefined
+  readonly onFailure: (error: PolityError) => void
+  /** Resolves once the hub takes actions, rejects when it closes before. */
+  readonly invoke: Promise<Invoke>
+}
+
+export interface Hosted {
+  readonly opened: readonly OpenedModule[]
+  /** Feeds first, so that nothing is handled any more by what closes; then modules and rooms in reverse. */
+  close(): Promise<void>
+}
+
+/** Opens everything or nothing. */
+export async function openHosted(
+  ports: HostPorts,
+  rooms: readonly Room[],
+  modules: readonly Module[],
+): Promise<Hosted> {
+  await using opening = new AsyncDisposableStack()
+  const folders = opening.adopt(openFolders(ports.dir), (each) => each.close())
+  const opened: OpenedModule[] = []
+  const keep = (each: OpenedModule) => {
+    opening.defer(async () => each.close?.())
+    opened.push(each)
+  }
+  const feeds = opening.adopt<Feed[]>([], closeFeeds)
+  const follow = (options: FeedOptions) => {
+    const { log, reader, holder, isAlone } = ports.realm
+    const feed = openFeed({ ...ports, log, reader, holder, isAlone }, options)
+    feeds.push(feed)
+    return feed
+  }
+  for (const room of rooms) keep(await room.open(roomHost(ports, follow)))
+  for (const module of modules) keep(await module.open(moduleHost(ports, module.name, folders, follow)))
+  const open = opening.move()
+  return {
+    opened,
+    async close() {
+      await closeFeeds(feeds)
+      await open.disposeAsync()
+    },
+  }
+}
+
+async function closeFeeds(feeds: readonly Feed[]): Promise<void> {
+  await Promise.all(feeds.map((feed) => feed.close()))
+}
+
+type Follow = (options: FeedOptions) => Feed
+
+const roomHost = ({ realm, env, source, dir, onFailure }: HostPorts, follow: Follow): RoomHost => ({
+  realm,
+  env,
+  source,
+  ...(dir === undefined ? {} : { dir }),
+  onFailure,
+  record: (drafts, beside, options) => recordAsHub({ log: realm.log, env, source }, drafts, beside, options),
+  follow,
+})
+
+function moduleHost(ports: HostPorts, name: string, folders: Folders, follow: Follow): ModuleHost {
+  const { key, sign } = ports.realm.statementSigner
+  return {
+    env: ports.env,
+    cacheDir: () => folders.cacheOf(name),
+    dataDir: () => folders.dataOf(name),
+    follow: (options) => follow({ ...options, name: `${name}/${options.name}` }),
+    invokeAsHub: invokeAsHub(ports.invoke),
+    statementSigner: { keyid: keyidOf(key.publicKey), publicKey: key.publicKey, sign },
+  }
+}
+
+/** The hub as a principal: what it does by itself is decided like anybody's action. */
+const HUB: Caller = { chain: [{ kind: 'hub', id: 'polity', roles: [] }] }
+
+const invokeAsHub =
+  (opened: HostPorts['invoke']) =>
+  async (
+    definition: { readonly name: string },
+    input: unknown,
+    options: { readonly key?: string } = {},
+  ): Promise<never> => {
+    const invoke = await opened
+    const answer = await invoke(HUB, definition.name, input, options)
+    if (answer.status === 'done') return answer.output as never
+    const sentence = 'sentence' in answer ? answer.sentence : `${definition.name} is still running`
+    throw new PolityError('denied', sentence, { action: definition.name, decision: answer.decision })
+  }
