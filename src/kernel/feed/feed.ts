@@ -2,7 +2,7 @@
 
 import type { Env } from '../env.ts'
 import { asPolityError, type ErrorCode, PolityError } from '../errors.ts'
-import type { Entry } from '../log/entry.ts'
+import { type Entry, parseEntry } from '../log/entry.ts'
 import type { Log } from '../log/log.ts'
 import type { StoreReader } from '../store/store.ts'
 
@@ -15,6 +15,8 @@ const RENEW_MS = 5_000
 const RETRY_MIN_MS = 250
 const RETRY_MAX_MS = 30_000
 const PAGE_SIZE = 100
+/** Positions that a restart may have to pass over again. */
+const UNSAVED_MAX = 10_000
 
 interface FeedRow {
   readonly holder: string
@@ -134,25 +136,44 @@ async function follow(
   start: Held,
   signal: AbortSignal,
 ): Promise<void> {
-  const { log, env } = ports
+  const { log, env, name } = { ...ports, ...options }
   let held = start
   let { position } = start.row
-  const isStale = () => held.row.expiresAtMs - env.now() < LEASE_MS - RENEW_MS
   const save = async () => {
-    held = await write(ports, options.name, held.version, position)
+    held = await write(ports, name, held.version, position)
   }
+  const isStale = () => held.row.expiresAtMs - env.now() < LEASE_MS - RENEW_MS
   while (!signal.aborted) {
-    const { entries, cursor } = await log.read({ after: log.cursorAt(position), limit: PAGE_SIZE })
+    const { entries, end } = await pageOf(ports.reader, options.types, position, log.head().size)
     for (const entry of entries) {
-      if (options.types.includes(entry.type)) await options.handle(entry, signal)
+      await options.handle(entry, signal)
       if (signal.aborted) return
       position = entry.seq + 1
-      if (options.types.includes(entry.type) || isStale()) await save()
+      await save()
     }
-    position = cursor === undefined ? position : log.positionOf(cursor)
-    if (entries.length < PAGE_SIZE) await news(ports, position, signal)
-    if (!ports.isAlone && isStale()) await save()
+    position = end
+    if (position - held.row.position >= UNSAVED_MAX || (!ports.isAlone && isStale())) await save()
+    if (position === log.head().size) await news(ports, position, signal)
   }
+}
+
+/** Published entries of these types in order, and the position up to which there are no others. */
+async function pageOf(
+  reader: StoreReader,
+  types: readonly string[],
+  from: number,
+  to: number,
+): Promise<{ readonly entries: readonly Entry[]; readonly end: number }> {
+  const pages = await Promise.all(types.map((type) => reader.entries({ from, to, limit: PAGE_SIZE, type })))
+  // A full page ends where its type may go on.
+  const ends = pages.map((page) => (page.length < PAGE_SIZE ? to : (page.at(-1)?.seq ?? 0) + 1))
+  const end = Math.min(to, ...ends)
+  const entries = pages
+    .flat()
+    .filter(({ seq }) => seq < end)
+    .sort((a, b) => a.seq - b.seq)
+    .map(({ seq, bytes }) => parseEntry(seq, bytes))
+  return { entries, end }
 }
 
 /** Resolves when something new is published, or when it is time to renew. */
