@@ -24,8 +24,12 @@ import { type EstablishedOwner, establishOwner } from './kernel/identity/owner-t
 import { dataPaths } from './kernel/log/layout.ts'
 import type { ReadableLog } from './kernel/log/log.ts'
 import type { Views } from './kernel/log/views.ts'
+import { FORWARDED } from './kernel/realm/forwarding.ts'
 import { openRealm, type Realm } from './kernel/realm/realm.ts'
 import { sweepRegularly } from './kernel/realm/sweeping.ts'
+import { retention } from './kernel/retention/module.ts'
+import { type PublicRetention, publicRetention } from './kernel/retention/policy.ts'
+import { CARRIERS } from './kernel/runs/carriers.ts'
 import { RUN_STEPS } from './kernel/runs/journal.ts'
 import { RUNS, type RunRow } from './kernel/runs/run.ts'
 import { openRuns, type Runs } from './kernel/runs/runs.ts'
@@ -36,6 +40,8 @@ import { RELEASE } from './release.ts'
 export interface HubOptions {
   /** DATA folder; absent: everything in memory. */
   readonly dir?: string
+  /** `postgres://...`: the log is in this database, which other hubs may share. `dir` still holds the keys. */
+  readonly storeUrl?: string
   readonly modules: readonly Module[]
   readonly realm?: string
   readonly anchorPath?: string
@@ -77,13 +83,14 @@ export interface Hub {
    * else), or the error it ended with.
    */
   run(caller: Caller, id: string): Promise<Answer>
+  readonly retention: PublicRetention
   close(): Promise<void>
 }
 
 /** Rooms of the kernel with actions of their own. */
-const ROOMS: readonly Room[] = []
+const ROOMS: readonly Room[] = [retention]
 
-const SWEPT_TABLES = [IDEMPOTENCY, RUNS, RUN_STEPS, ...WORKING_TABLES]
+const SWEPT_TABLES = [IDEMPOTENCY, RUNS, RUN_STEPS, CARRIERS, FORWARDED, ...WORKING_TABLES]
 
 /** Opens everything or nothing: what was opened before a failure is closed again, in reverse. */
 export async function openHub(options: HubOptions): Promise<Hub> {
@@ -138,6 +145,8 @@ export async function openHub(options: HubOptions): Promise<Hub> {
       stepKey: deriveKey(realm.vaultKey, 'step results'),
       source,
       reads: views,
+      holder: realm.holder,
+      isAlone: realm.isAlone,
       handlerOf: (action) => catalog.command(action),
       open: vault.reveal,
       invokeFrom: (run) => invokeFrom(run, { identity, idempotency }, (...asked) => invoke(...asked)),
@@ -174,7 +183,7 @@ export async function openHub(options: HubOptions): Promise<Hub> {
   await runs.resume()
 
   const open = opening.move()
-  const face = faceOf({ startedAt, ports, views, identity, invoke, owner, progress })
+  const face = faceOf({ startedAt, ports, views, reader, identity, invoke, owner, progress })
   return { ...face, close: () => open.disposeAsync() }
 }
 
@@ -182,6 +191,7 @@ interface Opened {
   readonly startedAt: string
   readonly ports: InvokePorts
   readonly views: Views
+  readonly reader: Realm['reader']
   readonly identity: Identity
   readonly invoke: Invoke
   readonly owner: EstablishedOwner
@@ -189,7 +199,7 @@ interface Opened {
 }
 
 /** What a hub shows of its rooms: nothing with which its actions could be walked around. */
-function faceOf({ startedAt, ports, views, identity, invoke, owner, progress }: Opened): Omit<Hub, 'close'> {
+function faceOf({ startedAt, ports, views, reader, identity, invoke, owner, progress }: Opened): Omit<Hub, 'close'> {
   const { catalog, gate, runs } = ports
   const { append: _, ...log } = ports.log
   return {
@@ -215,6 +225,7 @@ function faceOf({ startedAt, ports, views, identity, invoke, owner, progress }: 
       return () => progress.off('progress', listener)
     },
     run: async (caller, id) => answerOf(ports, readableBy(caller, await runs.get(id))),
+    retention: publicRetention({ views, reader, log }),
   }
 }
 
@@ -236,6 +247,7 @@ const openHubRealm = (
     env,
     onFailure,
     ...(options.dir === undefined ? {} : { dir: options.dir }),
+    ...(options.storeUrl === undefined ? {} : { storeUrl: options.storeUrl }),
     ...(options.anchorPath === undefined ? {} : { anchorPath: options.anchorPath }),
     ...(options.publishIntervalMs === undefined ? {} : { publishIntervalMs: options.publishIntervalMs }),
   })

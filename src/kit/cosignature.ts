@@ -21,10 +21,11 @@ export interface Cosigner {
  */
 export async function cosign(
   checkpointText: string,
-  { key, sign }: Cosigner,
+  cosigner: Cosigner,
   timestampSeconds: number,
 ): Promise<NoteSignature> {
-  const raw = await sign(cosignatureMessage(key, checkpointText, timestampSeconds))
+  const { key } = cosigner
+  const raw = await cosigner.sign(cosignatureMessage(key, checkpointText, timestampSeconds))
   return { name: key.name, id: key.id, signature: timestampedSignature(key, timestampSeconds, raw) }
 }
 

@@ -61,9 +61,9 @@ export function timestampedSignature(
  * not fit, or its time lies beyond 2^53 - 1), and what `cosignatureMessage` throws.
  */
 export function verifyTimestamped(checkpointText: string, key: NoteKey, timestamped: Uint8Array): number {
-  const length = signatureLength(key)
+  const length = TIMESTAMP_BYTES + signatureLength(key)
   const timestampSeconds = timestampOf(timestamped)
-  if (timestampSeconds === undefined || timestamped.length !== TIMESTAMP_BYTES + length) {
+  if (timestampSeconds === undefined || timestamped.length !== length) {
     throw new KitError('signature', `the cosignature of ${key.name} has a wrong length or time`)
   }
   const message = cosignatureMessage(key, checkpointText, timestampSeconds)

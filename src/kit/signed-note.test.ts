@@ -1,20 +1,29 @@
 // Signed notes against the published examples, and against every way of bending one.
 
-import { generateKeyPairSync, sign } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { cosign } from './cosignature.ts'
 import {
-  ed25519NoteKey,
-  ed25519PublicKeyOfRaw,
+  ML_DSA_LOG_NOTE,
+  ML_DSA_LOG_VKEY,
+  PUBLIC_COSIGNED,
+  PUBLIC_COSIGNED_AT_SECONDS,
+  PUBLIC_LOG_VKEY,
+  PUBLIC_WITNESS_VKEYS,
+  SPEC_COSIGNED,
+} from './fixtures/cosigned-checkpoints.ts'
+import { cosigner, noteSigner } from './fixtures/note-signers.ts'
+import {
+  cosignerKey,
   formatNote,
-  formatVkey,
-  type NoteKey,
+  formatSignatureLine,
   noteSignature,
   openNote,
   parseNote,
+  parseSignatureLines,
   parseVkey,
-  rawOfEd25519,
   signNote,
+  verifySignatures,
 } from './signed-note.ts'
 
 // The example of C2SP signed-note, and those in the documentation of Go's sumdb/note.
@@ -30,56 +39,7 @@ const PETER_LINE =
 const ENOCH_LINE =
   '— EnochRoot rwz+eBzmZa0SO3NbfRGzPCpDckykFXSdeX+MNtCOXm2/5n2tiOHp+vAF1aGrQ5ovTG01oOTGwnWLox33WWd1RvMc+QQ=\n'
 
-function signer(name: string): { key: NoteKey; sign: (bytes: Uint8Array) => Uint8Array } {
-  const { publicKey, privateKey } = generateKeyPairSync('ed25519')
-  return {
-    key: ed25519NoteKey(name, rawOfEd25519(publicKey)),
-    sign: (bytes) => sign(null, bytes, privateKey),
-  }
-}
-
 const coded = (code: string) => expect.objectContaining({ name: 'KitError', code })
-
-describe('verifier keys', () => {
-  it.each([SPEC_VKEY, PETER_VKEY, ENOCH_VKEY])('reads and writes %s', (vkey) => {
-    expect(formatVkey(parseVkey(vkey))).toBe(vkey)
-  })
-
-  it.each([
-    ['an id of another key', SPEC_VKEY.replace('530d903a', '530d903b'), 'vkey'],
-    ['an id in capitals', SPEC_VKEY.replace('530d903a', '530D903A'), 'vkey'],
-    ['another name', SPEC_VKEY.replace('foo', 'bar'), 'vkey'],
-    ['no name', SPEC_VKEY.replace('example.com/foo', ''), 'vkey'],
-    ['a space in the name', SPEC_VKEY.replace('foo', 'f o'), 'name'],
-    ['a key cut short', 'example.com/foo+530d903a+AekyeRrm', 'key'],
-    [
-      'another algorithm',
-      'example.com/foo+530d903a+AukyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k',
-      'algorithm',
-    ],
-    ['no key', 'example.com/foo+530d903a+', 'vkey'],
-    ['a newline at the end', `${SPEC_VKEY}\n`, 'vkey'],
-    ['base64 with unused bits', SPEC_VKEY.replace(/k$/, 'k=='), 'vkey'],
-    ['nothing', '', 'vkey'],
-    ['far too much', `a+530d903a+${'A'.repeat(20_000)}`, 'vkey'],
-  ])('refuses %s', (_name, vkey, code) => {
-    expect(() => parseVkey(vkey)).toThrow(coded(code))
-  })
-
-  it.each(['', 'a b', 'a+b', 'a\u00a0b', 'a\u2003b', 'a\u0085b', 'a\nb', 'a\u0000', '\ud800'])(
-    'does not name a key %j',
-    (name) => {
-      expect(() => ed25519NoteKey(name, new Uint8Array(32))).toThrow(coded('name'))
-    },
-  )
-
-  it('takes 32 bytes of Ed25519 and no other key', () => {
-    const { publicKey, privateKey } = generateKeyPairSync('ed25519')
-    expect(ed25519PublicKeyOfRaw(rawOfEd25519(privateKey)).equals(publicKey)).toBe(true)
-    expect(() => ed25519PublicKeyOfRaw(new Uint8Array(31))).toThrow(coded('key'))
-    expect(() => rawOfEd25519(generateKeyPairSync('x25519').publicKey)).toThrow(coded('key'))
-  })
-})
 
 describe('openNote', () => {
   it('opens the example of the specification', () => {
@@ -121,14 +81,96 @@ describe('openNote', () => {
   })
 
   it('does not verify with a key of an algorithm it does not know', () => {
-    const key = { ...parseVkey(SPEC_VKEY), algorithm: 4 }
+    const key = { ...parseVkey(SPEC_VKEY), algorithm: 5 }
     expect(() => openNote(SPEC_NOTE, [key])).toThrow(coded('algorithm'))
+  })
+})
+
+describe('openNote with cosigners', () => {
+  const checkpoint = 'example.com/log\n7\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n'
+  const extended = `${checkpoint}an extension\n`
+  const log = noteSigner('example.com/log')
+  const quantumSafe = cosigner('ml-dsa-44', 'example.com/log')
+
+  it('opens a public checkpoint with the keys of its log and of four witnesses', () => {
+    const keys = [PUBLIC_LOG_VKEY, ...PUBLIC_WITNESS_VKEYS].map(parseVkey)
+    expect(openNote(PUBLIC_COSIGNED, keys).verified).toEqual(keys)
+    const times = verifySignatures(parseNote(PUBLIC_COSIGNED), keys).map((line) => line.timestampSeconds)
+    expect(times).toEqual([undefined, ...PUBLIC_WITNESS_VKEYS.map(() => PUBLIC_COSIGNED_AT_SECONDS)])
+  })
+
+  it.each([PUBLIC_LOG_VKEY, ...PUBLIC_WITNESS_VKEYS])('notices another size under %s', (vkey) => {
+    const bent = PUBLIC_COSIGNED.replace('1432088532', '1432088533')
+    expect(() => openNote(bent, [parseVkey(vkey)])).toThrow(coded('signature'))
+  })
+
+  it('opens the checkpoint of a log that signs with ML-DSA-44', () => {
+    const key = parseVkey(ML_DSA_LOG_VKEY)
+    expect(openNote(ML_DSA_LOG_NOTE, [key]).verified).toEqual([key])
+    expect(() => openNote(ML_DSA_LOG_NOTE.replace('\n1\n', '\n2\n'), [key])).toThrow(coded('signature'))
+  })
+
+  it('reads the example of the specification, whose keys nobody knows', () => {
+    expect(parseNote(SPEC_COSIGNED).signatures.map(formatSignatureLine).join('')).toBe(
+      SPEC_COSIGNED.slice(SPEC_COSIGNED.indexOf('\n\n') + 2),
+    )
+    expect(() => openNote(SPEC_COSIGNED, [parseVkey(SPEC_VKEY)])).toThrow(coded('unsigned'))
+  })
+
+  it('does not return extension lines that only ML-DSA-44 would vouch for, because it does not', async () => {
+    const line = await cosign(extended, quantumSafe, 1)
+    const alone = formatNote(extended, [line])
+    expect(() => openNote(alone, [quantumSafe.key])).toThrow(coded('unsigned'))
+    const both = formatNote(extended, [line, noteSignature(extended, log.key, log.sign)])
+    expect(openNote(both, [quantumSafe.key, log.key])).toEqual({
+      text: extended,
+      verified: [quantumSafe.key, log.key],
+    })
+    expect(() => openNote(both, [quantumSafe.key])).toThrow(coded('unsigned'))
+  })
+
+  it('takes no cosignature on a text that is not a checkpoint', async () => {
+    const line = await cosign(checkpoint, quantumSafe, 1)
+    const note = formatNote('hello\n', [line, noteSignature('hello\n', log.key, log.sign)])
+    expect(() => openNote(note, [log.key, quantumSafe.key])).toThrow(coded('checkpoint'))
+    expect(openNote(note, [log.key]).text).toBe('hello\n')
+  })
+
+  it('does not take one kind of Ed25519 signature for the other, though the key is the same', async () => {
+    const sameKey = { ...log, key: cosignerKey(log.key.name, 'ed25519', log.key.publicKey) }
+    const plain = noteSignature(checkpoint, log.key, log.sign)
+    const cosigned = await cosign(checkpoint, sameKey, 1)
+    const swapped = formatNote(checkpoint, [{ ...cosigned, id: log.key.id }])
+    expect(() => openNote(swapped, [log.key])).toThrow(coded('signature'))
+    const disguised = formatNote(checkpoint, [{ ...plain, id: sameKey.key.id }])
+    expect(() => openNote(disguised, [sameKey.key])).toThrow(coded('signature'))
+    const honest = formatNote(checkpoint, [plain, cosigned])
+    expect(openNote(honest, [log.key, sameKey.key]).verified).toEqual([log.key, sameKey.key])
+  })
+})
+
+describe('parseSignatureLines', () => {
+  it('reads what formatSignatureLine writes', () => {
+    const lines = PETER_LINE + ENOCH_LINE
+    expect(parseSignatureLines(lines).map(formatSignatureLine).join('')).toBe(lines)
+  })
+
+  it.each([
+    '',
+    '\n',
+    PETER_LINE.slice(0, -1),
+    `${PETER_LINE.slice(0, -1)}x`,
+    `${PETER_LINE}\n${ENOCH_LINE}`,
+    `${PETER_LINE}\n`,
+    ` ${PETER_LINE}`,
+  ])('refuses %j', (block) => {
+    expect(() => parseSignatureLines(block)).toThrow(coded('note'))
   })
 })
 
 describe('signNote', () => {
   it('signs what openNote opens, empty lines and all', () => {
-    const { key, sign } = signer('example.com/log')
+    const { key, sign } = noteSigner('example.com/log')
     const texts = fc
       .array(fc.stringMatching(/^[ -~è—😀]{0,8}$/u), { minLength: 1 })
       .map((lines) => `${lines.join('\n')}\n`)
@@ -141,7 +183,7 @@ describe('signNote', () => {
   })
 
   it('carries sixteen signers and more, up to a bound', () => {
-    const { key, sign } = signer('many.example')
+    const { key, sign } = noteSigner('many.example')
     const others = Array.from({ length: 99 }, (_, i) => ({
       name: `w${i}.example`,
       id: Uint8Array.of(1, 2, 3, 4),
@@ -156,7 +198,7 @@ describe('signNote', () => {
   it.each(['', 'no newline', 'tab\t\n', 'return\r\n', '\ud800\n', 'nul\u0000\n'])(
     'does not sign %j',
     (text) => {
-      const { key, sign } = signer('a')
+      const { key, sign } = noteSigner('a')
       expect(() => signNote(text, key, sign)).toThrow(coded('note'))
     },
   )

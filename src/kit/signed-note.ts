@@ -15,7 +15,6 @@ import {
 } from './note-key.ts'
 
 export {
-  type CosignatureKind,
   cosignerKey,
   ed25519NoteKey,
   ed25519PublicKeyOfRaw,

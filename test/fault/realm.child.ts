@@ -44,10 +44,9 @@ async function open(folder: string): Promise<void> {
   let first: Published | undefined
   const sequencer = await openThreadedSequencer(
     {
-      databasePath,
+      place: { kind: 'sqlite', databasePath, anchorPath: join(folder, 'anchor') },
       origin: ORIGIN,
       keyPath: join(folder, 'log.key'),
-      anchorPath: join(folder, 'anchor'),
       vaultKeyPath,
       contracts: [new URL('./tally.ts', import.meta.url).href],
     },

@@ -38,10 +38,13 @@ describe('a writer in a thread', () => {
   const open = async (over: { contracts?: string[] } = {}): Promise<OpenedSequencer> => {
     const sequencer = await openThreadedSequencer(
       {
-        databasePath: join(folder, 'realm.db'),
+        place: {
+          kind: 'sqlite',
+          databasePath: join(folder, 'realm.db'),
+          anchorPath: join(folder, 'anchor'),
+        },
         origin: 'thread.example/log',
         keyPath: join(folder, 'log.key'),
-        anchorPath: join(folder, 'anchor'),
         vaultKeyPath: join(folder, 'vault.key'),
         contracts: [new URL('./writer-thread.contract.ts', import.meta.url).href],
         ...over,

@@ -21,6 +21,7 @@ export interface ServerOptions {
   readonly dir: string
   readonly host: string
   readonly port: number
+  readonly storeUrl?: string
   readonly anchorPath?: string
   readonly policyDir?: string
   readonly logLevel: LogLevel

@@ -95,6 +95,11 @@ function bareProgram(release: string): Command {
       ).env('POLITY_TOKEN'),
     )
     .addOption(new Option('--data <dir>', 'folder of the hub (default: .polity)').env('POLITY_DATA'))
+    .addOption(
+      new Option('--store <url>', 'database that holds the log, as postgres://... (default: the folder)').env(
+        'POLITY_STORE',
+      ),
+    )
     .addOption(new Option('--no-input', 'never ask anything'))
     .addOption(new Option('--yes', 'answer questions with yes'))
 }

@@ -17,13 +17,15 @@ export interface Settings {
   /** Named by --data or POLITY_DATA, not the default. */
   readonly isDataGiven: boolean
   readonly url?: string
+  /** `postgres://...`, where the log is; absent: in the folder. */
+  readonly storeUrl?: string
   /** May be empty, which is refused where a token is needed: never silently another one. */
   readonly token?: string
 }
 
 /** Reads what commander understood of the whole line. */
 export function settingsOf(command: Command): Settings {
-  const { json, input, yes, data, url, token } = command.optsWithGlobals<Record<string, unknown>>()
+  const { json, input, yes, data, url, store, token } = command.optsWithGlobals<Record<string, unknown>>()
   return {
     isJson: json === true,
     isYes: yes === true,
@@ -31,6 +33,7 @@ export function settingsOf(command: Command): Settings {
     dataDir: resolve(isText(data) ? data : DEFAULT_DATA_DIR),
     isDataGiven: isText(data),
     ...(isText(url) ? { url } : {}),
+    ...(isText(store) ? { storeUrl: store } : {}),
     ...(typeof token === 'string' ? { token } : {}),
   }
 }

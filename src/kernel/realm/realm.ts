@@ -7,24 +7,32 @@ import { breakSeal, sealDatabase } from '../audit/verify/seal.ts'
 import type { Env } from '../env.ts'
 import { asPolityError, PolityError } from '../errors.ts'
 import { memoryAnchor } from '../log/anchor.ts'
+import type { SignerCommand } from '../log/command-signer.ts'
 import { writeSecretFile, writeWholeFile } from '../log/files.ts'
+import { memoryKeyRing } from '../log/key-ring.ts'
 import { dataPaths, defaultAnchorPath, LOG_META, ORIGIN_KEY } from '../log/layout.ts'
 import { type Log, openLog, PUBLISH_WAIT_MAX_MS } from '../log/log.ts'
+import { mlDsaCosigner } from '../log/ml-dsa.ts'
 import { type OpenedSequencer, openSequencer, SWEEP_LIMIT_ROWS } from '../log/sequencer.ts'
 import { fileSigner, keySigner, type LocalSigner } from '../log/signer.ts'
 import { openThreadedSequencer } from '../log/thread/threaded-sequencer.ts'
-import { viewsOf } from '../log/view.ts'
+import { viewsOfContracts } from '../log/upcast.ts'
+import type { View } from '../log/view.ts'
 import { openViews, type Views } from '../log/views.ts'
+import type { WitnessedHead } from '../log/witnessed.ts'
 import { emptyMemoryData, memoryStore } from '../store/memory/memory-store.ts'
 import { sqliteStore } from '../store/sqlite/sqlite-store.ts'
 import type { Store } from '../store/store.ts'
 import { MASTER_KEY_SIZE_BYTES, openVault, type Vault } from '../vault/vault.ts'
 import { lockData } from './data-lock.ts'
+import { keysOnFile, type RealmKeys, realmKeys } from './realm-keys.ts'
 import { openRelay, type Relay } from './relay.ts'
 
 export interface Realm {
   readonly name: string
   readonly log: Log
+  /** What witnesses have cosigned; set by the room that asks them. */
+  readonly witnessed: WitnessedHead
   readonly views: Views
   /** The same rows without the wait for the anchor: for the kernel's own decisions. */
   readonly committed: Views
@@ -33,11 +41,17 @@ export interface Realm {
   readonly vaultKey: Uint8Array
   /** Signs statements; its public key stands in the log's first entry. */
   readonly statementSigner: LocalSigner
+  /** Hands over to another signing key. */
+  readonly keys: RealmKeys
   readonly isAnchorAdopted: boolean
   /** Names this hub among those that share the log; another one each time it opens. */
   readonly holder: string
   /** Whether no other hub can be at work on this log. */
   readonly isAlone: boolean
+  /** Whether this hub is the one that writes; absent where there is no other. */
+  isWriter?(): boolean
+  /** The views of all contracts: what every commit folds. */
+  readonly folded: readonly View[]
   /** Drops all expired working rows of a table, in turns; answers how many. */
   sweep(table: string): Promise<number>
   close(): Promise<void>
@@ -53,8 +67,14 @@ export interface RealmOptions {
   readonly name: string
   /** Folder of the realm; absent: everything in memory, gone with the process. */
   readonly dir?: string
+  /** `postgres://...`: the log is in this database, which other hubs may share; keys and caches stay in `dir`. */
+  readonly storeUrl?: string
   /** Default: outside of DATA, in the user's state folder. */
   readonly anchorPath?: string
+  /** A program that holds the signing key; default: a file in `dir`. */
+  readonly signer?: SignerCommand
+  /** Whether retained checkpoints carry an ML-DSA-44 cosignature of the log's own. */
+  readonly isMlDsa?: boolean
   readonly contracts: readonly Contract[]
   readonly env: Env
   readonly publishIntervalMs?: number
@@ -62,8 +82,15 @@ export interface RealmOptions {
 }
 
 /** Throws `store.locked`, `data.unwritable`, `signer.failed`, and whatever `openSequencer` refuses to open. */
-export const openRealm = (options: RealmOptions): Promise<Realm> =>
-  options.dir === undefined ? openMemoryRealm(options) : openFolderRealm(options, options.dir)
+export async function openRealm(options: RealmOptions): Promise<Realm> {
+  const { dir, storeUrl } = options
+  if (storeUrl !== undefined) {
+    // Loaded only where it is used: most hubs have no database server.
+    const { openPostgresRealm } = await import('./postgres-realm.ts')
+    return openPostgresRealm(options, storeUrl)
+  }
+  return dir === undefined ? openMemoryRealm(options) : openFolderRealm(options, dir)
+}
 
 /** Opens everything or nothing; what was opened is closed in reverse, and the lock goes last. */
 async function openFolderRealm(options: RealmOptions, dir: string): Promise<Realm> {
@@ -86,10 +113,11 @@ async function openFolderRealm(options: RealmOptions, dir: string): Promise<Real
   const sequencer = opening.adopt(
     await openThreadedSequencer(
       {
-        databasePath: paths.database,
+        place: { kind: 'sqlite', databasePath: paths.database, anchorPath },
         origin,
         keyPath: paths.signingKey,
-        anchorPath,
+        ...(options.signer === undefined ? {} : { signerCommand: options.signer }),
+        ...(options.isMlDsa ? { mlDsaKeyPath: paths.mlDsaKey } : {}),
         checkpointPath: paths.checkpoint,
         vaultKeyPath: paths.vaultKey,
         contracts: options.contracts.map(({ url }) => url),
@@ -100,12 +128,12 @@ async function openFolderRealm(options: RealmOptions, dir: string): Promise<Real
     (each) => each.close(),
   )
   if (sequencer.isAnchorAdopted) options.onFailure(adopted(anchorPath))
-  writeWholeFile(paths.vkey, `${sequencer.vkey}\n`)
   const reader = opening.adopt(sqliteStore(paths.database, 'read'), (each) => each.close())
   realm = await assemble(options, { origin, sequencer, reader, vaultKey, statementSigner, relay })
+  const keys = keysOnFile(realm.keys, paths.vkey, sequencer.vkey)
   copy = keepCheckpointFile(realm.log, paths.checkpoint, options)
   const open = opening.move()
-  return { ...realm, close: () => open.disposeAsync() }
+  return { ...realm, keys, close: () => open.disposeAsync() }
 }
 
 /** The hub goes on, but only a person can know whether the anchor was lost or the log was. */
@@ -134,8 +162,9 @@ async function openMemoryRealm(options: RealmOptions): Promise<Realm> {
   const sequencer = await openSequencer({
     origin,
     store: memoryStore(data),
-    views: options.contracts.flatMap(({ exports }) => viewsOf(exports)),
-    signer: keySigner(origin),
+    views: viewsOfContracts(options.contracts.map(({ exports }) => exports)),
+    signer: memoryKeyRing(origin),
+    ...(options.isMlDsa ? { cosigner: mlDsaCosigner(origin) } : {}),
     anchor: memoryAnchor(),
     vaultKey,
     env,
@@ -159,35 +188,40 @@ const listenersOf = (relay: Relay, { onFailure }: RealmOptions) => ({
   },
 })
 
-interface Parts {
+export interface Parts {
   readonly origin: string
   readonly sequencer: OpenedSequencer
+  readonly holder?: string
+  readonly isAlone?: boolean
   readonly reader: Store
   readonly vaultKey: Uint8Array
   readonly statementSigner: LocalSigner
   readonly relay: Relay
 }
 
-async function assemble(
+export async function assemble(
   options: RealmOptions,
-  { origin, sequencer, reader, vaultKey, statementSigner, relay }: Parts,
+  { origin, sequencer, reader, vaultKey, statementSigner, relay, holder, isAlone = true }: Parts,
 ): Promise<Realm> {
   const first = await relay.last(AbortSignal.timeout(PUBLISH_WAIT_MAX_MS))
-  const { log, ...target } = openLog({ origin, vkey: sequencer.vkey, sequencer, reader }, first)
+  const { log, witnessed, ...target } = openLog({ origin, vkey: sequencer.vkey, sequencer, reader }, first)
   relay.connect(target)
   let isClosing = false
   return {
     name: options.name,
     log,
+    witnessed,
     views: openViews(reader, vaultKey, log),
     committed: openViews(reader, vaultKey),
     vault: openVault(reader, vaultKey),
     reader,
     vaultKey,
     statementSigner,
+    keys: realmKeys(sequencer, target.rekey),
     isAnchorAdopted: sequencer.isAnchorAdopted,
-    holder: options.env.id(),
-    isAlone: true,
+    holder: holder ?? options.env.id(),
+    folded: viewsOfContracts(options.contracts.map(({ exports }) => exports)),
+    isAlone,
     async sweep(table) {
       const nowMs = options.env.now()
       let dropped = 0
@@ -207,7 +241,7 @@ async function assemble(
   }
 }
 
-function prepareFolder(dir: string): ReturnType<typeof dataPaths> {
+export function prepareFolder(dir: string): ReturnType<typeof dataPaths> {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 })
     return dataPaths(dir)
@@ -269,10 +303,10 @@ async function establishOrigin(
 }
 
 /** A schema-less URL, as C2SP tlog-checkpoint recommends; the random part keeps two logs of one name apart. */
-const newOrigin = ({ name, env }: RealmOptions): string =>
+export const newOrigin = ({ name, env }: RealmOptions): string =>
   `polity.invalid/${name}/${Buffer.from(env.random(8)).toString('hex')}`
 
-function establishVaultKey(path: string, isNew: boolean): Uint8Array {
+export function establishVaultKey(path: string, isNew: boolean): Uint8Array {
   if (!existsSync(path) && !isNew)
     throw new PolityError(
       'data.unwritable',
@@ -292,7 +326,7 @@ function establishVaultKey(path: string, isNew: boolean): Uint8Array {
 const CHECKPOINT_FILE_INTERVAL_MS = 500
 
 /** A copy of the last checkpoint beside the data, for tools that read files. The anchor is the truth, so this one may lag. */
-function keepCheckpointFile(log: Log, path: string, { onFailure }: RealmOptions): { close(): void } {
+export function keepCheckpointFile(log: Log, path: string, { onFailure }: RealmOptions): { close(): void } {
   let written = ''
   const write = () => {
     const { checkpoint } = log.head()

@@ -18,6 +18,8 @@ export interface RunRow extends Caller {
   readonly correlationId: string
   readonly traceparent?: string
   readonly status: RunStatus
+  /** The hub that carries it out, or did so last. */
+  readonly carrier?: string
   /** RFC 3339. */
   readonly startedAt: string
   readonly finishedAt?: string
@@ -28,4 +30,10 @@ export interface RunRow extends Caller {
   readonly journal?: string
   /** Hex; one half of the key of the journal's digest, the other is the hub's. Goes with this row. */
   readonly journalSalt: string
+}
+
+/** A run and the version of its row, which fences whoever carried it out before. */
+export interface CarriedRun {
+  readonly row: RunRow
+  readonly version: number
 }

@@ -43,6 +43,8 @@ function openLifeRuns({ sim, effect, bodies }: Scene, life: Life): Runs {
     invokeFrom: () => () => Promise.reject(new Error('nobody is asked')),
     onProgress: () => undefined,
     onFailure: () => undefined,
+    holder: env.id(),
+    isAlone: true,
   })
 }
 

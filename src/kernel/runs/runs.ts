@@ -7,14 +7,16 @@ import type { CommandHandler } from '../catalog/definition.ts'
 import { actorOf, type Origin, type Recorded, seal } from '../catalog/recorder.ts'
 import { ActionFinished } from '../catalog/records.ts'
 import type { Env } from '../env.ts'
-import { asPolityError, type ErrorCode, type ErrorWire, errorToWire, PolityError } from '../errors.ts'
+import { asPolityError, type ErrorWire, errorToWire, PolityError } from '../errors.ts'
 import type { Draft } from '../log/entry.ts'
 import type { Log } from '../log/log.ts'
 import type { Proposal, WorkingWrite } from '../log/proposal.ts'
 import { commitmentsIn, commitPrivate, KnownOpenings, type Opening } from '../schema/privacy.ts'
-import { SCAN_LIMIT_MAX, type Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
+import { type Carriers, openCarriers } from './carriers.ts'
 import { Journal } from './journal.ts'
-import { RUN_KEPT_MS, RUNS, type RunRow, type RunStatus } from './run.ts'
+import { appendPatiently } from './patient-append.ts'
+import { type CarriedRun, RUN_KEPT_MS, RUNS, type RunRow, type RunStatus } from './run.ts'
 import { stepCipher } from './step-cipher.ts'
 
 /** Runs that one hub carries out at a time. */
@@ -34,6 +36,9 @@ export interface RunsPorts {
   readonly open: (publicForm: unknown) => Promise<unknown>
   readonly invokeFrom: (run: RunRow) => CommandContext['invoke']
   readonly onProgress: (run: RunRow, progress: Progress) => void
+  /** Names this hub among those that share the log, and whether it is the only one. */
+  readonly holder: string
+  readonly isAlone: boolean
   /** A run that could not be ended: its row stays `running`, and the next hub goes on with it. */
   readonly onFailure: (error: PolityError) => void
 }
@@ -48,14 +53,20 @@ export interface FinishedRun {
 
 export interface Runs {
   /** The write that creates the run beside its decision, and a place for it until `start` or `abandon`. Throws `run.limit`. */
-  draft(row: Omit<RunRow, 'status' | 'journalSalt'>): { readonly row: RunRow; readonly write: WorkingWrite }
+  draft(row: Omit<RunRow, 'status' | 'journalSalt' | 'carrier'>): {
+    readonly row: RunRow
+    readonly write: WorkingWrite
+  }
   /** The decision was not recorded: the run never was, and its place is free. */
   abandon(id: string): void
   /** Whether the run is recorded, after an append that failed without saying so. */
   isDurable(id: string): Promise<boolean>
   /** Carries out a run whose decision is durable; resolves when it has finished. */
   start(row: RunRow, input: unknown): Promise<FinishedRun>
-  /** Goes on with every run that a crash or a stop interrupted; resolves with their rows once they have begun. */
+  /**
+   * Goes on with every run that a crash or a stop interrupted, its own and those of hubs that are gone, now and
+   * whenever another one goes; resolves with the first ones once they have begun.
+   */
   resume(): Promise<readonly RunRow[]>
   /** Throws `run.not-found`. The output is in public form. */
   get(id: string): Promise<RunRow>
@@ -76,10 +87,11 @@ export function openRuns(ports: RunsPorts): Runs {
   /** Drafted runs, until they are active or abandoned. */
   const drafted = new Set<string>()
 
-  const launch = (row: RunRow, input: unknown, journal: Journal): Promise<FinishedRun> => {
-    drafted.delete(row.id)
-    const running = execute(ports, row, input, journal, closing.signal).finally(() => active.delete(row.id))
-    active.set(row.id, running)
+  const launch = (run: CarriedRun, input: unknown, journal: Journal): Promise<FinishedRun> => {
+    const { id } = run.row
+    drafted.delete(id)
+    const running = execute(ports, run, input, journal, closing.signal).finally(() => active.delete(id))
+    active.set(id, running)
     // Whoever waits hears of it too; when nobody does, a person must.
     running.catch((error: unknown) => {
       if (!closing.signal.aborted) ports.onFailure(asPolityError(error))
@@ -95,6 +107,14 @@ export function openRuns(ports: RunsPorts): Runs {
       throw new PolityError('run.not-found', `there is no run ${id.slice(0, 64)}, or it was long ago`)
     return JSON.parse(row.value) as RunRow
   }
+
+  const takeUp = async (found: readonly CarriedRun[]) => {
+    const journals = await Promise.all(found.map(({ row }) => Journal.load(row.id, cipher, reader)))
+    // All at once, so that a run that waits for another finds it under way.
+    for (const [position, run] of found.entries())
+      void launch(run, openInput(ports, run.row), journals[position] as Journal)
+  }
+  let carriers: Carriers | undefined
 
   return {
     get,
@@ -112,40 +132,21 @@ export function openRuns(ports: RunsPorts): Runs {
           `${RUNS_CONCURRENT_MAX} runs are under way: try again when one has finished`,
         )
       const journalSalt = Buffer.from(ports.env.random(32)).toString('hex')
-      const row: RunRow = { ...draft, status: 'running', journalSalt }
+      const row: RunRow = { ...draft, status: 'running', journalSalt, carrier: ports.holder }
       drafted.add(row.id)
       return { row, write: { table: RUNS, key: row.id, value: JSON.stringify(row) } }
     },
-    start: (row, input) => launch(row, input, Journal.empty(row.id, cipher)),
+    // The decision wrote the row's first version.
+    start: (row, input) => launch({ row, version: 1 }, input, Journal.empty(row.id, cipher)),
     async resume() {
-      const rows = await unfinished(reader)
-      const journals = await Promise.all(rows.map(({ id }) => Journal.load(id, cipher, reader)))
-      // All at once, so that a run that waits for another finds it under way.
-      for (const [position, row] of rows.entries())
-        void launch(row, openInput(ports, row), journals[position] as Journal)
-      return rows
+      carriers = await openCarriers(ports, (found) => takeUp(found.filter(({ row }) => !active.has(row.id))))
+      return carriers.first.map(({ row }) => row)
     },
     async close() {
       closing.abort(new HubClosing('the hub is closing'))
+      await carriers?.close()
       await Promise.allSettled(active.values())
     },
-  }
-}
-
-async function unfinished(reader: Store): Promise<RunRow[]> {
-  const rows: RunRow[] = []
-  let after: string | undefined
-  for (;;) {
-    const { value: page } = await reader.scan(RUNS, {
-      limit: SCAN_LIMIT_MAX,
-      ...(after === undefined ? {} : { after }),
-    })
-    for (const { value } of page) {
-      const row = JSON.parse(value) as RunRow
-      if (row.status === 'running') rows.push(row)
-    }
-    after = page.at(-1)?.key
-    if (page.length < SCAN_LIMIT_MAX) return rows
   }
 }
 
@@ -162,16 +163,17 @@ async function openInput({ open }: RunsPorts, { input, action }: RunRow): Promis
 /** `input` may be a promise: what fails in it fails the run. */
 async function execute(
   ports: RunsPorts,
-  row: RunRow,
+  run: CarriedRun,
   input: unknown,
   journal: Journal,
   closing: AbortSignal,
 ): Promise<FinishedRun> {
+  const { row } = run
   const recorded: Draft[] = []
   const known = new KnownOpenings()
   try {
     const { handler, definition } = ports.handlerOf(row.action)
-    const steps = openSteps(ports, row, journal, closing, known, definition.effect === 'once')
+    const steps = openSteps(ports, run, journal, closing, known, definition.effect === 'once')
     const output = await handler(contextOf(ports, row, closing, recorded, steps), (await input) as never)
     const committed = commitPrivate(
       definition.output,
@@ -182,7 +184,7 @@ async function execute(
     )
     const finished = await finish(
       ports,
-      { ...row, output: committed.public },
+      { ...run, row: { ...row, output: committed.public } },
       'done',
       journal,
       recorded,
@@ -193,12 +195,34 @@ async function execute(
     return { ...finished, output }
   } catch (thrown) {
     if (closing.aborted) throw asPolityError(thrown, 'cancelled')
+    if (isMoved(thrown)) throw moved(row, thrown)
     const error = endingOf(thrown)
     const status = error.code === 'run.unknown' ? 'unknown' : 'failed'
-    const finished = await finish(ports, { ...row, error }, status, journal, [], known, [], closing)
+    const finished = await finish(
+      ports,
+      { ...run, row: { ...row, error } },
+      status,
+      journal,
+      [],
+      known,
+      [],
+      closing,
+    )
     return { ...finished, output: null }
   }
 }
+
+/** Another hub has taken the run over: nothing that this one does of it is recorded any more. */
+const isMoved = (thrown: unknown): boolean =>
+  thrown instanceof PolityError && thrown.code === 'expectation.failed' && thrown.facts.table === RUNS
+
+const moved = ({ id }: RunRow, cause: unknown): PolityError =>
+  new PolityError(
+    'run.moved',
+    `another hub has taken run ${id} over, because this one was not heard of: look the run up`,
+    { run: id },
+    cause,
+  )
 
 const MESSAGE_MAX = 2000
 const FACTS_MAX_CHARS = 16_384
@@ -244,12 +268,14 @@ function contextOf(
 
 function openSteps(
   { log, env, reader, source }: RunsPorts,
-  row: RunRow,
+  { row, version }: CarriedRun,
   journal: Journal,
   signal: AbortSignal,
   known: KnownOpenings,
   isOnce: boolean,
 ): CommandContext['step'] {
+  // The fence: whoever takes the run over writes the row's next version.
+  const carried = { table: RUNS, key: row.id, version }
   const underWay = new Set<string>()
   const write = async (name: string, proposal: Proposal) => {
     try {
@@ -261,7 +287,11 @@ function openSteps(
   }
   const take = async <T>(name: string, body: (step: StepContext) => T | Promise<T>): Promise<T> => {
     if (isOnce)
-      await write(name, { entries: [], rows: [journal.begin(name)], expect: [journal.expectation(name, 0)] })
+      await write(name, {
+        entries: [],
+        rows: [journal.begin(name)],
+        expect: [carried, journal.expectation(name, 0)],
+      })
     const drafts: Draft[] = []
     const answer = await body({ signal, record: (...more) => drafts.push(...more) })
     signal.throwIfAborted()
@@ -271,7 +301,7 @@ function openSteps(
       entries,
       seals,
       rows: [finished],
-      expect: [journal.expectation(name, isOnce ? 1 : 0)],
+      expect: [carried, journal.expectation(name, isOnce ? 1 : 0)],
     })
     return result as T
   }
@@ -301,7 +331,7 @@ const originOf = ({ chain, correlationId, id, traceparent }: RunRow, source: str
 /** The outcome, the facts and the end of the run row are one commit: a run finishes once or not yet. */
 async function finish(
   { log, env, reader, source, stepKey }: RunsPorts,
-  row: RunRow,
+  { row, version }: CarriedRun,
   status: Exclude<RunStatus, 'running'>,
   journal: Journal,
   recorded: readonly Draft[],
@@ -328,8 +358,8 @@ async function finish(
     entries,
     seals:
       outputOpenings.length > 0 ? [...seals, { subject: `run/${row.id}`, openings: outputOpenings }] : seals,
-    // Version 1 is the row that the decision wrote: whoever finishes second is refused.
-    expect: [{ table: RUNS, key: row.id, version: 1 }],
+    // Whoever finishes second is refused, and so is whoever lost the run to another hub.
+    expect: [{ table: RUNS, key: row.id, version }],
     rows: [
       { table: RUNS, key: row.id, value: JSON.stringify(finished), expiresAtMs: nowMs + RUN_KEPT_MS },
       ...journal.drop(nowMs),
@@ -340,50 +370,3 @@ async function finish(
 
 const journalKey = (stepKey: Uint8Array, { id, journalSalt }: RunRow): Uint8Array =>
   createHmac('sha256', stepKey).update(`journal\n${id}\n${journalSalt}`).digest()
-
-/** What passes by itself once there is room on the disk or in the queue. */
-const PASSING: readonly ErrorCode[] = [
-  'store.full',
-  'store.readonly',
-  'store.failed',
-  'store.locked',
-  'log.saturated',
-]
-const RETRY_INTERVAL_MS = 500
-
-/**
- * Work that is done must be recorded: a full disk or queue delays it until there is room or the hub closes.
- * Answers the log size that covers it.
- */
-async function appendPatiently(
-  { log, env, reader }: Pick<RunsPorts, 'log' | 'env' | 'reader'>,
-  proposal: Proposal,
-  signal: AbortSignal,
-): Promise<number> {
-  for (let isRepeated = false; ; isRepeated = true) {
-    try {
-      return await appendOnce({ log, reader }, proposal, isRepeated)
-    } catch (error) {
-      if (!(error instanceof PolityError) || !PASSING.includes(error.code)) throw error
-      await env.sleepUntil(env.monotonic() + RETRY_INTERVAL_MS, signal)
-    }
-  }
-}
-
-/** A store that failed may have applied the proposal all the same; the expectation of the next attempt then meets our own row. */
-async function appendOnce(
-  { log, reader }: Pick<RunsPorts, 'log' | 'reader'>,
-  proposal: Proposal,
-  isRepeated: boolean,
-): Promise<number> {
-  try {
-    const { first, count } = await log.append(proposal, { isReserved: true })
-    return first + count
-  } catch (error) {
-    const [mark] = proposal.rows ?? []
-    if (!isRepeated || !mark?.value || asPolityError(error).code !== 'expectation.failed') throw error
-    const { value, size } = await reader.load(mark.table, [mark.key])
-    if (value.get(mark.key)?.value !== JSON.stringify(JSON.parse(mark.value))) throw error
-    return size
-  }
-}

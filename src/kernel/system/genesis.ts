@@ -2,13 +2,15 @@
 
 import { Buffer } from 'node:buffer'
 import { createHmac, hash } from 'node:crypto'
-import { recordAsHub } from '../catalog/hub-records.ts'
+import { type Beside, type HubRecordPorts, recordAsHub } from '../catalog/hub-records.ts'
 import { LogOpened } from '../catalog/records.ts'
 import type { Env } from '../env.ts'
-import { PolityError } from '../errors.ts'
+import { asPolityError, PolityError } from '../errors.ts'
 import { bundleBytes } from '../gate/bundle.ts'
 import type { Gate } from '../gate/gate.ts'
+import type { Draft } from '../log/entry.ts'
 import { EVIDENCE } from '../log/layout.ts'
+import type { AppendOptions } from '../log/log.ts'
 import type { Realm } from '../realm/realm.ts'
 import type { Static } from '../schema/schema.ts'
 import { BundleActivated } from './contract.ts'
@@ -31,7 +33,7 @@ export async function recordGenesis(realm: Realm, source: string, env: Env, rele
   if (opened != null || log.head().size > 0) return checkKeys(realm, opened)
   const { publicKey } = statementSigner.key
   const statementKey = { keyid: keyidOf(publicKey), publicKey: Buffer.from(publicKey).toString('base64') }
-  await recordAsHub(
+  await recordUnlessDone(
     { log, source, env },
     [LogOpened({ origin: log.origin, realm: realm.name, vkey: log.vkey, statementKey, release })],
     {
@@ -74,7 +76,7 @@ export async function recordBundle(
   const known = (await realm.reader.load(SYSTEM, [BUNDLE])).value.get(BUNDLE)
   if (known?.value === active) return
   const policies = [...bundle.policies.keys()]
-  await recordAsHub(
+  await recordUnlessDone(
     { log: realm.log, source, env },
     [BundleActivated({ bundle: bundle.digest, policies, mode }, { subject: 'gate' })],
     {
@@ -90,4 +92,18 @@ export async function recordBundle(
     },
     { wait: 'signed' },
   )
+}
+
+/** Of hubs that start on one log together, one records it; to the others it is done. */
+async function recordUnlessDone(
+  ports: HubRecordPorts,
+  drafts: readonly Draft[],
+  beside: Beside,
+  options: AppendOptions,
+): Promise<void> {
+  try {
+    await recordAsHub(ports, drafts, beside, options)
+  } catch (error) {
+    if (asPolityError(error).code !== 'expectation.failed') throw error
+  }
 }

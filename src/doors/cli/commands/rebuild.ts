@@ -8,7 +8,8 @@ import {
 } from '../../../kernel/audit/rebuild.ts'
 import { breakSeal } from '../../../kernel/audit/verify/seal.ts'
 import { dataPaths } from '../../../kernel/log/layout.ts'
-import { type View, viewsOf } from '../../../kernel/log/view.ts'
+import { viewsOfContracts } from '../../../kernel/log/upcast.ts'
+import type { View } from '../../../kernel/log/view.ts'
 import { lockData } from '../../../kernel/realm/data-lock.ts'
 import { sqliteStore } from '../../../kernel/store/sqlite/sqlite-store.ts'
 import type { Call } from '../command.ts'
@@ -27,7 +28,7 @@ export async function run(call: Call): Promise<ExitCode> {
   const isReplacing = options.replace === true
   if (isReplacing)
     await confirm(call, `Rows of views in ${settings.dataDir} that differ from the log will be replaced.`)
-  const views = (await loadContracts()).flatMap(viewsOf)
+  const views = viewsOfContracts(await loadContracts())
   const bar = progressBar('rebuilding', terminal.progress, () => performance.now())
   const rebuilt = await untilInterrupted((signal) =>
     (isReplacing ? replace : compare)(settings.dataDir, views, {

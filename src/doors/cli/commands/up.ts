@@ -46,6 +46,7 @@ function serverOptions({ options, settings }: Call): ServerOptions {
     port: typeof port === 'number' ? port : DEFAULT_PORT,
     logLevel: (logLevel as LogLevel | undefined) ?? DEFAULT_LOG_LEVEL,
     isLogPublic: publicLog === true || isSwitchedOn('POLITY_LOG_PUBLIC'),
+    ...(settings.storeUrl === undefined ? {} : { storeUrl: settings.storeUrl }),
     ...(typeof anchor === 'string' ? { anchorPath: resolve(anchor) } : {}),
     ...(typeof policy === 'string' ? { policyDir: resolve(policy) } : {}),
   }

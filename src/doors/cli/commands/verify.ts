@@ -11,7 +11,7 @@ import { verifyFile } from '../../../kernel/audit/verify/file.ts'
 import { verifyLog } from '../../../kernel/audit/verify/verify.ts'
 import { PolityError } from '../../../kernel/errors.ts'
 import { DATA_FILES, dataPaths } from '../../../kernel/log/layout.ts'
-import { viewsOf } from '../../../kernel/log/view.ts'
+import { viewsOfContracts } from '../../../kernel/log/upcast.ts'
 import { addressOf } from '../address.ts'
 import type { Call } from '../command.ts'
 import { loadContracts } from '../contracts.ts'
@@ -136,7 +136,7 @@ async function verifyFolderExport(dir: string, check: Check) {
 /** One's own folder: besides the log, everything derived from it and kept beside it. */
 async function verifyFolder(dir: string, check: Check) {
   const { vaultKey } = dataPaths(dir)
-  const views = (await loadContracts()).flatMap(viewsOf)
+  const views = viewsOfContracts(await loadContracts())
   const { log, ...rest } = await verifyData(dir, {
     ...check,
     env: process.env,

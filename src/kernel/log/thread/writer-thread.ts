@@ -5,10 +5,14 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { systemEnv } from '../../env.ts'
 import { asPolityError, errorToWire } from '../../errors.ts'
 import { sqliteStore } from '../../store/sqlite/sqlite-store.ts'
-import { fileAnchor } from '../anchor.ts'
+import type { Store } from '../../store/store.ts'
+import { type Anchor, fileAnchor } from '../anchor.ts'
+import { commandSigner } from '../command-signer.ts'
+import { fileKeyRing, type KeyKeeping } from '../key-ring.ts'
+import { mlDsaFileCosigner } from '../ml-dsa.ts'
 import { openSequencer, type Sequencer } from '../sequencer.ts'
-import { fileSigner } from '../signer.ts'
-import { type View, viewsOf } from '../view.ts'
+import { viewsOfContracts } from '../upcast.ts'
+import type { View } from '../view.ts'
 import type { Answer, FromWriter, ToWriter, WriterThreadData } from './messages.ts'
 
 const port = parentPort
@@ -27,16 +31,23 @@ function answer(item: Answer): void {
   outbox.push(item)
 }
 
-async function open(data: WriterThreadData): Promise<Sequencer> {
-  const store = sqliteStore(data.databasePath, 'write')
+interface Keeping extends Sequencer {
+  readonly keys: KeyKeeping
+}
+
+async function open(data: WriterThreadData): Promise<Keeping> {
+  const { store, anchor } = await openPlace(data.place)
   await store.migrate()
-  const signer = fileSigner(data.origin, data.keyPath, (await store.size()) === 0)
+  const { origin, signerCommand } = data
+  const external = signerCommand && commandSigner(origin, signerCommand)
+  const signer = fileKeyRing(origin, data.keyPath, (await store.size()) === 0, external)
   const sequencer = await openSequencer({
-    origin: data.origin,
+    origin,
     store,
     views: await importViews(data.contracts),
     signer,
-    anchor: fileAnchor(data.anchorPath),
+    ...(data.mlDsaKeyPath === undefined ? {} : { cosigner: mlDsaFileCosigner(origin, data.mlDsaKeyPath) }),
+    anchor,
     ...shownIn(data.checkpointPath),
     vaultKey: readFileSync(data.vaultKeyPath),
     env: systemEnv(),
@@ -45,8 +56,35 @@ async function open(data: WriterThreadData): Promise<Sequencer> {
     onFailure: (error) => post({ kind: 'failure', error: errorToWire(error) }),
     onLost: (error) => post({ kind: 'lost', error: errorToWire(error) }),
   })
-  post({ kind: 'opened', vkey: sequencer.vkey, isAnchorAdopted: sequencer.isAnchorAdopted })
-  return sequencer
+  const { vkey, cosignerVkey, isAnchorAdopted } = sequencer
+  post({
+    kind: 'opened',
+    vkey,
+    vkeys: signer.vkeys(),
+    isAnchorAdopted,
+    ...(cosignerVkey === undefined ? {} : { cosignerVkey }),
+  })
+  return { ...sequencer, keys: signer }
+}
+
+async function openPlace(
+  place: WriterThreadData['place'],
+): Promise<{ readonly store: Store; readonly anchor: Anchor }> {
+  if (place.kind === 'sqlite')
+    return { store: sqliteStore(place.databasePath, 'write'), anchor: fileAnchor(place.anchorPath) }
+  const { openPostgres } = await import('../../store/postgres/postgres.ts')
+  const postgres = await openPostgres(place.url, place.realm)
+  const store = postgres.fencedStore(place.epoch)
+  return {
+    store: {
+      ...store,
+      async close() {
+        await store.close()
+        await postgres.close()
+      },
+    },
+    anchor: postgres.anchor(place.epoch),
+  }
 }
 
 const CHECKPOINT_SIZE_MAX_BYTES = 1_000_000
@@ -62,10 +100,10 @@ async function importViews(contracts: readonly string[]): Promise<View[]> {
   const namespaces = await Promise.all(
     contracts.map((url) => import(url) as Promise<Record<string, unknown>>),
   )
-  return namespaces.flatMap(viewsOf)
+  return viewsOfContracts(namespaces)
 }
 
-async function serve(sequencer: Sequencer, message: ToWriter): Promise<void> {
+async function serve(sequencer: Keeping, message: ToWriter): Promise<void> {
   switch (message.kind) {
     case 'propose':
       for (const { id, proposal } of message.items)
@@ -76,6 +114,12 @@ async function serve(sequencer: Sequencer, message: ToWriter): Promise<void> {
       return
     case 'sweep':
       return answer({ id: message.id, count: await sequencer.sweep(message.table, message.nowMs) })
+    case 'prepare-key': {
+      const rotation = await sequencer.keys.prepare(message.claim)
+      return answer({ id: message.id, rotation, vkeys: sequencer.keys.vkeys() })
+    }
+    case 'settle-keys':
+      return answer({ id: message.id, vkeys: await sequencer.keys.settle(message.keys) })
     case 'close':
       await sequencer.close()
       answer({ id: message.id, count: 0 })

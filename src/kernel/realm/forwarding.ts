@@ -1,0 +1,234 @@
+// Proposals of hubs that do not write, handed over through the database to the one that does, and their answers back.
+
+import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
+import type { Env } from '../env.ts'
+import { asPolityError, type ErrorWire, errorFromWire, errorToWire, PolityError } from '../errors.ts'
+import type { Proposal, Receipt } from '../log/proposal.ts'
+import type { Sequencer } from '../log/sequencer.ts'
+import type { Wake } from '../wake/wake.ts'
+import { TOPICS } from './topics.ts'
+
+/** The room in the database where proposals and answers lie; see the Store's adapter for the guarantees. */
+export interface Outbox {
+  send(id: string, bytes: Uint8Array): Promise<void>
+  /** Proposals that nobody has answered, the oldest first. */
+  waiting(limit: number): Promise<readonly OutboxItem[]>
+  answer(items: readonly OutboxItem[]): Promise<void>
+  /** Answers to these proposals, once: they leave with their proposals. */
+  take(ids: readonly string[]): Promise<readonly OutboxItem[]>
+  /** Drops what nobody will ask for any more; answers how much. */
+  sweep(maxAgeMs: number): Promise<number>
+}
+
+export interface OutboxItem {
+  readonly id: string
+  readonly bytes: Uint8Array
+}
+
+/** Working state: ids of proposals that were handed over and are written, so that a second writer writes none twice. */
+export const FORWARDED = 'log.forwarded'
+const FORWARDED_KEPT_MS = 3600_000
+/** After this long without an answer, a proposal may be written or not: its caller finds out by its key. */
+const ANSWER_WAIT_MAX_MS = 30_000
+/** How often is asked where nothing pushes. */
+const POLL_MS = 250
+const SERVED_AT_ONCE = 256
+
+export interface Forwarder {
+  /** Throws what the writer refused with; `timeout` when nobody answered. */
+  propose(proposal: Proposal): Promise<Receipt>
+  close(): Promise<void>
+}
+
+export interface ForwardingPorts {
+  readonly outbox: Outbox
+  readonly wake: Wake
+  readonly env: Env
+  readonly key: Uint8Array
+  readonly onFailure: (error: PolityError) => void
+}
+
+type AnswerWire = { readonly receipt: Receipt } | { readonly error: ErrorWire }
+
+interface Waiting {
+  readonly resolve: (receipt: Receipt) => void
+  readonly reject: (error: PolityError) => void
+  readonly untilMs: number
+}
+
+export function openForwarder(ports: ForwardingPorts): Forwarder {
+  const { outbox, wake, env } = ports
+  const seal = openSeal(ports)
+  const waiting = new Map<string, Waiting>()
+  const closing = new AbortController()
+  let running: Promise<void> | undefined
+
+  const collect = async () => {
+    for (const { id, bytes } of await outbox.take([...waiting.keys()])) {
+      const answer = JSON.parse(seal.open(bytes, `answer ${id}`)) as AnswerWire
+      if ('receipt' in answer) waiting.get(id)?.resolve(answer.receipt)
+      else waiting.get(id)?.reject(errorFromWire(answer.error))
+      waiting.delete(id)
+    }
+    for (const [id, { untilMs, reject }] of waiting)
+      if (env.monotonic() >= untilMs || closing.signal.aborted) {
+        waiting.delete(id)
+        reject(unanswered())
+      }
+  }
+  const listen = async () => {
+    while (waiting.size > 0) {
+      await wake.wait(TOPICS.answers, closing.signal, POLL_MS)
+      await collect().catch((error: unknown) => failWaiting(waiting, ports, asPolityError(error)))
+    }
+    running = undefined
+  }
+  return {
+    propose: (proposal) =>
+      new Promise((resolve, reject) => {
+        const id = env.id()
+        waiting.set(id, { resolve, reject, untilMs: env.monotonic() + ANSWER_WAIT_MAX_MS })
+        outbox.send(id, seal.seal(JSON.stringify(proposal), `proposal ${id}`)).then(
+          () => {
+            wake.notify(TOPICS.outbox)
+            running ??= listen()
+          },
+          (error: unknown) => {
+            waiting.delete(id)
+            reject(asPolityError(error, 'store.unreachable'))
+          },
+        )
+      }),
+    async close() {
+      closing.abort()
+      await running
+    },
+  }
+}
+
+const unanswered = (): PolityError =>
+  new PolityError(
+    'timeout',
+    `no writer answered within ${ANSWER_WAIT_MAX_MS} ms; what was asked for may still be written: ask again with the same idempotency key`,
+  )
+
+/** The database does not answer: whoever waited too long is told, the others wait on. */
+function failWaiting(waiting: Map<string, Waiting>, { env }: ForwardingPorts, error: PolityError): void {
+  for (const [id, { untilMs, reject }] of waiting)
+    if (env.monotonic() >= untilMs) {
+      waiting.delete(id)
+      reject(error)
+    }
+}
+
+export interface ServingPorts extends ForwardingPorts {
+  readonly sequencer: Pick<Sequencer, 'propose'>
+}
+
+/** The writer's side: writes what others hand over, each once, until it is closed. */
+export function serveForwarded(ports: ServingPorts): { close(): Promise<void> } {
+  const { outbox, wake } = ports
+  const closing = new AbortController()
+  /** Being written: still in the outbox, but nobody may take them a second time. */
+  const taken = new Set<string>()
+  const running = (async () => {
+    while (!closing.signal.aborted) {
+      try {
+        const items = (await outbox.waiting(SERVED_AT_ONCE)).filter(({ id }) => !taken.has(id))
+        if (items.length > 0) {
+          for (const { id } of items) taken.add(id)
+          const answers = await Promise.all(items.map((item) => serve(ports, item)))
+          await outbox.answer(answers.filter((answer) => answer !== undefined))
+          for (const { id } of items) taken.delete(id)
+          wake.notify(TOPICS.answers)
+          continue
+        }
+        await outbox.sweep(2 * ANSWER_WAIT_MAX_MS)
+      } catch (error) {
+        taken.clear()
+        ports.onFailure(asPolityError(error, 'store.unreachable'))
+      }
+      await wake.wait(TOPICS.outbox, closing.signal, POLL_MS)
+    }
+  })()
+  return {
+    async close() {
+      closing.abort()
+      await running
+    },
+  }
+}
+
+/** The answer; undefined where this writer was replaced, and its successor shall take the proposal. */
+async function serve(ports: ServingPorts, { id, bytes }: OutboxItem): Promise<OutboxItem | undefined> {
+  const seal = openSeal(ports)
+  const answer = (wire: AnswerWire) => ({ id, bytes: seal.seal(JSON.stringify(wire), `answer ${id}`) })
+  try {
+    const proposal = JSON.parse(seal.open(bytes, `proposal ${id}`)) as Proposal
+    return answer({ receipt: await proposeOnce(ports, id, proposal) })
+  } catch (thrown) {
+    const error = asPolityError(thrown)
+    return error.code === 'store.fenced' || error.code === 'log.closed'
+      ? undefined
+      : answer({ error: errorToWire(error) })
+  }
+}
+
+/**
+ * A writer before this one may have written it and died before it answered: the mark that travels with a proposal
+ * tells. Its entries then stand somewhere below the present end of the log, which is what the receipt says.
+ */
+async function proposeOnce(
+  { sequencer, env }: ServingPorts,
+  id: string,
+  proposal: Proposal,
+): Promise<Receipt> {
+  const mark = { table: FORWARDED, key: id }
+  try {
+    return await sequencer.propose({
+      ...proposal,
+      // First, because a proposal that was written fails its own expectations.
+      expect: [{ ...mark, version: 0 }, ...(proposal.expect ?? [])],
+      rows: [...(proposal.rows ?? []), { ...mark, value: '1', expiresAtMs: env.now() + FORWARDED_KEPT_MS }],
+    })
+  } catch (thrown) {
+    const error = asPolityError(thrown)
+    if (error.code !== 'expectation.failed' || error.facts.table !== FORWARDED) throw error
+    const { size } = await sequencer.propose({ entries: [] })
+    const count = proposal.entries.length
+    return { first: size - count, count, size }
+  }
+}
+
+const NONCE_SIZE_BYTES = 12
+const TAG_SIZE_BYTES = 16
+
+/** AES-256-GCM (NIST SP 800-38D) under a key of the vault's; the purpose and id are bound to the text. */
+function openSeal({ key, env }: Pick<ForwardingPorts, 'key' | 'env'>) {
+  const secret = new Uint8Array(hkdfSync('sha256', key, '', 'polity forwarding', 32))
+  return {
+    seal(text: string, about: string): Uint8Array {
+      const nonce = env.random(NONCE_SIZE_BYTES)
+      const cipher = createCipheriv('aes-256-gcm', secret, nonce).setAAD(Buffer.from(about))
+      return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()])
+    },
+    /** Throws `log.corrupt` for what another hub of this log did not write. */
+    open(bytes: Uint8Array, about: string): string {
+      try {
+        const nonce = bytes.subarray(0, NONCE_SIZE_BYTES)
+        const decipher = createDecipheriv('aes-256-gcm', secret, nonce)
+          .setAAD(Buffer.from(about))
+          .setAuthTag(bytes.subarray(-TAG_SIZE_BYTES))
+        const body = decipher.update(bytes.subarray(NONCE_SIZE_BYTES, -TAG_SIZE_BYTES))
+        return Buffer.concat([body, decipher.final()]).toString()
+      } catch (error) {
+        throw new PolityError(
+          'log.corrupt',
+          'what was handed over is not sealed by a hub of this log: all hubs need the same vault.key',
+          {},
+          error,
+        )
+      }
+    },
+  }
+}

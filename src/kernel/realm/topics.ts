@@ -1,0 +1,12 @@
+// What hubs on one database wake each other for.
+
+export const TOPICS = {
+  /** The writer's place is free. */
+  lease: 'lease',
+  /** Proposals wait for the writer. */
+  outbox: 'outbox',
+  /** Proposals were answered. */
+  answers: 'answers',
+  /** A checkpoint was published. */
+  published: 'published',
+} as const

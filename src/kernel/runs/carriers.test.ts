@@ -1,0 +1,128 @@
+// Runs of several hubs on one log: each run is carried out by one of them, and by another one when that one is gone.
+
+import { setImmediate } from 'node:timers/promises'
+import { afterEach, describe, expect, it } from 'vitest'
+import { type Env, systemEnv } from '../env.ts'
+import { openRealm } from '../realm/realm.ts'
+import { handlerOf, stepped } from './lab.fixture.ts'
+import { RUNS, type RunRow } from './run.ts'
+import { openRuns, type RunsPorts } from './runs.ts'
+
+const closing: { close(): Promise<void> }[] = []
+afterEach(async () => {
+  for (const each of closing.splice(0).reverse()) await each.close()
+})
+
+const STEPS = 3
+
+async function house() {
+  const env = systemEnv()
+  const realm = await openRealm({
+    name: 'test',
+    contracts: [{ url: '', exports: { stepped } }],
+    env,
+    publishIntervalMs: 0,
+    onFailure: (error) => expect.unreachable(error.message),
+  })
+  closing.push(realm)
+  return {
+    realm,
+    env,
+    hub(holder: string, over: Partial<RunsPorts> = {}) {
+      const runs = openRuns({
+        log: realm.log,
+        reader: realm.reader,
+        env,
+        stepKey: realm.vaultKey,
+        source: 'polity://test',
+        reads: realm.views,
+        handlerOf: handlerOf('idempotent', STEPS, () => undefined),
+        open: async (form) => form,
+        invokeFrom: () => () => Promise.reject(new Error('nobody is asked')),
+        onProgress: () => undefined,
+        onFailure: () => undefined,
+        holder,
+        isAlone: false,
+        ...over,
+      })
+      closing.push(runs)
+      return runs
+    },
+    async begin(runs: ReturnType<typeof openRuns>, id: string): Promise<RunRow> {
+      const { row, write } = runs.draft({
+        id,
+        action: 'simulation.work@1',
+        decision: id,
+        chain: [{ kind: 'user', id: 'somebody', roles: [] }],
+        correlationId: id,
+        startedAt: '2026-01-01T00:00:00.000Z',
+        input: {},
+      })
+      await realm.log.append({ entries: [], rows: [write] })
+      return row
+    },
+    async rowOf(id: string): Promise<RunRow> {
+      return JSON.parse((await realm.reader.load(RUNS, [id])).value.get(id)?.value ?? 'null')
+    },
+  }
+}
+
+/** The same clock, hours later: whoever was not heard of since is gone. */
+const later = (env: Env): Env => ({ ...env, now: () => env.now() + 3_600_000 })
+
+describe('a run', () => {
+  it('of a hub that lives is left to it', async () => {
+    const { hub, begin, rowOf } = await house()
+    const first = hub('first')
+    await first.resume()
+    await begin(first, 'run-1')
+    const second = hub('second')
+    expect(await second.resume()).toEqual([])
+    expect(await rowOf('run-1')).toMatchObject({ status: 'running', carrier: 'first' })
+  })
+
+  it('of a hub that is gone is finished by one that takes it over, once', async () => {
+    const { hub, begin, env, realm } = await house()
+    const first = hub('first')
+    await first.resume()
+    await begin(first, 'run-1')
+    const [second, third] = [hub('second', { env: later(env) }), hub('third', { env: later(env) })]
+    const taken = await Promise.all([second.resume(), third.resume()])
+    expect(taken.flat().map(({ id }) => id)).toEqual(['run-1'])
+    const carrier = taken[0]?.length === 1 ? second : third
+    expect(await carrier.settled('run-1')).toMatchObject({ status: 'done' })
+    for (let step = 0; step < STEPS; step++)
+      expect(await realm.views.get(stepped, `run-1/${step}`)).toMatchObject({ value: { times: 1 } })
+  })
+
+  it('that was taken over refuses the late result of the hub that was paused', async () => {
+    const { hub, begin, env, rowOf } = await house()
+    const held = Promise.withResolvers<void>()
+    const entered = Promise.withResolvers<void>()
+    const slow = handlerOf('idempotent', STEPS, () => undefined)
+    const paused = hub('paused', {
+      handlerOf: () => {
+        const { definition, handler } = slow()
+        return {
+          definition,
+          handler: async (ctx, input) => {
+            entered.resolve()
+            await held.promise
+            return handler(ctx, input)
+          },
+        }
+      },
+    })
+    await paused.resume()
+    const late = paused.start(await begin(paused, 'run-1'), {})
+    late.catch(() => undefined)
+    await entered.promise
+    const next = hub('next', { env: later(env) })
+    expect((await next.resume()).map(({ id }) => id)).toEqual(['run-1'])
+    await next.settled('run-1')
+    held.resolve()
+    await expect(late).rejects.toMatchObject({ code: 'run.moved' })
+    expect(await rowOf('run-1')).toMatchObject({ status: 'done', carrier: 'next' })
+    await setImmediate()
+  })
+})

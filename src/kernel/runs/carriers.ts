@@ -1,0 +1,133 @@
+// Which hub carries which run out: each says regularly that it lives, and takes up what one that is gone has left.
+
+import type { Env } from '../env.ts'
+import { asPolityError, type PolityError } from '../errors.ts'
+import type { Log } from '../log/log.ts'
+import { pages } from '../store/pages.ts'
+import type { StoreReader } from '../store/store.ts'
+import { type CarriedRun, RUNS, type RunRow } from './run.ts'
+
+/** Working state: name of a hub -> CarrierRow. */
+export const CARRIERS = 'run.carriers'
+/** A hub that is not heard of for so long is taken for gone. If it is not, its results are refused all the same. */
+const CARRIER_TTL_MS = 15_000
+const HEARTBEAT_MS = 5_000
+
+interface CarrierRow {
+  readonly untilMs: number
+}
+
+export interface CarriersPorts {
+  readonly log: Log
+  readonly reader: StoreReader
+  readonly env: Env
+  readonly holder: string
+  /** No other hub can be at work: whatever is unfinished is this one's. */
+  readonly isAlone: boolean
+  readonly onFailure: (error: PolityError) => void
+}
+
+export interface Carriers {
+  /** What was found and taken up at the beginning. */
+  readonly first: readonly CarriedRun[]
+  close(): Promise<void>
+}
+
+export async function openCarriers(
+  ports: CarriersPorts,
+  takeUp: (runs: readonly CarriedRun[]) => Promise<void>,
+): Promise<Carriers> {
+  if (!ports.isAlone) await sayAlive(ports)
+  const first = await takeOver(ports)
+  await takeUp(first)
+  const closing = new AbortController()
+  const watching = ports.isAlone ? undefined : watch(ports, takeUp, closing.signal)
+  return {
+    first,
+    async close() {
+      closing.abort()
+      await watching
+    },
+  }
+}
+
+async function watch(
+  ports: CarriersPorts,
+  takeUp: (runs: readonly CarriedRun[]) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { env } = ports
+  for (;;) {
+    await env.sleepUntil(env.monotonic() + HEARTBEAT_MS, signal).catch(() => undefined)
+    if (signal.aborted) return
+    try {
+      await sayAlive(ports)
+      await takeUp(await takeOver(ports))
+    } catch (error) {
+      ports.onFailure(asPolityError(error))
+    }
+  }
+}
+
+async function sayAlive({ log, env, holder }: CarriersPorts): Promise<void> {
+  const untilMs = env.now() + CARRIER_TTL_MS
+  const row: CarrierRow = { untilMs }
+  await log.append(
+    {
+      entries: [],
+      rows: [{ table: CARRIERS, key: holder, value: JSON.stringify(row), expiresAtMs: untilMs }],
+    },
+    { isReserved: true },
+  )
+}
+
+/** Unfinished runs that nobody carries out, now carried out by this hub. Of two hubs that want one, one gets it. */
+async function takeOver(ports: CarriersPorts): Promise<CarriedRun[]> {
+  const taken: CarriedRun[] = []
+  for (const run of await unfinished(ports.reader)) {
+    const { carrier } = run.row
+    if (ports.isAlone) taken.push(run)
+    else if (carrier !== ports.holder && !(await isAlive(ports, carrier))) {
+      const won = await claim(ports, run)
+      if (won) taken.push(won)
+    }
+  }
+  return taken
+}
+
+async function unfinished(reader: StoreReader): Promise<CarriedRun[]> {
+  const runs: CarriedRun[] = []
+  for await (const page of pages(reader, RUNS))
+    for (const { value, version } of page) {
+      const row = JSON.parse(value) as RunRow
+      if (row.status === 'running') runs.push({ row, version })
+    }
+  return runs
+}
+
+async function isAlive({ reader, env }: CarriersPorts, carrier: string | undefined): Promise<boolean> {
+  if (carrier === undefined) return false
+  const row = (await reader.load(CARRIERS, [carrier])).value.get(carrier)
+  return row?.value != null && (JSON.parse(row.value) as CarrierRow).untilMs > env.now()
+}
+
+async function claim(
+  { log, holder }: CarriersPorts,
+  { row, version }: CarriedRun,
+): Promise<CarriedRun | undefined> {
+  const claimed: RunRow = { ...row, carrier: holder }
+  try {
+    await log.append(
+      {
+        entries: [],
+        expect: [{ table: RUNS, key: row.id, version }],
+        rows: [{ table: RUNS, key: row.id, value: JSON.stringify(claimed) }],
+      },
+      { isReserved: true },
+    )
+    return { row: claimed, version: version + 1 }
+  } catch (error) {
+    if (asPolityError(error).code === 'expectation.failed') return undefined
+    throw error
+  }
+}
