@@ -5,8 +5,9 @@ import { asPolityError, type ErrorCode, PolityError } from '../errors.ts'
 import type { Proposal, Receipt } from '../log/proposal.ts'
 import type { Sequencer } from '../log/sequencer.ts'
 import type { WriterLease } from '../store/postgres/lease.ts'
+import type { Outbox } from '../store/postgres/outbox.ts'
 import type { Wake } from '../wake/wake.ts'
-import { type Forwarder, type Outbox, openForwarder, serveForwarded } from './forwarding.ts'
+import { type Forwarder, openForwarder, serveForwarded } from './forwarding.ts'
 import { TOPICS } from './topics.ts'
 
 /** A writer that is not heard of for so long has lost its place; it renews three times as often. */

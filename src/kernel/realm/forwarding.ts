@@ -1,29 +1,14 @@
 // Proposals of hubs that do not write, handed over through the database to the one that does, and their answers back.
 
 import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
+import { deserialize, serialize } from 'node:v8'
 import type { Env } from '../env.ts'
 import { asPolityError, type ErrorWire, errorFromWire, errorToWire, PolityError } from '../errors.ts'
 import type { Proposal, Receipt } from '../log/proposal.ts'
 import type { Sequencer } from '../log/sequencer.ts'
+import type { Outbox, Parcel } from '../store/postgres/outbox.ts'
 import type { Wake } from '../wake/wake.ts'
 import { TOPICS } from './topics.ts'
-
-/** The room in the database where proposals and answers lie; see the Store's adapter for the guarantees. */
-export interface Outbox {
-  send(id: string, bytes: Uint8Array): Promise<void>
-  /** Proposals that nobody has answered, the oldest first. */
-  waiting(limit: number): Promise<readonly OutboxItem[]>
-  answer(items: readonly OutboxItem[]): Promise<void>
-  /** Answers to these proposals, once: they leave with their proposals. */
-  take(ids: readonly string[]): Promise<readonly OutboxItem[]>
-  /** Drops what nobody will ask for any more; answers how much. */
-  sweep(maxAgeMs: number): Promise<number>
-}
-
-export interface OutboxItem {
-  readonly id: string
-  readonly bytes: Uint8Array
-}
 
 /** Working state: ids of proposals that were handed over and are written, so that a second writer writes none twice. */
 export const FORWARDED = 'log.forwarded'
@@ -65,7 +50,7 @@ export function openForwarder(ports: ForwardingPorts): Forwarder {
 
   const collect = async () => {
     for (const { id, bytes } of await outbox.take([...waiting.keys()])) {
-      const answer = JSON.parse(seal.open(bytes, `answer ${id}`)) as AnswerWire
+      const answer = seal.open(bytes, `answer ${id}`) as AnswerWire
       if ('receipt' in answer) waiting.get(id)?.resolve(answer.receipt)
       else waiting.get(id)?.reject(errorFromWire(answer.error))
       waiting.delete(id)
@@ -88,7 +73,7 @@ export function openForwarder(ports: ForwardingPorts): Forwarder {
       new Promise((resolve, reject) => {
         const id = env.id()
         waiting.set(id, { resolve, reject, untilMs: env.monotonic() + ANSWER_WAIT_MAX_MS })
-        outbox.send(id, seal.seal(JSON.stringify(proposal), `proposal ${id}`)).then(
+        outbox.send(id, seal.seal(proposal, `proposal ${id}`)).then(
           () => {
             wake.notify(TOPICS.outbox)
             running ??= listen()
@@ -160,11 +145,11 @@ export function serveForwarded(ports: ServingPorts): { close(): Promise<void> } 
 }
 
 /** The answer; undefined where this writer was replaced, and its successor shall take the proposal. */
-async function serve(ports: ServingPorts, { id, bytes }: OutboxItem): Promise<OutboxItem | undefined> {
+async function serve(ports: ServingPorts, { id, bytes }: Parcel): Promise<Parcel | undefined> {
   const seal = openSeal(ports)
-  const answer = (wire: AnswerWire) => ({ id, bytes: seal.seal(JSON.stringify(wire), `answer ${id}`) })
+  const answer = (wire: AnswerWire) => ({ id, bytes: seal.seal(wire, `answer ${id}`) })
   try {
-    const proposal = JSON.parse(seal.open(bytes, `proposal ${id}`)) as Proposal
+    const proposal = seal.open(bytes, `proposal ${id}`) as Proposal
     return answer({ receipt: await proposeOnce(ports, id, proposal) })
   } catch (thrown) {
     const error = asPolityError(thrown)
@@ -203,24 +188,27 @@ async function proposeOnce(
 const NONCE_SIZE_BYTES = 12
 const TAG_SIZE_BYTES = 16
 
-/** AES-256-GCM (NIST SP 800-38D) under a key of the vault's; the purpose and id are bound to the text. */
+/**
+ * AES-256-GCM (NIST SP 800-38D) under a key of the vault's; purpose and id are bound to it. Inside is the structured
+ * clone of a message, as between threads; nothing is read of it before the tag is right.
+ */
 function openSeal({ key, env }: Pick<ForwardingPorts, 'key' | 'env'>) {
   const secret = new Uint8Array(hkdfSync('sha256', key, '', 'polity forwarding', 32))
   return {
-    seal(text: string, about: string): Uint8Array {
+    seal(message: Proposal | AnswerWire, about: string): Uint8Array {
       const nonce = env.random(NONCE_SIZE_BYTES)
       const cipher = createCipheriv('aes-256-gcm', secret, nonce).setAAD(Buffer.from(about))
-      return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()])
+      return Buffer.concat([nonce, cipher.update(serialize(message)), cipher.final(), cipher.getAuthTag()])
     },
     /** Throws `log.corrupt` for what another hub of this log did not write. */
-    open(bytes: Uint8Array, about: string): string {
+    open(bytes: Uint8Array, about: string): unknown {
       try {
         const nonce = bytes.subarray(0, NONCE_SIZE_BYTES)
         const decipher = createDecipheriv('aes-256-gcm', secret, nonce)
           .setAAD(Buffer.from(about))
           .setAuthTag(bytes.subarray(-TAG_SIZE_BYTES))
         const body = decipher.update(bytes.subarray(NONCE_SIZE_BYTES, -TAG_SIZE_BYTES))
-        return Buffer.concat([body, decipher.final()]).toString()
+        return deserialize(Buffer.concat([body, decipher.final()]))
       } catch (error) {
         throw new PolityError(
           'log.corrupt',

@@ -6,11 +6,12 @@ import { setTimeout } from 'node:timers/promises'
 import { parseCheckpoint } from '../../kit/checkpoint.ts'
 import { formatVkey, openNote } from '../../kit/signed-note.ts'
 import { asPolityError, PolityError } from '../errors.ts'
+import { commandSigner } from '../log/command-signer.ts'
 import { writeWholeFile } from '../log/files.ts'
 import { type DataPaths, defaultAnchorPath, LOG_META, ORIGIN_KEY } from '../log/layout.ts'
 import type { Published } from '../log/proposal.ts'
 import { checkShown } from '../log/publisher.ts'
-import { fileSigner, type LocalSigner } from '../log/signer.ts'
+import { fileSigner, type LocalSigner, type Signer } from '../log/signer.ts'
 import { openThreadedSequencer } from '../log/thread/threaded-sequencer.ts'
 import { openPostgres, type PostgresRealm } from '../store/postgres/postgres.ts'
 import type { Wake } from '../wake/wake.ts'
@@ -37,7 +38,7 @@ const ORIGIN_POLL_MS = 100
 /** What this hub knows of the log before it can write or read any of it. */
 interface Established {
   readonly origin: string
-  readonly signer: LocalSigner
+  readonly signer: Signer
   readonly statementSigner: LocalSigner
   readonly vaultKey: Uint8Array
 }
@@ -75,7 +76,8 @@ export async function openPostgresRealm(options: RealmOptions, url: string): Pro
   )
   const elected = opening.adopt(
     await openElectedSequencer({
-      ...postgres,
+      lease: postgres.lease,
+      outbox: postgres.outbox,
       wake,
       env,
       holder,
@@ -87,6 +89,8 @@ export async function openPostgresRealm(options: RealmOptions, url: string): Pro
             place: { kind: 'postgres', url, realm: options.name, epoch },
             origin,
             keyPath: paths.signingKey,
+            ...(options.signer === undefined ? {} : { signerCommand: options.signer }),
+            ...(options.isMlDsa ? { mlDsaKeyPath: paths.mlDsaKey } : {}),
             vaultKeyPath: paths.vaultKey,
             contracts: options.contracts.map((each) => each.url),
             ...(options.publishIntervalMs === undefined
@@ -126,17 +130,19 @@ async function establish(
   paths: DataPaths,
   holder: string,
 ): Promise<Established> {
-  const migrating = postgres.store('write')
-  await migrating.migrate()
   const won = await postgres.lease.acquire(holder, LEASE_TTL_MS)
-  const isNew = won !== undefined && (await migrating.size()) === 0
+  const isNew = won !== undefined && (await postgres.store('read').size()) === 0
   const origin =
     won === undefined
       ? await awaitOrigin(postgres)
       : ((await readOrigin(postgres)) ?? (await writeOrigin(options, postgres, won.epoch)))
   const vaultKey = establishVaultKey(paths.vaultKey, isNew)
   const statementSigner = fileSigner(`${origin}/statements`, paths.statementKey, isNew)
-  return { origin, vaultKey, statementSigner, signer: fileSigner(origin, paths.signingKey, isNew) }
+  const signer =
+    options.signer === undefined
+      ? fileSigner(origin, paths.signingKey, isNew)
+      : commandSigner(origin, options.signer)
+  return { origin, vaultKey, statementSigner, signer }
 }
 
 async function readOrigin(postgres: PostgresRealm): Promise<string | undefined> {
@@ -146,11 +152,16 @@ async function readOrigin(postgres: PostgresRealm): Promise<string | undefined> 
 
 async function writeOrigin(options: RealmOptions, postgres: PostgresRealm, epoch: number): Promise<string> {
   const origin = newOrigin(options)
-  await postgres.fencedStore(epoch).commit({
-    entries: [],
-    nodes: [],
-    rows: [{ table: LOG_META, key: ORIGIN_KEY, version: 1, value: JSON.stringify(origin) }],
-  })
+  const store = postgres.fencedStore(epoch)
+  try {
+    await store.commit({
+      entries: [],
+      nodes: [],
+      rows: [{ table: LOG_META, key: ORIGIN_KEY, version: 1, value: JSON.stringify(origin) }],
+    })
+  } finally {
+    await store.close()
+  }
   return origin
 }
 

@@ -303,7 +303,7 @@ async function establishOrigin(
 }
 
 /** A schema-less URL, as C2SP tlog-checkpoint recommends; the random part keeps two logs of one name apart. */
-export const newOrigin = ({ name, env }: RealmOptions): string =>
+export const newOrigin = ({ name, env }: Pick<RealmOptions, 'name' | 'env'>): string =>
   `polity.invalid/${name}/${Buffer.from(env.random(8)).toString('hex')}`
 
 export function establishVaultKey(path: string, isNew: boolean): Uint8Array {

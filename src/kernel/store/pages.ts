@@ -1,7 +1,14 @@
-// A table read page by page, for whatever has no page of its own to answer.
+// Tables read page by page, for whatever has no page of its own to answer.
 
 import { PolityError } from '../errors.ts'
-import { type Row, SCAN_LIMIT_MAX, type ScanRange, type Store } from './store.ts'
+import {
+  type Row,
+  type RowPlace,
+  SCAN_LIMIT_MAX,
+  type ScanRange,
+  type StoredRow,
+  type StoreReader,
+} from './store.ts'
 
 export interface PagesOptions extends Partial<Pick<ScanRange, 'limit' | 'prefix'>> {
   readonly signal?: AbortSignal | undefined
@@ -9,7 +16,7 @@ export interface PagesOptions extends Partial<Pick<ScanRange, 'limit' | 'prefix'
 
 /** The visible rows in key order, in pages of at most `limit`, none of them empty. Throws `cancelled`. */
 export async function* pages(
-  store: Pick<Store, 'scan'>,
+  store: Pick<StoreReader, 'scan'>,
   table: string,
   { limit = SCAN_LIMIT_MAX, prefix = '', signal }: PagesOptions = {},
 ): AsyncGenerator<readonly Row[], void> {
@@ -21,5 +28,20 @@ export async function* pages(
     if (page.length > 0) yield page
     if (page.length < limit) return
     after = page.at(-1)?.key
+  }
+}
+
+/** Every row of every table, tombstones included, in pages of at most `limit`, none of them empty. Throws `cancelled`. */
+export async function* everyRow(
+  store: Pick<StoreReader, 'rows'>,
+  { limit = SCAN_LIMIT_MAX, signal }: Pick<PagesOptions, 'limit' | 'signal'> = {},
+): AsyncGenerator<readonly StoredRow[], void> {
+  let after: RowPlace | undefined
+  for (;;) {
+    if (signal?.aborted) throw new PolityError('cancelled', 'reading was cancelled', {}, signal.reason)
+    const page = await store.rows(after === undefined ? { limit } : { after, limit })
+    if (page.length > 0) yield page
+    if (page.length < limit) return
+    after = page.at(-1)
   }
 }
