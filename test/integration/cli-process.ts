@@ -22,6 +22,8 @@ export interface RunOptions {
   readonly cwd?: string
   readonly stdin?: string
   readonly env?: NodeJS.ProcessEnv
+  /** Of the hub; default: `data` in the sandbox. */
+  readonly dataDir?: string
 }
 
 export interface RunningHub {
@@ -72,7 +74,7 @@ export function openSandbox(): Sandbox {
       return { exitCode, stdout, stderr }
     },
     async up(args = [], options = {}) {
-      const dataDir = join(dir, 'data')
+      const { dataDir = join(dir, 'data') } = options
       return ready(start(['up', '--data', dataDir, '--port', '0', ...args], options), dataDir)
     },
     async remove() {
