@@ -1,4 +1,4 @@
-// `npm run bench [-- log|mirror|start ...]`: the published figures, each with its method and machine.
+// `npm run bench [-- log|mirror|postgres|start ...]`: the published figures, each with its method and machine.
 
 import process from 'node:process'
 import { machineLine } from './report.ts'
@@ -6,6 +6,7 @@ import { machineLine } from './report.ts'
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   log: async () => (await import('./log.ts')).benchLog(),
   mirror: async () => (await import('./mirror.ts')).benchMirror(),
+  postgres: async () => (await import('./postgres.ts')).benchPostgres(),
   start: async () => (await import('./start.ts')).benchStart(),
 }
 

@@ -21,6 +21,8 @@ import type { Mode } from './kernel/gate/types.ts'
 import { openHosted } from './kernel/hosting/hosts.ts'
 import { type Identity, identityContract, openIdentity, WORKING_TABLES } from './kernel/identity/identity.ts'
 import { type EstablishedOwner, establishOwner } from './kernel/identity/owner-token.ts'
+import { keysRoom } from './kernel/keys/room.ts'
+import type { SignerCommand } from './kernel/log/command-signer.ts'
 import { dataPaths } from './kernel/log/layout.ts'
 import type { ReadableLog } from './kernel/log/log.ts'
 import type { Views } from './kernel/log/views.ts'
@@ -35,6 +37,14 @@ import { RUNS, type RunRow } from './kernel/runs/run.ts'
 import { openRuns, type Runs } from './kernel/runs/runs.ts'
 import { recordBundle, recordGenesis } from './kernel/system/genesis.ts'
 import { systemContract, systemModule } from './kernel/system/module.ts'
+import type { TimestampAuthority } from './kernel/timestamp/ask-authority.ts'
+import { timestampRoom } from './kernel/timestamp/room.ts'
+import {
+  type WitnessFace,
+  type WitnessSettings,
+  witnessContract,
+  witnessRoom,
+} from './kernel/witness/room.ts'
 import { RELEASE } from './release.ts'
 
 export interface HubOptions {
@@ -45,9 +55,17 @@ export interface HubOptions {
   readonly modules: readonly Module[]
   readonly realm?: string
   readonly anchorPath?: string
+  /** A program that holds the signing key; default: a file in `dir`. */
+  readonly signer?: SignerCommand
+  /** Whether retained checkpoints carry an ML-DSA-44 cosignature of the log's own. */
+  readonly isMlDsa?: boolean
+  /** Has retained checkpoints stamped (RFC 3161). */
+  readonly timestamps?: TimestampAuthority
   /** Folder of the policy bundle; default: the shipped starter bundle. */
   readonly policyDir?: string
   readonly mode?: Mode
+  /** Time limits of witnesses and monitors, where the usual ones do not fit. */
+  readonly witness?: WitnessSettings
   readonly env?: Env
   readonly publishIntervalMs?: number
   /** What went wrong in the background; it is not in anybody's answer. */
@@ -70,6 +88,8 @@ export interface Hub {
   readonly views: Views
   readonly catalog: Catalog
   readonly identity: Identity
+  /** What this hub shows of the logs that it cosigns, and of who cosigns its own. */
+  readonly witness: WitnessFace
   /** What is in force. Nobody decides or loads rules but the hub itself. */
   readonly gate: Pick<Gate, 'mode' | 'bundle'>
   /** Whose hub it is, as its token says. */
@@ -88,7 +108,10 @@ export interface Hub {
 }
 
 /** Rooms of the kernel with actions of their own. */
-const ROOMS: readonly Room[] = [retention]
+const ROOMS: readonly Room[] = [keysRoom, retention]
+
+const roomsOf = ({ timestamps }: HubOptions): readonly Room[] =>
+  timestamps === undefined ? ROOMS : [...ROOMS, timestampRoom(timestamps)]
 
 const SWEPT_TABLES = [IDEMPOTENCY, RUNS, RUN_STEPS, CARRIERS, FORWARDED, ...WORKING_TABLES]
 
@@ -112,12 +135,13 @@ export async function openHub(options: HubOptions): Promise<Hub> {
     source,
     codeKey: deriveKey(realm.vaultKey, 'sign-in codes'),
   })
+  const witness = witnessRoom(options.witness)
   const taking = Promise.withResolvers<Invoke>()
   taking.promise.catch(() => undefined)
   const hosted = opening.adopt(
     await openHosted(
       { realm, env, source, dir: options.dir, onFailure, invoke: taking.promise },
-      ROOMS,
+      [...roomsOf(options), witness],
       options.modules,
     ),
     (each) => each.close(),
@@ -184,7 +208,7 @@ export async function openHub(options: HubOptions): Promise<Hub> {
 
   const open = opening.move()
   const face = faceOf({ startedAt, ports, views, reader, identity, invoke, owner, progress })
-  return { ...face, close: () => open.disposeAsync() }
+  return { ...face, witness: witness.face, close: () => open.disposeAsync() }
 }
 
 interface Opened {
@@ -199,7 +223,16 @@ interface Opened {
 }
 
 /** What a hub shows of its rooms: nothing with which its actions could be walked around. */
-function faceOf({ startedAt, ports, views, reader, identity, invoke, owner, progress }: Opened): Omit<Hub, 'close'> {
+function faceOf({
+  startedAt,
+  ports,
+  views,
+  reader,
+  identity,
+  invoke,
+  owner,
+  progress,
+}: Opened): Omit<Hub, 'close' | 'witness'> {
   const { catalog, gate, runs } = ports
   const { append: _, ...log } = ports.log
   return {
@@ -208,7 +241,13 @@ function faceOf({ startedAt, ports, views, reader, identity, invoke, owner, prog
     invoke,
     ask: openAsk({ ...ports, views }),
     permit: openPermit(ports),
-    log,
+    // A spread would keep the key that signs now for ever.
+    log: {
+      ...log,
+      get vkey() {
+        return ports.log.vkey
+      },
+    },
     views,
     catalog,
     identity,
@@ -239,7 +278,8 @@ const openHubRealm = (
     contracts: [
       identityContract,
       systemContract,
-      ...[...ROOMS, ...options.modules].map(({ contractUrl, contract }) => ({
+      witnessContract,
+      ...[...roomsOf(options), ...options.modules].map(({ contractUrl, contract }) => ({
         url: contractUrl,
         exports: contract,
       })),
@@ -249,6 +289,8 @@ const openHubRealm = (
     ...(options.dir === undefined ? {} : { dir: options.dir }),
     ...(options.storeUrl === undefined ? {} : { storeUrl: options.storeUrl }),
     ...(options.anchorPath === undefined ? {} : { anchorPath: options.anchorPath }),
+    ...(options.signer === undefined ? {} : { signer: options.signer }),
+    ...(options.isMlDsa === undefined ? {} : { isMlDsa: options.isMlDsa }),
     ...(options.publishIntervalMs === undefined ? {} : { publishIntervalMs: options.publishIntervalMs }),
   })
 

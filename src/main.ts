@@ -49,12 +49,14 @@ async function openServer({
 }
 
 async function loadModules(): Promise<readonly Module[]> {
-  const [{ state }, { mirror }, { attest }] = await Promise.all([
+  const [{ state }, { mirror }, { attest }, { archiveModule }, { archiveSettings }] = await Promise.all([
     import('./modules/state/module.ts'),
     import('./modules/mirror/module.ts'),
     import('./modules/attest/module.ts'),
+    import('./modules/archive/module.ts'),
+    import('./modules/archive/settings.ts'),
   ])
-  return [state, mirror, attest]
+  return [state, mirror, attest, archiveModule(archiveSettings(process.env))]
 }
 
 /** In the name of the owner, who started the process, and through the gate like everything else. */

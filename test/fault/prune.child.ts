@@ -12,9 +12,13 @@ import { pruneLog } from '../../src/kernel/retention/prune.ts'
 import * as tally from './tally.ts'
 
 const AGE_MS = 400 * 24 * 3600_000
-/** `fill COUNT`, or `prune RUN KILL_AT`: the commit, counted from 1, before (odd) or after (even) which it ends. */
-const [root = '', task = '', first = '', killAt = '0'] = process.argv.slice(2)
-const env = systemEnv()
+/**
+ * DAYS have passed on its clock. `fill COUNT`, or `prune RUN KILL_AT`: it ends before (odd) or after (even) the commit
+ * of half that number.
+ */
+const [root = '', days = '0', task = '', first = '', killAt = '0'] = process.argv.slice(2)
+const real = systemEnv()
+const env = { ...real, now: () => real.now() + Number(days) * 24 * 3600_000 }
 
 const realm = await openRealm({
   name: 'test',

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { exchangeRaw, type Reply } from '../../src/doors/http/fixtures/client.ts'
 import { serve } from '../../src/doors/http/fixtures/served.ts'
 import { openHub } from '../../src/hub.ts'
+import { type Env, systemEnv } from '../../src/kernel/env.ts'
 import { keySigner } from '../../src/kernel/log/signer.ts'
 import { type TestLog, testLog } from '../../src/kernel/witness/fixtures/test-log.ts'
 import { formatCheckpoint } from '../../src/kit/checkpoint.ts'
@@ -19,8 +20,10 @@ const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64')
 const bodyOf = (old: number | string, proof: readonly Uint8Array[], note: string) =>
   `old ${old}\n${proof.map((hash) => `${base64(hash)}\n`).join('')}\n${note}`
 
-async function openWitness(...logs: TestLog[]) {
-  const hub = await openHub({ modules: [], publishIntervalMs: 1 })
+const openWitness = (...logs: TestLog[]) => openWitnessAt(systemEnv(), ...logs)
+
+async function openWitnessAt(env: Env, ...logs: TestLog[]) {
+  const hub = await openHub({ modules: [], publishIntervalMs: 1, env })
   const served = await serve(hub)
   for (const { vkey } of logs) await hub.invoke(hub.owner, 'witness.admit', { vkey })
   const send = (body: string, headers: Record<string, string> = {}): Promise<Reply> =>
@@ -150,15 +153,17 @@ describe('refused', () => {
     expect((await witness.latest(log)).status).toBe(404)
   })
 
-  it('400: bytes that are not UTF-8', async () => {
-    await using witness = await openWitness()
-    const raw = await exchangeRaw(
-      witness.served.url,
-      `POST /log/witness/add-checkpoint HTTP/1.1\r\nhost: ${new URL(witness.served.url).host}\r\nconnection: close\r\ncontent-length: 8\r\n\r\nold 0\n\n`.concat(
-        '\u00ff',
-      ),
-    )
-    expect(raw).toMatch(/^HTTP\/1\.1 400 /)
+  it('400: bytes that are not UTF-8, even where nobody would look at them', async () => {
+    const log = testLog().grow(5)
+    await using witness = await openWitness(log)
+    // Decoded carelessly, this would be the signature line of an unknown key.
+    const body = Buffer.concat([
+      Buffer.from(`${bodyOf(0, [], log.note())}— `),
+      Buffer.from([0xff]),
+      Buffer.from(' AAAAAAA=\n'),
+    ])
+    const url = `${witness.served.url}/log/witness/add-checkpoint`
+    expect((await fetch(url, { method: 'POST', body })).status).toBe(400)
   })
 
   it('404: an origin that nobody admitted, or that was dismissed', async () => {
@@ -241,12 +246,29 @@ describe('refused', () => {
     expect(await witness.send(bodyOf(0, [], sign(['a line'])))).toMatchObject({ status: 200 })
   })
 
-  it('429: more new checkpoints than a log has reason for; asking again for the same costs nothing', async () => {
+  it('429: more new checkpoints at once than a log has reason for; other logs do not suffer', async () => {
+    const log = testLog().grow(1)
+    const other = testLog('log.example/other').grow(1)
+    const env = systemEnv()
+    await using witness = await openWitness(log, other)
+    await using frozen = await openWitnessAt({ ...env, monotonic: () => 0 }, log, other)
+    const statuses: number[] = []
+    for (let size = 1; size <= 202; size++) {
+      statuses.push((await frozen.submit(log, size - 1, size)).status)
+      log.grow(1)
+    }
+    expect(statuses).toEqual([...Array(200).fill(200), 429, 409])
+    expect((await frozen.submit(other, 0)).status).toBe(200)
+    // While time passes, there is enough for everybody.
+    expect((await witness.submit(log, 0)).status).toBe(200)
+  })
+
+  it('does not count against a log who asks again for what was just cosigned', async () => {
     const log = testLog().grow(1)
     await using witness = await openWitness(log)
     await witness.submit(log, 0)
-    const [again, ...more] = await Promise.all(Array.from({ length: 30 }, () => witness.submit(log, 1)))
-    expect(more.every(({ text }) => text === again?.text)).toBe(true)
+    const replies = await Promise.all(Array.from({ length: 30 }, () => witness.submit(log, 1)))
+    expect(new Set(replies.map(({ status, text }) => `${status} ${text}`)).size).toBe(1)
   })
 })
 

@@ -3,6 +3,7 @@
 import type { ExitCode } from './exit-codes.ts'
 import type { AnalyzedRepository } from './repositories.ts'
 import type { Settings } from './settings.ts'
+import type { SigningSettings } from './signing-settings.ts'
 import type { Terminal } from './terminal.ts'
 
 /** A running hub with its doors, as `up` needs it. */
@@ -17,13 +18,15 @@ export interface Server {
   close(): Promise<void>
 }
 
-export interface ServerOptions {
+export interface ServerOptions extends SigningSettings {
   readonly dir: string
   readonly host: string
   readonly port: number
   readonly storeUrl?: string
   readonly anchorPath?: string
   readonly policyDir?: string
+  /** Whether retained checkpoints carry an ML-DSA-44 cosignature. */
+  readonly isMlDsa?: boolean
   readonly logLevel: LogLevel
   /** Entries and proofs for everybody, without a token. */
   readonly isLogPublic: boolean

@@ -35,6 +35,15 @@ const VKEY: CommandOption = {
   flags: '--vkey <key>',
   help: 'the verifier key that you trust; default: the one beside the log',
 }
+const KEYS: CommandOption = {
+  flags: '--keys <dir>',
+  help: "folder with the hub's *.key files; default: those of the backup",
+}
+const TIMESTAMP_CA: CommandOption = {
+  flags: '--timestamp-ca <file>',
+  help: 'certificates (PEM) of the timestamping authority that you trust',
+  env: 'POLITY_TIMESTAMP_CA',
+}
 const OUT: CommandOption = { flags: '--out <file>', help: 'write to this file instead of stdout' }
 const INPUT: CommandOption = { flags: '--input <json>', help: 'JSON, @FILE or - for stdin; default: {}' }
 
@@ -55,6 +64,26 @@ export const COMMANDS: readonly CommandGroup[] = [
           { flags: '--host <host>', help: 'address to listen on (default: 127.0.0.1)', env: 'POLITY_HOST' },
           { flags: '--anchor <path>', help: 'file outside of the data that remembers what was signed' },
           { flags: '--policy <dir>', help: 'policy bundle (default: the starter bundle)' },
+          {
+            flags: '--signer-command <json>',
+            help: 'program that holds the signing key, as a JSON list of words (docs/keys.md)',
+            env: 'POLITY_SIGNER_COMMAND',
+          },
+          {
+            flags: '--signer-key <key>',
+            help: 'its public key: base64 of 32 bytes, or a verifier key of the log',
+            env: 'POLITY_SIGNER_KEY',
+          },
+          {
+            flags: '--ml-dsa',
+            help: 'cosign retained checkpoints with ML-DSA-44 too (env: POLITY_ML_DSA=1)',
+          },
+          {
+            flags: '--timestamp-url <url>',
+            help: 'authority that stamps retained checkpoints (RFC 3161)',
+            env: 'POLITY_TIMESTAMP_URL',
+          },
+          TIMESTAMP_CA,
           {
             flags: '--log-level <level>',
             help: 'how much to log on stderr (default: warn)',
@@ -128,7 +157,7 @@ export const COMMANDS: readonly CommandGroup[] = [
         ],
         summary:
           'Checks a log or a proof from its bytes, with the public key alone; exits with 5 if it is not what was signed.',
-        options: [VKEY, ANCHOR],
+        options: [VKEY, TIMESTAMP_CA, ANCHOR],
         load: () => import('./commands/verify.ts'),
       },
       {
@@ -150,6 +179,52 @@ export const COMMANDS: readonly CommandGroup[] = [
         summary: 'Derives every view again from the log and compares it with the stored one.',
         options: [{ flags: '--replace', help: 'store the derived rows where they differ; no hub may run' }],
         load: () => import('./commands/rebuild.ts'),
+      },
+    ],
+  },
+  {
+    title: 'Care:',
+    commands: [
+      {
+        name: 'backup',
+        args: [{ name: '<dir>', help: 'new folder, or an earlier backup of the same log' }],
+        summary: 'Copies everything that a hub cannot derive again to a folder, while it runs.',
+        options: [
+          { flags: '--with-keys', help: "put the hub's secret keys in, too: whoever has them is the hub" },
+          ANCHOR,
+        ],
+        load: () => import('./commands/backup.ts'),
+      },
+      {
+        name: 'restore',
+        args: [{ name: '<backup>', help: 'folder that `polity backup` wrote' }],
+        summary: 'Makes the new folder of --data from a backup, checked to the last byte, or nothing.',
+        options: [KEYS],
+        load: () => import('./commands/restore.ts'),
+      },
+      {
+        name: 'import',
+        args: [{ name: '<export>', help: 'folder that `polity export` wrote' }],
+        summary: 'Makes the new folder of --data from a public export, with every seq, hash and signature.',
+        options: [VKEY, { ...KEYS, help: "folder with the hub's *.key files, to go on with the log" }],
+        load: () => import('./commands/import.ts'),
+      },
+      {
+        name: 'recover',
+        summary: 'After a loss: makes the new folder of --data, whose log says what it goes on from.',
+        options: [
+          { flags: '--from <path>', help: 'what is left: a data folder, a backup or an export' },
+          { flags: '--checkpoint <file>', help: 'a signed checkpoint of the old log that somebody kept' },
+          { ...ANCHOR, help: 'where the anchor of the new log is to be, if not at its default place' },
+        ],
+        load: () => import('./commands/recover.ts'),
+      },
+      {
+        name: 'rescue',
+        summary:
+          "Takes the hub of --data back: revokes every owner's token and issues a new one; no hub may run.",
+        options: [{ flags: '--reason <text>', help: 'why, for the log' }, ANCHOR],
+        load: () => import('./commands/rescue.ts'),
       },
     ],
   },

@@ -4,11 +4,14 @@
 export type Contract = Readonly<Record<string, unknown>>
 type Load = () => Promise<Contract>
 
+const archive: Load = () => import('../../modules/archive/contract.ts')
 const attest: Load = () => import('../../modules/attest/contract.ts')
+const keys: Load = () => import('../../kernel/keys/contract.ts')
 const identity: Load = () => import('../../kernel/identity/contract.ts')
 const mirror: Load = () => import('../../modules/mirror/contract.ts')
 const state: Load = () => import('../../modules/state/contract.ts')
 const system: Load = () => import('../../kernel/system/contract.ts')
+const witness: Load = () => import('../../kernel/witness/contract.ts')
 
 export interface DerivedWord {
   /** The first word of commands: an area, or a command of its own. */
@@ -18,12 +21,20 @@ export interface DerivedWord {
 }
 
 export const DERIVED: readonly DerivedWord[] = [
+  { word: 'alerts', summary: 'What went wrong with logs and witnesses, newest first.', load: witness },
+  {
+    word: 'archive',
+    summary: 'Write-once scrolls: preserve, get, search, retain, hold, scrub.',
+    load: archive,
+  },
   { word: 'attest', summary: 'Attestations: sign, list, export.', load: attest },
   {
     word: 'erase',
     summary: 'Destroys the private payloads of a subject for ever; the log and its proofs stay valid.',
     load: system,
   },
+  { word: 'keys', summary: 'Signing keys: list, rotate, retire; retained checkpoints.', load: keys },
+  { word: 'monitor', summary: 'Logs that this hub watches: follow, unfollow, status.', load: witness },
   {
     word: 'sign-in',
     summary: 'Makes a single-use link that signs a browser in as the caller.',
@@ -32,10 +43,11 @@ export const DERIVED: readonly DerivedWord[] = [
   { word: 'state', summary: 'Versioned JSON documents: put, get, list.', load: state },
   { word: 'status', summary: 'The hub at a glance.', load: system },
   { word: 'token', summary: 'Tokens: create, list, revoke.', load: identity },
+  { word: 'witness', summary: 'Who cosigns this log, and which logs it cosigns.', load: witness },
 ]
 
 /** `mirror PATH...` is written by hand; what else the module offers stands under it. */
 export const MIRROR: Load = mirror
 
 export const loadContracts = (): Promise<Contract[]> =>
-  Promise.all([attest(), identity(), mirror(), state(), system()])
+  Promise.all([archive(), attest(), identity(), keys(), mirror(), state(), system(), witness()])

@@ -2,6 +2,7 @@
 
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import type { StoredPlace } from '../../kernel/realm/stored.ts'
 
 export const DEFAULT_URL = 'http://127.0.0.1:7070'
 const DEFAULT_DATA_DIR = '.polity'
@@ -37,6 +38,12 @@ export function settingsOf(command: Command): Settings {
     ...(typeof token === 'string' ? { token } : {}),
   }
 }
+
+/** Where the log is that the settings name. */
+export const placeOf = ({ dataDir, storeUrl }: Pick<Settings, 'dataDir' | 'storeUrl'>): StoredPlace => ({
+  dir: dataDir,
+  storeUrl,
+})
 
 /** An empty environment variable is one that is not set. */
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''

@@ -16,6 +16,8 @@ export interface Field {
   readonly isList: boolean
   readonly isRequired: boolean
   readonly choices?: readonly string[]
+  /** A whole text (JSON Schema `contentMediaType`): @FILE and - read it from elsewhere. */
+  readonly isDocument?: boolean
   /** What it holds, in words. */
   readonly description?: string
 }
@@ -92,7 +94,7 @@ function shapeOf(definition: Definition): CommandShape {
 function fieldOf(name: string, schema: TSchema, isRequired: boolean): Field {
   const kebab = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
   const spelling = GLOBAL_NAMES.has(kebab) ? `input-${kebab}` : kebab
-  const { items, description } = schema as Keywords
+  const { items, description, contentMediaType } = schema as Keywords
   const item = items === undefined ? undefined : kindOf(items)
   const isList = item !== undefined && item.kind !== 'json'
   return {
@@ -102,12 +104,14 @@ function fieldOf(name: string, schema: TSchema, isRequired: boolean): Field {
     isList,
     ...(isList ? item : kindOf(schema)),
     ...(description === undefined ? {} : { description }),
+    ...(contentMediaType === undefined ? {} : { isDocument: true }),
   }
 }
 
 interface Keywords {
   readonly type?: unknown
   readonly description?: string
+  readonly contentMediaType?: string
   readonly items?: TSchema
   readonly anyOf?: readonly { readonly const?: unknown; readonly type?: unknown }[]
 }

@@ -8,10 +8,10 @@ import { PolityError } from '../../kernel/errors.ts'
 import { type Entry, parseEntry } from '../../kernel/log/entry.ts'
 import { dataPaths } from '../../kernel/log/layout.ts'
 import type { Published } from '../../kernel/log/proposal.ts'
-import { sqliteStore } from '../../kernel/store/sqlite/sqlite-store.ts'
+import { openStored, type StoredPlace } from '../../kernel/realm/stored.ts'
 import type { Store } from '../../kernel/store/store.ts'
 import { parseCheckpoint } from '../../kit/checkpoint.ts'
-import { openNote, parseVkey } from '../../kit/signed-note.ts'
+import { isBy, openNote, parseNote, parseVkey } from '../../kit/signed-note.ts'
 import { inclusionProof, type ReadTiles } from '../../kit/tile-tree.ts'
 import { formatProof } from '../../kit/tlog-proof.ts'
 
@@ -28,10 +28,10 @@ export interface StoredLog {
 }
 
 /** Throws `hub.unreachable` when there is no log in the folder, `verify.failed` when nothing in it was signed. */
-export async function openStoredLog(dir: string, anchorPath: string | undefined): Promise<StoredLog> {
-  requireLog(dir)
-  const { head, vkey } = await newestHead(dir, anchorPath)
-  const store = sqliteStore(dataPaths(dir).database, 'read')
+export async function openStoredLog(place: StoredPlace, anchorPath: string | undefined): Promise<StoredLog> {
+  requireLog(place)
+  const { head, vkey } = await newestHead(place, anchorPath)
+  const { store, close } = await openStored(place, 'read')
   return {
     vkey,
     head,
@@ -60,11 +60,13 @@ export async function openStoredLog(dir: string, anchorPath: string | undefined)
         proof: formatProof({ index: seq, hashes, checkpoint: head.checkpoint }),
       }
     },
-    close: () => store.close(),
+    close,
   }
 }
 
-export function requireLog(dir: string): void {
+/** A shared database says by itself whether it is there. */
+export function requireLog({ dir, storeUrl }: StoredPlace): void {
+  if (storeUrl !== undefined) return
   try {
     if (statSync(dataPaths(dir).database, { throwIfNoEntry: false }) !== undefined) return
   } catch (error) {
@@ -82,11 +84,12 @@ export function requireLog(dir: string): void {
 }
 
 async function newestHead(
-  dir: string,
+  { dir, storeUrl }: StoredPlace,
   anchorPath: string | undefined,
 ): Promise<{ head: Published; vkey: string }> {
   const source = await dataSource(dir, {
     env: process.env,
+    storeUrl,
     ...(anchorPath === undefined ? {} : { anchorPath }),
   })
   try {
@@ -101,8 +104,11 @@ async function newestHead(
 
 function newestOf(checkpoints: readonly ShownCheckpoint[], vkey: string, dir: string): Published {
   try {
-    const heads = checkpoints.map(({ note }) => ({
-      size: parseCheckpoint(openNote(note, [parseVkey(vkey)]).text).size,
+    const key = parseVkey(vkey)
+    // The copy beside the data may lag behind a change of the key, the anchor never does.
+    const ours = checkpoints.filter(({ note }) => parseNote(note).signatures.some((each) => isBy(key, each)))
+    const heads = (ours.length > 0 ? ours : checkpoints).map(({ note }) => ({
+      size: parseCheckpoint(openNote(note, [key]).text).size,
       checkpoint: note,
     }))
     return heads.reduce((newest, each) => (each.size > newest.size ? each : newest))

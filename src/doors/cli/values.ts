@@ -51,7 +51,7 @@ async function fieldValue(
 }
 
 async function wordValue(
-  { kind, choices }: Field,
+  { kind, choices, isDocument = false }: Field,
   word: string,
   what: string,
   read: ReadText,
@@ -65,6 +65,7 @@ async function wordValue(
     case 'json':
       return readJson(word, what, read)
     case 'text':
+      if (isDocument && (word === '-' || word.startsWith('@'))) return read(word)
       if (choices && !choices.includes(word)) throw usage(`${what} is one of ${choices.join(', ')}`)
       return word
   }

@@ -128,10 +128,23 @@ function optionsOf(request: HttpRequest): InvokeOptions {
   const traceparent = traceparentOf(request)
   return {
     wait: !wantsAsync(request),
+    ...durabilityOf(request),
     ...(key === undefined ? {} : { key }),
     ...(traceparent === undefined ? {} : { traceparent }),
   }
 }
+
+/** `Polity-Wait: signed` or `cosigned`, and RFC 7240 section 4.3 for how long. Throws `input.invalid`. */
+function durabilityOf(request: HttpRequest): Pick<InvokeOptions, 'until' | 'waitMs'> {
+  const until = headerOf(request, WAIT_HEADER)
+  if (until === undefined) return {}
+  if (until !== 'committed' && until !== 'signed' && until !== 'cosigned')
+    throw new PolityError('input.invalid', `the header ${WAIT_HEADER} is committed, signed or cosigned`)
+  const [, seconds] = /(?:^|,)\s*wait=(\d{1,5})\s*(?:,|$)/i.exec(headerOf(request, 'prefer') ?? '') ?? []
+  return { until, ...(seconds === undefined ? {} : { waitMs: Number(seconds) * 1000 }) }
+}
+
+const WAIT_HEADER = 'polity-wait'
 
 const wantsAsync = (request: HttpRequest): boolean =>
   (headerOf(request, 'prefer') ?? '').split(',').some((each) => each.trim().toLowerCase() === 'respond-async')

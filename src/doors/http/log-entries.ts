@@ -81,7 +81,7 @@ export const logEntryRoutes = (hub: Pick<ServedHub, 'log'>): Route[] => [
         tag: 'log',
         parameters: [{ name: 'seq', in: 'path', isRequired: true, schema: Type.Integer({ minimum: 0 }) }],
         answers: { 200: { description: 'The entry.', schema: Entry } },
-        errors: ['not-found', 'input.invalid'],
+        errors: ['not-found', 'log.pruned', 'input.invalid'],
       },
     ],
     handle: async ({ params: { seq = '' }, headers }) => {

@@ -3,7 +3,7 @@
 import { PolityError } from '../../kernel/errors.ts'
 import { Type } from '../../kernel/schema/schema.ts'
 import { encodeEntries, parseTilePath } from '../../kit/tlog-tiles.ts'
-import { type HttpAnswer, LOG_READ, type Route, type RouteDoc, text } from './route.ts'
+import { type HttpAnswer, type HttpRequest, LOG_READ, type Route, type RouteDoc, text } from './route.ts'
 import type { ServedHub } from './served-hub.ts'
 import { wholeNumberOf } from './whole-number.ts'
 
@@ -22,6 +22,20 @@ export function logFileRoutes({ log }: Pick<ServedHub, 'log'>, isLogPublic: bool
       access: 'open',
       docs: [plain('log.checkpoint', 'The newest checkpoint: a signed note over size and root of the log.')],
       handle: () => text(200, log.head().checkpoint, { 'cache-control': 'no-cache' }),
+    },
+    {
+      ...shared,
+      path: '/log/checkpoint/{size}',
+      access: 'open',
+      docs: [
+        {
+          ...plain('log.retained', 'A retained checkpoint: the first one published over each 1,024 entries.'),
+          parameters: [{ name: 'size', in: 'path', isRequired: true, schema: Type.Integer({ minimum: 0 }) }],
+          errors: ['not-found', 'input.invalid'],
+        },
+      ],
+      handle: async ({ params: { size = '' } }) =>
+        text(200, await log.retained(wholeNumberOf(size, 'size')), { 'cache-control': 'public, max-age=60' }),
     },
     {
       ...shared,
@@ -53,14 +67,35 @@ export function logFileRoutes({ log }: Pick<ServedHub, 'log'>, isLogPublic: bool
       docs: [
         {
           ...plain('log.proof', 'A C2SP tlog-proof that the log holds this entry.'),
-          parameters: [{ name: 'seq', in: 'path', isRequired: true, schema: Type.Integer({ minimum: 0 }) }],
-          errors: ['not-found', 'input.invalid'],
+          parameters: [
+            { name: 'seq', in: 'path', isRequired: true, schema: Type.Integer({ minimum: 0 }) },
+            {
+              name: 'witnessed',
+              in: 'query',
+              description: 'under a checkpoint that witnesses have cosigned',
+              isRequired: false,
+              schema: Type.Boolean(),
+            },
+          ],
+          errors: ['not-found', 'input.invalid', 'witness.none', 'witness.pending'],
         },
       ],
-      handle: async ({ params: { seq = '' } }) =>
-        text(200, await log.prove(wholeNumberOf(seq, 'seq')), { 'cache-control': 'no-store' }),
+      handle: async ({ params: { seq = '' }, search }: HttpRequest) => {
+        const isWitnessed = isAsked(search, 'witnessed')
+        return text(200, await log.prove(wholeNumberOf(seq, 'seq'), { isWitnessed }), {
+          'cache-control': 'no-store',
+        })
+      },
     },
   ]
+}
+
+/** `?witnessed` and `?witnessed=true`. Throws `input.invalid`. */
+function isAsked(search: URLSearchParams, name: string): boolean {
+  const value = search.get(name)
+  if (value === null || value === 'false') return false
+  if (value === '' || value === 'true') return true
+  throw new PolityError('input.invalid', `/${name} is true or false`)
 }
 
 async function hashTile(log: ServedHub['log'], path: string): Promise<HttpAnswer> {
@@ -106,5 +141,5 @@ const binary = (
   tag: 'log',
   parameters,
   answers: { 200: { description: 'Bytes.', mediaType: 'application/octet-stream' } },
-  errors: ['not-found'],
+  errors: ['not-found', 'log.pruned'],
 })

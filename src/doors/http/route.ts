@@ -16,7 +16,7 @@ export interface HttpRequest {
   /** Parts of the path, percent-decoded. */
   readonly params: Readonly<Record<string, string>>
   readonly search: URLSearchParams
-  /** Parsed JSON; undefined when there was no body. */
+  /** Parsed JSON, or the bytes of a route that takes any; undefined when there was no body. */
   readonly body: unknown
   /** Aborts when the client has gone or the door closes. */
   readonly signal: AbortSignal
@@ -53,6 +53,8 @@ interface Shared {
   readonly path: string
   readonly class: RouteClass
   readonly bodySizeMaxBytes?: number
+  /** The body comes as it is, whatever its media type: those of C2SP protocols have none. Default: JSON. */
+  readonly takesBytes?: boolean
   /** A query of the catalog that a principal must be permitted to ask; where `access` is `principal`. */
   readonly permission?: string
   /** What OpenAPI says about it: none for the page's files, several for a route that stands for many. */

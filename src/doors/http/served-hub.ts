@@ -7,6 +7,8 @@ import type { Answer, Invoke } from '../../kernel/catalog/invoke.ts'
 import type { Gate } from '../../kernel/gate/gate.ts'
 import type { Identity } from '../../kernel/identity/identity.ts'
 import type { ReadableLog } from '../../kernel/log/log.ts'
+import type { PublicRetention } from '../../kernel/retention/policy.ts'
+import type { WitnessFace } from '../../kernel/witness/room.ts'
 import type { LiveSource } from '../live/stream.ts'
 
 export interface ServedHub extends LiveSource {
@@ -21,5 +23,7 @@ export interface ServedHub extends LiveSource {
   readonly identity: Pick<Identity, 'byToken' | 'bySession' | 'signIn' | 'signOut' | 'signInCode'>
   readonly gate: Pick<Gate, 'mode' | 'bundle'>
   readonly permit: Permit
+  readonly witness: WitnessFace
   run(caller: Caller, id: string): Promise<Answer>
+  readonly retention: PublicRetention
 }

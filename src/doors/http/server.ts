@@ -4,11 +4,13 @@ import { setMaxListeners } from 'node:events'
 import { PolityError } from '../../kernel/errors.ts'
 import { actionRoutes } from './actions.ts'
 import { hostInUrl, openAuthenticate, requireOwnHost } from './authentication.ts'
+import { compatibilityRoutes } from './compatibility.ts'
 import { openStreams } from './events.ts'
 import { healthRoutes } from './health.ts'
 import { CONNECTION_LIMITS, type ConnectionLimits, openHttpServer } from './http-server.ts'
 import { logEntryRoutes } from './log-entries.ts'
 import { logFileRoutes } from './log-files.ts'
+import { logRetentionRoutes } from './log-retention.ts'
 import { metricsRoute, openMetrics } from './metrics.ts'
 import { openApiRoute } from './openapi.ts'
 import { queryRoutes } from './queries.ts'
@@ -20,6 +22,7 @@ import type { ServedHub } from './served-hub.ts'
 import { sessionRoutes } from './session.ts'
 import { pageRoutes } from './static.ts'
 import { openTransport } from './transport.ts'
+import { witnessRoutes } from './witness.ts'
 
 export interface HttpDoorOptions {
   readonly host: string
@@ -64,10 +67,13 @@ export async function openHttpDoor(hub: ServedHub, options: HttpDoorOptions): Pr
     ...actionRoutes(hub),
     ...queryRoutes(hub),
     ...resourceRoutes(hub),
+    ...compatibilityRoutes(hub),
     ...runRoutes(hub),
     ...logEntryRoutes(hub),
     streams.route,
+    ...witnessRoutes(hub),
     ...logFileRoutes(hub, options.isLogPublic ?? false),
+    ...logRetentionRoutes(hub, options.isLogPublic ?? false),
   ]
   let port = options.port
   const app = openTransport(

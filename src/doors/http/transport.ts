@@ -94,7 +94,13 @@ export function openTransport(ports: TransportPorts, routes: readonly Route[]): 
   })
   app.setErrorHandler(fail)
   app.setNotFoundHandler((request, reply) => answerUnknown(routes, request, reply))
-  for (const route of routes) addRoute(app, route, ports)
+  for (const route of routes.filter((each) => !each.takesBytes)) addRoute(app, route, ports)
+  // Parsers belong to a context of Fastify, so routes that take bytes have one of their own.
+  app.register(async (bytes) => {
+    bytes.removeAllContentTypeParsers()
+    bytes.addContentTypeParser('*', { parseAs: 'buffer' }, async (_: FastifyRequest, body: Buffer) => body)
+    for (const route of routes.filter((each) => each.takesBytes)) addRoute(bytes, route, ports)
+  })
   return app
 }
 

@@ -6,13 +6,14 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { canonicalize } from '../../kit/canonical-json.ts'
 import { PolityError } from '../errors.ts'
-import { markCurrent } from '../log/catch-up.ts'
+import { beginAside, bringIntoForce, shadowTable } from '../log/catch-up.ts'
 import { foldEntries } from '../log/fold.ts'
 import { type View, viewTable } from '../log/view.ts'
 import { tableDigest } from '../log/views.ts'
-import { pages } from '../store/pages.ts'
+import { seedPruned } from '../retention/snapshot.ts'
+import { everyRow, pages } from '../store/pages.ts'
 import { sqliteStore } from '../store/sqlite/sqlite-store.ts'
-import type { Row, RowWrite, Store } from '../store/store.ts'
+import type { Row, Store, StoreReader } from '../store/store.ts'
 import { checkAborted } from './verify/failure.ts'
 
 export interface RebuildOptions {
@@ -43,7 +44,7 @@ const CATCH_UP_ROUNDS = 5
  * be read and `log.saturated` when the log never stands still for the length of a comparison.
  */
 export async function rebuildViews(
-  store: Store,
+  store: StoreReader,
   views: readonly View[],
   options: RebuildOptions = {},
 ): Promise<RebuiltView[]> {
@@ -62,9 +63,9 @@ export async function rebuildViews(
 }
 
 /**
- * As `rebuildViews`, and then puts the derived rows in the place of the live ones of each view that differs.
- * `store` writes; no hub may run. A crash halfway leaves a mixture that the next run repairs. The answer
- * tells what was found before.
+ * As `rebuildViews`, and then puts the derived rows in the place of the live ones of each view that differs, each
+ * view in one transaction: a crash leaves it as it was or as it should be. `store` writes; no hub may run. The
+ * answer tells what was found before.
  */
 export async function replaceViews(
   store: Store,
@@ -75,9 +76,9 @@ export async function replaceViews(
     await foldInto(scratch, store, views, 0, options)
     const compared = await compareAll(scratch, store, views)
     const differing = views.filter((_view, position) => !compared[position]?.isEqual)
-    // First, so that no hub folds what was left out on top of rows that hold it already.
-    await markCurrent(store, differing)
-    for (const view of differing) await replaceRows(scratch, store, viewTable(view))
+    for (const view of differing) await beginAside(store, view)
+    await copyAside(scratch, store, differing, options)
+    for (const view of differing) await bringIntoForce(store, view)
     return compared
   })
 }
@@ -103,15 +104,19 @@ async function withScratch<T>(
 /** Folds the entries from `from` to the end, as the writer does batch by batch; answers the new size. */
 async function foldInto(
   scratch: Store,
-  store: Store,
+  store: StoreReader,
   views: readonly View[],
   from: number,
   { onProgress, signal }: RebuildOptions,
 ): Promise<number> {
   const size = await store.size()
   checkAborted(signal)
-  for await (const { rows, to } of foldEntries({ log: store, rows: scratch, views }, { from, to: size })) {
-    await scratch.commit({ entries: [], nodes: [], rows: [...rows, ...rows.map(touched)] })
+  const start = from === 0 ? await seedPruned(scratch, store, views, signal) : from
+  for await (const { rows, to } of foldEntries(
+    { log: store, rows: scratch, views },
+    { from: start, to: size },
+  )) {
+    await scratch.commit({ entries: [], nodes: [], rows })
     onProgress?.(to, size)
     await setImmediate()
     checkAborted(signal)
@@ -119,22 +124,17 @@ async function foldInto(
   return size
 }
 
-/** Remembers that the log ever wrote this row: tombstones keep their version, and no scan shows them. */
-const touched = ({ table, key }: RowWrite): RowWrite => ({
-  table: touchedTable(table),
-  key,
-  version: 1,
-  value: '{}',
-})
-const touchedTable = (table: string): string => `touched:${table}`
-
-async function compareAll(scratch: Store, store: Store, views: readonly View[]): Promise<RebuiltView[]> {
+async function compareAll(
+  scratch: StoreReader,
+  store: StoreReader,
+  views: readonly View[],
+): Promise<RebuiltView[]> {
   const compared: RebuiltView[] = []
   for (const view of views) compared.push(await compareView(scratch, store, view))
   return compared
 }
 
-async function compareView(scratch: Store, store: Store, view: View): Promise<RebuiltView> {
+async function compareView(scratch: StoreReader, store: StoreReader, view: View): Promise<RebuiltView> {
   const table = viewTable(view)
   const digest = await tableDigest(scratch, table)
   const liveDigest = await digestIfReadable(store, table)
@@ -152,7 +152,7 @@ async function compareView(scratch: Store, store: Store, view: View): Promise<Re
   }
 }
 
-async function digestIfReadable(store: Store, table: string): Promise<string | undefined> {
+async function digestIfReadable(store: StoreReader, table: string): Promise<string | undefined> {
   try {
     return await tableDigest(store, table)
   } catch (error) {
@@ -162,7 +162,11 @@ async function digestIfReadable(store: Store, table: string): Promise<string | u
   }
 }
 
-async function firstDifferenceIn(table: string, scratch: Store, store: Store): Promise<string | undefined> {
+async function firstDifferenceIn(
+  table: string,
+  scratch: StoreReader,
+  store: StoreReader,
+): Promise<string | undefined> {
   const rebuilt = rowsOf(scratch, table)
   const live = rowsOf(store, table)
   for (;;) {
@@ -174,7 +178,7 @@ async function firstDifferenceIn(table: string, scratch: Store, store: Store): P
   }
 }
 
-async function* rowsOf(store: Store, table: string): AsyncGenerator<Row, undefined> {
+async function* rowsOf(store: StoreReader, table: string): AsyncGenerator<Row, undefined> {
   for await (const page of pages(store, table)) yield* page
   return undefined
 }
@@ -187,25 +191,19 @@ function textOf({ value }: Row): string | undefined {
   }
 }
 
-/** Writes every row the log ever touched, tombstones with their versions, and drops rows it never knew. */
-async function replaceRows(scratch: Store, store: Store, table: string): Promise<void> {
-  for await (const page of pages(store, table)) {
-    const { value: known } = await scratch.load(
-      table,
-      page.map(({ key }) => key),
+/** Every row that the log ever touched goes into the shadow of its table, tombstones with their versions. */
+async function copyAside(
+  scratch: Store,
+  store: Store,
+  views: readonly View[],
+  { signal }: RebuildOptions,
+): Promise<void> {
+  const tables = new Set(views.map(viewTable))
+  for await (const page of everyRow(scratch)) {
+    checkAborted(signal)
+    const rows = page.flatMap((row) =>
+      tables.has(row.table) ? [{ ...row, table: shadowTable(row.table) }] : [],
     )
-    const drop = page.flatMap(({ key }) => (known.has(key) ? [] : [{ table, key }]))
-    if (drop.length > 0) await store.commit({ entries: [], nodes: [], rows: [], drop })
-  }
-  for await (const page of pages(scratch, touchedTable(table))) {
-    const { value: rows } = await scratch.load(
-      table,
-      page.map(({ key }) => key),
-    )
-    await store.commit({
-      entries: [],
-      nodes: [],
-      rows: [...rows].map(([key, { version, value }]) => ({ table, key, version, value })),
-    })
+    if (rows.length > 0) await store.commit({ entries: [], nodes: [], rows })
   }
 }

@@ -30,6 +30,8 @@ interface Shared<F extends Fields, O extends TSchema> {
   readonly input: F
   readonly output: O
   readonly errors?: readonly ErrorCode[]
+  /** Of an atomic command: errors that leave the decision and its failed outcome in the log. Others leave nothing. */
+  readonly recordedErrors?: readonly ErrorCode[]
   readonly risk?: Risk
   /** For what ends access or data: an atomic command that is recorded even when the queue is full of others. */
   readonly isReserved?: boolean

@@ -3,7 +3,7 @@
 import { asPolityError, errorFromWire, PolityError } from '../errors.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { Draft } from '../log/entry.ts'
-import type { Log } from '../log/log.ts'
+import type { Durability, Log } from '../log/log.ts'
 import type { Proposal, WorkingWrite } from '../log/proposal.ts'
 import type { Views } from '../log/views.ts'
 import type { RunRow } from '../runs/run.ts'
@@ -35,6 +35,10 @@ import type { Turns } from './turns.ts'
 export interface InvokeOptions {
   /** Idempotency key: the same key and input answer the same; another input is `idempotency.conflict`. */
   readonly key?: string
+  /** What must hold before the answer; default `committed`. `cosigned` is refused while no witness has to cosign. */
+  readonly until?: Durability
+  /** How long to wait for witnesses. */
+  readonly waitMs?: number
   /** false: answer `running` as soon as a run's decision is durable. Default true. */
   readonly wait?: boolean
   /** The code of a run asks, as a part of it: the token's scope was for the run; the rules decide all the same. */
@@ -102,7 +106,23 @@ interface Invocation {
   readonly keyRow?: KeyRow
 }
 
+/** The answer waits until what was done is as durable as was asked for; it stays done if that takes too long. */
 export function openInvoke(ports: InvokePorts): Invoke {
+  const { log } = ports
+  const perform = openPerform(ports)
+  return async (caller, name, rawInput, options = {}) => {
+    const { until = 'committed', waitMs } = options
+    if (until === 'cosigned') await log.witnessed.requireQuorum()
+    const answer = await perform(caller, name, rawInput, options)
+    if (until === 'committed' || answer.status !== 'done') return answer
+    const size = log.positionOf(answer.cursor)
+    await log.published(size)
+    if (until === 'cosigned') await log.witnessed.reached(size, waitMs === undefined ? {} : { waitMs })
+    return answer
+  }
+}
+
+function openPerform(ports: InvokePorts): Invoke {
   return async (caller, name, rawInput, options = {}) => {
     const command = ports.catalog.command(name)
     const { definition } = command
@@ -181,13 +201,35 @@ async function actAtomically(ports: InvokePorts, invocation: Invocation): Promis
       const act = () => tryAtomically(ports, invocation)
       return await (contended === undefined ? act() : ports.turns.take(contended, act))
     } catch (error) {
-      if (!(error instanceof PolityError) || error.code !== 'expectation.failed') throw error
+      if (!(error instanceof PolityError)) throw error
+      if (invocation.command.definition.recordedErrors?.includes(error.code))
+        await recordFailure(ports, invocation, error)
+      if (error.code !== 'expectation.failed') throw error
       const kept = invocation.keyRow && (await ports.idempotency.find(invocation.keyRow))
       if (kept) return answerAgain(ports, kept, invocation.options)
       if (attempt === CONFLICT_ATTEMPTS_MAX) throw error
       contended = `${error.facts.table} ${error.facts.key}`
     }
   }
+}
+
+/** That it was tried and refused is a fact of its own, for acts that somebody will ask about. */
+async function recordFailure(
+  ports: InvokePorts,
+  invocation: Invocation,
+  { code, message }: PolityError,
+): Promise<void> {
+  const { command, committed, decision } = invocation
+  const { definition } = command
+  const outcome = ActionFinished(
+    { decision: decision.id, action: definition.name, status: 'failed', code, message },
+    { subject: decision.resource },
+  )
+  const drafts = [decisionDraft(decision, definition, committed), outcome]
+  const recorded = seal(drafts, originOf(ports, invocation), ports.env, new KnownOpenings())
+  const rows = evidenceRows(decision, ports.evidenceWritten)
+  await ports.log.append({ ...recorded, rows }, { isReserved: definition.isReserved ?? false })
+  rememberEvidence(decision, ports.evidenceWritten)
 }
 
 async function tryAtomically(ports: InvokePorts, invocation: Invocation): Promise<Answer> {

@@ -1,7 +1,7 @@
 // The two facts that a governed action leaves in the log: what was decided, and what became of it.
 
 import { entryType } from '../log/entry.ts'
-import { Committed, Integer, Json, Sha256, Type } from '../schema/schema.ts'
+import { Closed, Committed, Integer, Json, Sha256, Type } from '../schema/schema.ts'
 
 const Text = Type.String()
 const Texts = Type.Array(Text)
@@ -51,6 +51,22 @@ export const ActionFinished = entryType('action.finished@1', {
   journal: Type.Optional(Type.String({ pattern: '^hmac-sha256:[0-9a-f]{64}$' })),
 })
 
+/** The log that a new one goes on from, after a loss: `polity recover`. */
+const Predecessor = Closed({
+  origin: Text,
+  vkey: Text,
+  /** The signed note of the largest size that is known of it. */
+  checkpoint: Type.Optional(Text),
+  /** Entries it is known to have had. */
+  size: Integer,
+  /** How many of them follow here, from entry 1 on, byte for byte. */
+  survived: Integer,
+  /** How many of those stand under a checkpoint of the old log whose root they meet. */
+  proven: Integer,
+  /** Entries that are lost: `size` less `survived`, or none. */
+  gap: Integer,
+})
+
 /** Entry 0: the log's name and keys. */
 export const LogOpened = entryType('log.opened@1', {
   origin: Text,
@@ -58,4 +74,13 @@ export const LogOpened = entryType('log.opened@1', {
   vkey: Text,
   statementKey: Type.Object({ keyid: Text, publicKey: Text }, { additionalProperties: false }),
   release: Text,
+  predecessor: Type.Optional(Predecessor),
+})
+
+/** Whoever owns the folder took the hub back, offline: `polity rescue`. The tokens that it names are revoked. */
+export const HubRescued = entryType('hub.rescued@1', {
+  /** Name of the operating system's user. */
+  user: Text,
+  reason: Type.Optional(Text),
+  revoked: Texts,
 })

@@ -290,7 +290,7 @@ interface MintedToken {
   readonly verifier: string
 }
 
-function mintToken(env: Env): MintedToken {
+export function mintToken(env: Env): MintedToken {
   const id = Buffer.from(env.random(8)).toString('hex')
   const secret = Buffer.from(env.random(32)).toString('base64url')
   return { id, token: `pol_${id}_${secret}`, verifier: hash('sha256', secret, 'hex') }

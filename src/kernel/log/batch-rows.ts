@@ -2,7 +2,7 @@
 
 import type { Env } from '../env.ts'
 import { PolityError } from '../errors.ts'
-import { checkKey, type RowVersion, type RowWrite, type Store } from '../store/store.ts'
+import { checkKey, type RowVersion, type RowWrite, type StoreReader } from '../store/store.ts'
 import { keysToSeal, type Seal, sealPayloads, VAULT_KEYS } from '../vault/vault.ts'
 import type { Entry } from './entry.ts'
 import type { Proposal } from './proposal.ts'
@@ -27,7 +27,11 @@ export class BatchRows {
   readonly loaded: Tables = new Map()
   readonly changed: Tables = new Map()
 
-  static async load(store: Store, views: readonly View[], batch: readonly Touching[]): Promise<BatchRows> {
+  static async load(
+    store: Pick<StoreReader, 'load'>,
+    views: readonly View[],
+    batch: readonly Touching[],
+  ): Promise<BatchRows> {
     const rows = new BatchRows()
     await Promise.all(
       [...touchedKeys(views, batch)].map(async ([table, keys]) => {

@@ -7,7 +7,7 @@ import { Name } from '../schema/schema.ts'
 import { emptyMemoryData, type MemoryData, memoryStore } from '../store/memory/memory-store.ts'
 import type { Store } from '../store/store.ts'
 import { memoryAnchor } from './anchor.ts'
-import { catchUpViews } from './catch-up.ts'
+import { catchUpViews, isDerivedTable, shadowTable } from './catch-up.ts'
 import { entryType, sealEntry } from './entry.ts'
 import { LIMITS } from './proposal.ts'
 import { openSequencer } from './sequencer.ts'
@@ -85,6 +85,23 @@ const aviary = (): Aviary => ({
 
 /** Every row, tombstones too. */
 const rowsOf = ({ data }: Aviary, each: View) => Object.fromEntries(data.tables.get(viewTable(each)) ?? [])
+
+/** Tables of views, whole or aside, that hold anything. */
+const derivedTablesOf = ({ data }: Aviary) =>
+  [...data.tables].flatMap(([table, rows]) => (rows.size > 0 && isDerivedTable(table) ? [table] : []))
+
+/** A store that fails at one of its commits, and at every later one. */
+function mortalStore(data: MemoryData, crashAt: number): Store {
+  const store = memoryStore(data)
+  let commits = 0
+  return {
+    ...store,
+    async commit(batch) {
+      if (commits++ >= crashAt) throw new PolityError('store.failed', 'killed')
+      await store.commit(batch)
+    },
+  }
+}
 
 /** What the views look like that were there from the first entry on. */
 async function foldedFromTheStart({ data: { entries } }: Aviary, views: readonly View[]): Promise<Aviary> {
@@ -172,27 +189,78 @@ describe('a view that meets a log', () => {
     const whole = await foldedFromTheStart(before, [birds, latest])
     for (let crashAt = 0; ; crashAt++) {
       const at = { ...before, data: structuredClone(before.data), anchor: { ...before.anchor } }
-      let commits = 0
-      const store = memoryStore(at.data)
-      const mortal: Store = {
-        ...store,
-        async commit(batch) {
-          if (commits++ === crashAt) throw new PolityError('store.failed', 'killed')
-          await store.commit(batch)
-        },
-      }
-      const outcome = await catchUpViews(mortal, [birds, latest]).then(
+      const outcome = await catchUpViews(mortalStore(at.data, crashAt), [birds, latest]).then(
         () => 'whole',
         () => 'killed',
       )
+      // Whatever was reached, a reader sees all of a view or nothing.
+      for (const each of [birds, latest]) expect([{}, rowsOf(whole, each)]).toContainEqual(rowsOf(at, each))
       await catchUpViews(memoryStore(at.data), [birds, latest])
       for (const each of [birds, latest]) expect(rowsOf(at, each)).toEqual(rowsOf(whole, each))
       if (outcome === 'whole') {
-        // Three batches, and the one that says that they are all.
-        expect(crashAt).toBe(4)
+        // Where they stand, two empty shadows, three batches, and each view comes into force.
+        expect(crashAt).toBe(8)
         return
       }
     }
+  })
+
+  it('in a new version is one version or the other, and at last only the new one, wherever it crashes', async () => {
+    const before = aviary()
+    const texts = Array.from({ length: 1200 }, (_, n) =>
+      n % 5 === 4 ? gone(`b${n % 3}`) : seen(`b${n % 3}`),
+    )
+    await life(before, [birds], texts)
+    const old = rowsOf(before, birds)
+    const whole = rowsOf(await foldedFromTheStart(before, [birds2]), birds2)
+    for (let crashAt = 0; ; crashAt++) {
+      const at = { ...before, data: structuredClone(before.data), anchor: { ...before.anchor } }
+      const outcome = await catchUpViews(mortalStore(at.data, crashAt), [birds2]).then(
+        () => 'whole',
+        () => 'killed',
+      )
+      const seenOld = rowsOf(at, birds)
+      const seenNew = rowsOf(at, birds2)
+      expect([{}, whole]).toContainEqual(seenNew)
+      // The old one goes only when the new one is there.
+      if (Object.keys(seenNew).length === 0) expect(seenOld).toEqual(old)
+      await catchUpViews(memoryStore(at.data), [birds2])
+      expect(rowsOf(at, birds2)).toEqual(whole)
+      expect(derivedTablesOf(at)).toEqual(['view:birds@2'])
+      if (outcome === 'whole') return
+    }
+  })
+
+  it('takes nothing over from an attempt that was given up', async () => {
+    const at = aviary()
+    await life(at, [], [seen('owl')])
+    const stale = { key: 'owl', version: 7, value: '{"times":7}' }
+    await memoryStore(at.data).commit({
+      entries: [],
+      nodes: [],
+      rows: [{ table: shadowTable(viewTable(birds)), ...stale }],
+    })
+    await catchUpViews(memoryStore(at.data), [birds])
+    await expectWhole(at, birds)
+  })
+
+  it('is refused when its entries were pruned, and what was there stays', async () => {
+    const at = aviary()
+    await life(
+      at,
+      [birds],
+      Array.from({ length: 300 }, () => seen('owl')),
+    )
+    await memoryStore(at.data).commit({ entries: [], nodes: [], rows: [], pruneBelow: 256 })
+    const before = rowsOf(at, birds)
+    await expect(life(at, [birds2])).rejects.toMatchObject({
+      code: 'log.unsupported',
+      facts: { minimumIndex: 256 },
+    })
+    await expect(life(at, [birds, latest])).rejects.toMatchObject({ code: 'log.unsupported' })
+    expect(rowsOf(at, birds)).toEqual(before)
+    await life(at, [birds], [seen('owl')])
+    expect(rowsOf(at, birds)).toMatchObject({ owl: { version: 301 } })
   })
 
   it('but cannot fold what is there keeps the log shut, and says which entry', async () => {

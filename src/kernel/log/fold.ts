@@ -1,7 +1,7 @@
 // The fold of a stretch of the log: batch by batch, the very rows that the writer would have written.
 
 import { asPolityError, PolityError } from '../errors.ts'
-import type { RowWrite, Store } from '../store/store.ts'
+import type { RowWrite, StoredEntry, StoreReader } from '../store/store.ts'
 import { BatchRows, ProposalRows } from './batch-rows.ts'
 import { type Entry, parseEntry } from './entry.ts'
 import { type View, viewTable } from './view.ts'
@@ -31,24 +31,34 @@ export async function* foldEntries(
     log,
     rows: target,
     views,
-  }: { readonly log: Store; readonly rows: Store; readonly views: readonly View[] },
+  }: {
+    readonly log: Pick<StoreReader, 'entries'>
+    readonly rows: Pick<StoreReader, 'load'>
+    readonly views: readonly View[]
+  },
   { from, to }: Stretch,
 ): AsyncGenerator<FoldedBatch, void> {
+  const followed = new Set(views.flatMap((each) => each.from.map(({ name }) => name)))
   for (let next = from; next < to; ) {
-    const entries = await readEntries(log, { from: next, to })
+    const stored = await readEntries(log, { from: next, to })
+    // What no view follows need not even be parsed.
+    const entries = stored.flatMap(({ seq, type, bytes }) =>
+      followed.has(type) ? [parseEntry(seq, bytes)] : [],
+    )
     const rows = await BatchRows.load(target, views, [{ proposal: { entries: [] }, entries }])
     const overlay = new ProposalRows(rows)
     for (const entry of entries) foldEntry(overlay, views, entry)
     overlay.merge()
-    next += entries.length
+    next += stored.length
     yield { rows: rows.writes(), to: next }
   }
 }
 
-async function readEntries(log: Store, { from, to }: Stretch): Promise<Entry[]> {
-  const entries = (await log.entries({ from, to, limit: BATCH_ENTRIES })).map(({ seq, bytes }) =>
-    parseEntry(seq, bytes),
-  )
+async function readEntries(
+  log: Pick<StoreReader, 'entries'>,
+  { from, to }: Stretch,
+): Promise<readonly StoredEntry[]> {
+  const entries = await log.entries({ from, to, limit: BATCH_ENTRIES })
   if (entries[0]?.seq !== from || entries.at(-1)?.seq !== from + entries.length - 1)
     throw new PolityError('log.corrupt', `an entry is missing at or after ${from}`, { seq: from })
   return entries

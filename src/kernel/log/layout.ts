@@ -12,8 +12,14 @@ export const DATA_FILES = {
   seal: 'log.db.seal',
   /** The signing key, PKCS#8 PEM, 0600. */
   signingKey: 'log.key',
+  /** The key that cosigns retained checkpoints with ML-DSA-44, PKCS#8 PEM, 0600. */
+  mlDsaKey: 'log.mldsa.key',
   /** The key that signs statements (attestations), PKCS#8 PEM, 0600. */
   statementKey: 'statements.key',
+  /** The key with which this hub cosigns the checkpoints of other logs, PKCS#8 PEM, 0600. */
+  witnessKey: 'witness.key',
+  /** Its verifier key, one line. */
+  witnessVkey: 'witness.vkey',
   /** The vault's master key, 32 raw bytes, 0600. */
   vaultKey: 'vault.key',
   /** The verifier key, one line. */
@@ -48,6 +54,9 @@ export const EVIDENCE = 'gate.evidence'
 export const BLOBS_DIR = 'blobs'
 export const BLOB_MAX_BYTES = 64 * 1024 * 1024
 export const blobName = (sha256Hex: string): string => `sha256-${sha256Hex}`
+
+/** Where an export puts retained checkpoints: `<size>`, and their timestamps beside them as `<size>.tsr`. */
+export const CHECKPOINTS_DIR = 'checkpoints'
 
 /**
  * `$XDG_STATE_HOME/polity/anchors/<16 hex digits of SHA-256(origin)>.anchor`. The XDG Base Directory

@@ -6,18 +6,26 @@ import { inclusionProof, NodeCache, type ReadTiles, TILE_WIDTH } from '../../kit
 import { formatProof } from '../../kit/tlog-proof.ts'
 import { asPolityError, PolityError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
+import { readCheckpoint } from './checkpoints.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
 import { type Entry, parseEntry } from './entry.ts'
 import { closedBy, LIMITS, type Proposal, type Published, type Receipt, sizeBytesOf } from './proposal.ts'
+import { keptEntry, prunedEntry } from './pruning.ts'
 import type { Sequencer } from './sequencer.ts'
+import { openWitnessedHead, type Witnessed, type WitnessedHead } from './witnessed.ts'
 
 export const READ_LIMIT_MAX = 1000
 /** Publishing takes some ten milliseconds; this long means that the anchor cannot be written. */
 export const PUBLISH_WAIT_MAX_MS = 10_000
 
+export type Durability = 'committed' | 'signed' | 'cosigned'
+
 export interface AppendOptions {
-  /** `committed`: synced to disk (default). `signed`: also under an anchored checkpoint. */
-  readonly wait?: 'committed' | 'signed'
+  /**
+   * `committed`: synced to disk (default). `signed`: also under an anchored checkpoint. `cosigned`: under one that
+   * a quorum of witnesses has cosigned.
+   */
+  readonly wait?: Durability
   /** Outcomes and revocations land where new decisions find the queue full. */
   readonly isReserved?: boolean
 }
@@ -38,7 +46,7 @@ export interface Page {
 
 export interface Log {
   readonly origin: string
-  /** The public key of its checkpoints (C2SP signed-note, "verifier keys"). */
+  /** The newest public key of its checkpoints (C2SP signed-note, "verifier keys"). It changes when the key does. */
   readonly vkey: string
   /** Throws `log.saturated` when the queue has no room for it, `log.closed`, and what the writer refused it with. */
   append(proposal: Proposal, options?: AppendOptions): Promise<Receipt>
@@ -58,11 +66,18 @@ export interface Log {
   follow(after: string | undefined, signal: AbortSignal): AsyncGenerator<readonly Entry[]>
   cursorAt(position: number): string
   positionOf(cursor: string): number
-  /** A C2SP tlog-proof of the entry under the last checkpoint. Throws `not-found`. */
-  prove(seq: number): Promise<string>
-  /** One published entry: its canonical text and what it says. Throws `not-found`. */
+  /** What a quorum of witnesses has cosigned; the cosigned note is larger than its checkpoint, never newer than `head`. */
+  readonly witnessed: Witnessed
+  /**
+   * A C2SP tlog-proof of the entry under the last checkpoint, or under the last witnessed one. Throws `not-found`,
+   * and `witness.none` and `witness.pending` where that does not cover the entry.
+   */
+  prove(seq: number, options?: { readonly isWitnessed?: boolean }): Promise<string>
+  /** One published entry: its canonical text and what it says. Throws `not-found`, `log.pruned`. */
   entry(seq: number): Promise<{ readonly text: string; readonly entry: Entry }>
-  /** Published entries as stored: canonical bytes. */
+  /** A retained checkpoint: the signed note. Throws `not-found` when none was retained at this size. */
+  retained(size: number): Promise<string>
+  /** Published entries as stored: canonical bytes. Throws `log.pruned` where the first of them went. */
   bytes(from: number, to: number): Promise<readonly Uint8Array[]>
   /** Throws `not-found` for hashes above the published size. */
   tile: (level: number, index: number, width: number) => Promise<Uint8Array>
@@ -79,14 +94,22 @@ export interface LogPorts {
   readonly reader: Store
 }
 
-/** The Log of a hub, and the functions through which its sequencer announces checkpoints and its own end. */
+/** The Log of a hub, and the functions through which its sequencer announces checkpoints, another key and its own end. */
 export function openLog(
   { origin, vkey, sequencer, reader }: LogPorts,
   initial: Published,
-): { log: Log; announce: (published: Published) => void; lose: (error: PolityError) => void } {
+): {
+  log: Log
+  witnessed: WitnessedHead
+  announce: (published: Published) => void
+  rekey: (vkey: string) => void
+  lose: (error: PolityError) => void
+} {
   const news = new EventEmitter().setMaxListeners(0).on('error', () => undefined)
   const losing = new AbortController()
+  const witnessed = openWitnessedHead()
   let head = initial
+  let newestVkey = vkey
   const queued: Queued = { proposals: 0, sizeBytes: 0 }
   const readTiles: ReadTiles = (refs) =>
     Promise.all(refs.map(({ level, index, width }) => reader.tile(level, index, width)))
@@ -129,6 +152,7 @@ export function openLog(
     { wait = 'committed', isReserved = false }: AppendOptions = {},
   ) => {
     requireWriter()
+    if (wait === 'cosigned') await witnessed.requireQuorum()
     const sizeBytes = sizeBytesOf(proposal)
     if (!hasRoom(queued, sizeBytes, isReserved))
       throw new PolityError('log.saturated', 'the log has more to write than it can take: try again shortly')
@@ -136,7 +160,8 @@ export function openLog(
     queued.sizeBytes += sizeBytes
     try {
       const receipt = await sequencer.propose(proposal)
-      if (wait === 'signed') await published(receipt.first + receipt.count)
+      if (wait !== 'committed') await published(receipt.first + receipt.count)
+      if (wait === 'cosigned') await witnessed.reached(receipt.first + receipt.count)
       return receipt
     } finally {
       queued.proposals -= 1
@@ -164,15 +189,31 @@ export function openLog(
     return { entries, cursor: formatCursor(origin, next) }
   }
 
+  /** What stays of an entry that was pruned. Throws `log.pruned` where nothing does, `log.corrupt` where it was not. */
+  const keptOf = async (seq: number) => {
+    const kept = await keptEntry(reader, seq)
+    if (kept) return kept
+    const minimumIndex = await reader.minimumIndex()
+    if (seq < minimumIndex) throw prunedEntry(seq, minimumIndex)
+    throw new PolityError('log.corrupt', `entry ${seq} is missing`, { seq })
+  }
+
   return {
     announce,
+    rekey: (next) => {
+      newestVkey = next
+    },
     lose,
+    witnessed,
     log: {
       origin,
-      vkey,
+      get vkey() {
+        return newestVkey
+      },
       append,
       head: () => head,
       lost: losing.signal,
+      witnessed,
       published,
       read,
       async *follow(after, signal) {
@@ -193,19 +234,28 @@ export function openLog(
       async entry(seq) {
         requirePublished(seq, head.size)
         const [stored] = await reader.entries({ from: seq, to: seq + 1, limit: 1 })
-        if (!stored) throw new PolityError('log.corrupt', `entry ${seq} is missing`, { seq })
-        return { text: Buffer.from(stored.bytes).toString(), entry: parseEntry(seq, stored.bytes) }
+        const text = stored === undefined ? (await keptOf(seq)).text : Buffer.from(stored.bytes).toString()
+        return { text, entry: parseEntry(seq, text) }
       },
-      async prove(seq) {
-        const { size, checkpoint } = head
-        requirePublished(seq, size)
+      async prove(seq, { isWitnessed = false } = {}) {
+        requirePublished(seq, head.size)
+        if (seq < (await reader.minimumIndex())) return (await keptOf(seq)).proof
+        const { size, checkpoint } = isWitnessed ? await covering(witnessed, seq) : head
         return formatProof({
           index: seq,
           hashes: await inclusionProof(seq, size, readTiles, nodes),
           checkpoint,
         })
       },
+      async retained(size) {
+        const found = await readCheckpoint(reader, size)
+        if (found === undefined || size > head.size)
+          throw new PolityError('not-found', `no checkpoint of size ${size} is retained`, { size })
+        return found.note
+      },
       async bytes(from, to) {
+        const minimumIndex = await reader.minimumIndex()
+        if (from < minimumIndex) throw prunedEntry(from, minimumIndex)
         const stored = await reader.entries({ from, to: Math.min(to, head.size), limit: to - from })
         return stored.map(({ bytes }) => bytes)
       },
@@ -219,6 +269,14 @@ export function openLog(
       },
     },
   }
+}
+
+/** The witnessed note that covers an entry, now. */
+async function covering(witnessed: Witnessed, seq: number): Promise<Published> {
+  await witnessed.reached(seq + 1, { waitMs: 0 })
+  const note = witnessed.current()
+  if (note === undefined) throw new PolityError('internal', 'what is witnessed is gone')
+  return note
 }
 
 /** What was handed to the writer and is not answered yet. */

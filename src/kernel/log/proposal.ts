@@ -2,6 +2,7 @@
 
 import { Buffer } from 'node:buffer'
 import { PolityError } from '../errors.ts'
+import type { RowPlace } from '../store/store.ts'
 import type { Seal } from '../vault/vault.ts'
 import type { Expectation } from './view.ts'
 
@@ -23,6 +24,8 @@ export interface Proposal {
   readonly seals?: readonly Seal[]
   /** Vault subjects whose keys this proposal destroys. */
   readonly shred?: readonly string[]
+  /** Rows of working state that go without a tombstone, before `rows` are written: what is derived and will not come again. */
+  readonly drop?: readonly RowPlace[]
   /** Entries below this seq go, once the proposal is committed: see `Batch.pruneBelow`. */
   readonly pruneBelow?: number
 }
@@ -53,10 +56,11 @@ export const closedBy = (loss: PolityError): PolityError =>
       )
 
 /** What a proposal takes: the UTF-8 bytes of its texts, keys and private payloads. */
-export function sizeBytesOf({ entries, rows = [], seals = [], shred = [] }: Proposal): number {
+export function sizeBytesOf({ entries, rows = [], seals = [], shred = [], drop = [] }: Proposal): number {
   const texts = [
     ...entries,
     ...shred,
+    ...drop.flatMap(({ table, key }) => [table, key]),
     ...rows.flatMap(({ table, key, value }) => [table, key, value ?? '']),
     ...seals.flatMap(({ subject, openings }) => [
       subject,

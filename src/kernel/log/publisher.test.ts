@@ -99,7 +99,8 @@ describe('publishing', () => {
     }
     await sequencer.close()
     const round = (size: number) => [`commit ${size}`, `sign ${size}`, `anchor ${size}`, `publish ${size}`]
-    expect(at.steps).toEqual([...round(0).slice(1), ...round(1), ...round(2), ...round(3)])
+    // The last commit retains the last checkpoint.
+    expect(at.steps).toEqual([...round(0).slice(1), ...round(1), ...round(2), ...round(3), 'commit 3'])
   })
 
   it('publishes an entry after a quiet time, without another one to push it', async () => {
@@ -115,6 +116,28 @@ describe('publishing', () => {
     // `run` throws when everybody waits for a checkpoint that nobody is going to sign.
     await sim.run(work())
     expect(sim.announcements.map(({ size }) => size)).toEqual(Array.from({ length: 21 }, (_, size) => size))
+  })
+
+  it('publishes what is committed while a checkpoint is being signed', async () => {
+    const at = stage()
+    const calm = ports(at)
+    const signing: (() => void)[] = []
+    const signer: Signer = {
+      key: calm.signer.key,
+      async sign(bytes) {
+        await new Promise<void>((resolve) => signing.push(resolve))
+        return calm.signer.sign(bytes)
+      },
+    }
+    const sequencer = await openSequencer({ ...calm, signer })
+    await expect.poll(() => signing.length).toBe(1)
+    await sequencer.propose(tick(0))
+    for (const size of [0, 1]) {
+      await expect.poll(() => signing.length).toBe(1)
+      signing.pop()?.()
+      await expect.poll(() => at.published.at(-1)?.size).toBe(size)
+    }
+    await sequencer.close()
   })
 
   it('publishes once for many commits of one interval, and all of them in the end', async () => {

@@ -1,14 +1,14 @@
 // Makes what is committed visible: sign a checkpoint, move the anchor, then tell everyone; in this order and never another.
 
 import { type Checkpoint, formatCheckpoint, parseCheckpoint } from '../../kit/checkpoint.ts'
-import { openNote, signNote } from '../../kit/signed-note.ts'
+import { formatNote, openNote } from '../../kit/signed-note.ts'
 import { treeRoot } from '../../kit/tile-tree.ts'
 import type { Env } from '../env.ts'
 import { asPolityError, type ErrorCode, PolityError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { Anchor } from './anchor.ts'
 import type { Published } from './proposal.ts'
-import type { Signer } from './signer.ts'
+import { type Signer, signersOf } from './signer.ts'
 
 /** Checkpoints at least this far apart in time, unless the log was quiet before. */
 const PUBLISH_INTERVAL_MS = 10
@@ -70,14 +70,19 @@ export function openPublisher(ports: PublisherPorts, initial: Published | undefi
     return isLost
   }
 
+  const isBehind = () => !isLost && ports.head().size > published
+
   const publishWhenDue = async () => {
     let dueMs = lastMs + intervalMs
-    do {
+    for (;;) {
       // Aborting only ends the wait early: close() publishes what is left.
       await env.sleepUntil(dueMs, closing.signal).catch(() => undefined)
       lastMs = env.monotonic()
-      dueMs = lastMs + RETRY_INTERVAL_MS
-    } while (!(await publishNow()) && !closing.signal.aborted)
+      const isDone = await publishNow()
+      // What was committed while this one was signed has called `wake` in vain.
+      if (closing.signal.aborted || (isDone && !isBehind())) break
+      dueMs = lastMs + (isDone ? intervalMs : RETRY_INTERVAL_MS)
+    }
     waiting = undefined
   }
 
@@ -99,8 +104,15 @@ async function signCheckpoint(
   root: Uint8Array,
 ): Promise<string> {
   const text = formatCheckpoint({ origin, size, root })
-  const signature = await signer.sign(Buffer.from(text))
-  return signNote(text, signer.key, () => signature)
+  const bytes = Buffer.from(text)
+  const signatures = await Promise.all(
+    signersOf(signer).map(async ({ key, sign }) => ({
+      name: key.name,
+      id: key.id,
+      signature: await sign(bytes),
+    })),
+  )
+  return formatNote(text, signatures)
 }
 
 /**
@@ -161,7 +173,10 @@ function readIfOurs(note: string, origin: string, signer: Signer): Checkpoint | 
 
 function readAnchored(note: string, origin: string, signer: Signer): Checkpoint {
   try {
-    const { text, verified } = openNote(note, [signer.key])
+    const { text, verified } = openNote(
+      note,
+      signersOf(signer).map(({ key }) => key),
+    )
     const checkpoint = parseCheckpoint(text)
     if (verified.length === 0 || checkpoint.origin !== origin)
       throw new TypeError(`it speaks for ${checkpoint.origin}`)

@@ -1,11 +1,14 @@
 // One realm's writing side, assembled: writer and publisher over a store. It runs in a thread of its own or, for memory and simulation, in place.
 
+import type { Cosigner } from '../../kit/cosignature.ts'
 import { formatVkey } from '../../kit/signed-note.ts'
 import type { Env } from '../env.ts'
 import type { PolityError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { Anchor } from './anchor.ts'
 import { catchUpViews } from './catch-up.ts'
+import { openRetention } from './checkpoints.ts'
+import { type KeyKeeping, type KeyRing, keepingOf } from './key-ring.ts'
 import type { Proposal, Published, Receipt } from './proposal.ts'
 import { checkAnchor, checkShown, openPublisher } from './publisher.ts'
 import type { Signer } from './signer.ts'
@@ -16,7 +19,9 @@ export interface SequencerPorts {
   readonly origin: string
   readonly store: Store
   readonly views: readonly View[]
-  readonly signer: Signer
+  readonly signer: Signer | KeyRing
+  /** Cosigns the checkpoints that are retained. */
+  readonly cosigner?: Cosigner
   readonly anchor: Anchor
   /** A signed note that may be the last one which anybody saw, from a less trusted place than the anchor. */
   readonly shown?: string
@@ -39,6 +44,10 @@ export interface Sequencer {
 
 export interface OpenedSequencer extends Sequencer {
   readonly vkey: string
+  /** Hands over to another key; absent where the keys are not this process's to keep. */
+  readonly keys?: KeyKeeping
+  /** The verifier key of whoever cosigns retained checkpoints. */
+  readonly cosignerVkey?: string
   readonly isAnchorAdopted: boolean
 }
 
@@ -54,13 +63,20 @@ export async function openSequencer(ports: SequencerPorts): Promise<OpenedSequen
   const anchored = await checkAnchor(ports, store)
   if (ports.shown !== undefined) await checkShown(ports, ports.shown, store)
   await catchUpViews(store, ports.views)
+  let isLost = false
   const writer = await openWriter({ ...ports, onCommitted: () => publisher.wake() })
+  const retention = openRetention({ ...ports, propose: (proposal) => writer.propose(proposal) }, anchored)
   const publisher = openPublisher(
     {
       ...ports,
       ...(ports.publishIntervalMs === undefined ? {} : { intervalMs: ports.publishIntervalMs }),
       head: () => ({ size: writer.size, root: writer.root() }),
+      onPublished: (published) => {
+        retention.published(published)
+        ports.onPublished(published)
+      },
       onLost: (error) => {
+        isLost = true
         writer.stop(error)
         ports.onLost(error)
       },
@@ -72,14 +88,19 @@ export async function openSequencer(ports: SequencerPorts): Promise<OpenedSequen
 
   return {
     vkey: formatVkey(signer.key),
+    keys: keepingOf(signer),
+    ...(ports.cosigner === undefined ? {} : { cosignerVkey: formatVkey(ports.cosigner.key) }),
     isAnchorAdopted: anchored === undefined && writer.size > 0,
     propose: (proposal) => writer.propose(proposal),
     sweep: (table, nowMs) => store.sweep(table, nowMs, SWEEP_LIMIT_ROWS),
     async close() {
       await writer.close()
       await publisher.close()
+      // Whoever lost the log has nothing to write to it any more.
+      if (!isLost) await retention.close()
       await anchor.close()
       await store.close()
+      await signer.close?.()
     },
   }
 }

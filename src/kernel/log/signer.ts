@@ -11,12 +11,20 @@ export interface Signer {
   readonly key: NoteKey
   /** Raw Ed25519 signature (RFC 8032). Throws `signer.failed`. */
   sign(bytes: Uint8Array): Awaitable<Uint8Array>
+  /** Signs every checkpoint too: the key that takes over. See `KeyRing`. */
+  readonly successor?: Signer | undefined
+  /** Ends what the signer keeps running. */
+  close?(): Promise<void>
 }
 
 /** A signer whose key is in this process. */
 export interface LocalSigner extends Signer {
   sign(bytes: Uint8Array): Uint8Array
 }
+
+/** The signer, and the one that takes over from it: all whose signatures a checkpoint carries. */
+export const signersOf = (signer: Signer): readonly Signer[] =>
+  signer.successor === undefined ? [signer] : [signer, signer.successor]
 
 /** A signer around a key in memory; a fresh one when none is given. */
 export function keySigner(
@@ -36,11 +44,16 @@ export function fileSigner(name: string, path: string, create: boolean): LocalSi
         `the signing key ${path} is missing, but the log it signed is not: restore the key`,
         { path },
       )
-    const { privateKey } = generateKeyPairSync('ed25519')
-    writeSecretFile(path, privateKey.export({ type: 'pkcs8', format: 'pem' }) as string)
+    writeKeyFile(path)
   }
   restrict(path)
   return keySigner(name, readKey(path))
+}
+
+/** Puts a fresh Ed25519 key at `path`, whole or not at all, in the place of what was there. */
+export function writeKeyFile(path: string): void {
+  const { privateKey } = generateKeyPairSync('ed25519')
+  writeSecretFile(path, privateKey.export({ type: 'pkcs8', format: 'pem' }) as string)
 }
 
 function restrict(path: string): void {

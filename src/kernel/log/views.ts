@@ -4,7 +4,7 @@ import { hash } from 'node:crypto'
 import { canonicalize } from '../../kit/canonical-json.ts'
 import { commitmentsIn, reveal } from '../schema/privacy.ts'
 import { pages } from '../store/pages.ts'
-import { SCAN_LIMIT_MAX, type Store } from '../store/store.ts'
+import { SCAN_LIMIT_MAX, type Store, type StoreReader } from '../store/store.ts'
 import { openPayloads } from '../vault/vault.ts'
 import type { Log } from './log.ts'
 import { type ViewName, viewTable } from './view.ts'
@@ -87,7 +87,7 @@ export function openViews(
 }
 
 /** Digest of a table's visible rows: SHA-256 chained over canonical [key, version, value] in key order. */
-export async function tableDigest(store: Store, table: string): Promise<string> {
+export async function tableDigest(store: Pick<StoreReader, 'scan'>, table: string): Promise<string> {
   let digest = hash('sha256', table, 'hex')
   for await (const page of pages(store, table))
     for (const { key, version, value } of page)

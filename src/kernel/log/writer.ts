@@ -5,7 +5,16 @@ import { leafHash } from '../../kit/merkle.ts'
 import { TreeEdge } from '../../kit/tile-tree.ts'
 import type { Env } from '../env.ts'
 import { asPolityError, PolityError } from '../errors.ts'
-import { duplicateEntry, identityOf, type Store, type StoredEntry, type TreeNode } from '../store/store.ts'
+import {
+  type Batch,
+  badPrune,
+  duplicateEntry,
+  identityOf,
+  isPrunable,
+  type Store,
+  type StoredEntry,
+  type TreeNode,
+} from '../store/store.ts'
 import { deadRows, type Shredded, shredRows, unfinishedShredding } from '../vault/shredding.ts'
 import { BatchRows, ProposalRows } from './batch-rows.ts'
 import { ENTRY_SIZE_MAX_BYTES, type Entry, parseEntry } from './entry.ts'
@@ -254,7 +263,11 @@ async function commitCandidates(
       entries,
       nodes,
       rows: [...rows.writes(), ...shredded.flatMap((each) => each.rows)],
-      drop: shredded.flatMap((each) => each.drop),
+      drop: [
+        ...shredded.flatMap((each) => each.drop),
+        ...accepted.flatMap(({ queued }) => queued.proposal.drop ?? []),
+      ],
+      ...pruningOf(accepted),
     })
     head.isUnsure = false
     // The edge moves before anyone is told, so that the publisher signs what was just committed.
@@ -266,6 +279,12 @@ async function commitCandidates(
     for (const { queued, receipt } of accepted) queued.resolve({ ...receipt, size: next.size })
   }
   for (const { queued, error } of refused) queued.reject(error)
+}
+
+/** One commit carries out the furthest of several. */
+function pruningOf(accepted: Sequenced['accepted']): Pick<Batch, 'pruneBelow'> {
+  const below = accepted.flatMap(({ queued }) => queued.proposal.pruneBelow ?? [])
+  return below.length === 0 ? {} : { pruneBelow: Math.max(...below) }
 }
 
 async function shredAll(store: Store, accepted: Sequenced['accepted']): Promise<Map<string, Shredded>> {
@@ -290,6 +309,7 @@ function sequence(
     const first = size + entries.length
     try {
       checkDistinct(candidate.entries, identities)
+      checkPrunable(candidate, first)
       const overlay = new ProposalRows(rows)
       overlay.expect(candidate.proposal.expect ?? [])
       const stored = candidate.entries.map(({ entry, bytes }, offset) => {
@@ -314,6 +334,12 @@ function sequence(
     }
   }
   return { entries, accepted, refused }
+}
+
+/** Throws `store.failed`: refused by the store, it would take the whole batch with it. */
+function checkPrunable({ proposal: { pruneBelow }, entries }: Candidate, first: number): void {
+  const size = first + entries.length
+  if (pruneBelow !== undefined && !isPrunable(pruneBelow, size)) throw badPrune(pruneBelow, size)
 }
 
 /** Throws `entry.duplicate` when the proposal repeats an entry of its own or of the batch so far. */

@@ -2,6 +2,7 @@
 
 import { command, query } from '../catalog/definition.ts'
 import { entryType } from '../log/entry.ts'
+import { view } from '../log/view.ts'
 import { Closed, Integer, Json, Sha256, Timestamp, Type } from '../schema/schema.ts'
 
 const Subject = Type.String({
@@ -10,7 +11,43 @@ const Subject = Type.String({
   description: 'whose private payloads, such as state/NAMESPACE/KEY: the subject of their entries',
 })
 
-export const SubjectErased = entryType('vault.subject-erased@1', { subject: Subject })
+export const SubjectErased = entryType('vault.subject-erased@1', {
+  subject: Subject,
+  /** Stored for the subject when it was decided; absent in entries of the first releases. */
+  payloads: Type.Optional(Integer),
+})
+
+export interface Erasure {
+  readonly seq: number
+  readonly at: string
+  /** The principal chain. */
+  readonly by: string
+  readonly decision?: string
+  readonly payloads?: number
+}
+
+/** A subject may be written to again after it was erased, and be erased again. */
+const ERASURES_REMEMBERED = 16
+
+/** The last erasures of each subject, oldest first. */
+export const erasures = view<{ readonly last: readonly Erasure[] }, typeof SubjectErased>(
+  'vault.erasures',
+  1,
+  {
+    from: [SubjectErased],
+    keys: ({ data }) => [data.subject],
+    fold: (row, { seq, time, actor = '', causationid, data: { payloads } }) => {
+      const erasure: Erasure = {
+        seq,
+        at: time,
+        by: actor,
+        ...(causationid === undefined ? {} : { decision: causationid }),
+        ...(payloads === undefined ? {} : { payloads }),
+      }
+      return { last: [...(row?.value.last ?? []), erasure].slice(-ERASURES_REMEMBERED) }
+    },
+  },
+)
 
 export const BundleActivated = entryType('gate.bundle-activated@1', {
   bundle: Sha256,
@@ -23,6 +60,8 @@ export const erase = command('vault.erase@1', {
   input: { subject: Subject },
   /** How many payloads were stored for the subject, and are destroyed. */
   output: Closed({ subject: Subject, payloads: Integer }),
+  errors: ['hold.active'],
+  recordedErrors: ['hold.active'],
   risk: 'critical',
   isReserved: true,
   effect: 'atomic',

@@ -8,6 +8,7 @@ import type { Env } from '../env.ts'
 import { asPolityError, PolityError } from '../errors.ts'
 import { bundleBytes } from '../gate/bundle.ts'
 import type { Gate } from '../gate/gate.ts'
+import { keysInForce } from '../keys/contract.ts'
 import type { Draft } from '../log/entry.ts'
 import { EVIDENCE } from '../log/layout.ts'
 import type { AppendOptions } from '../log/log.ts'
@@ -16,14 +17,14 @@ import type { Static } from '../schema/schema.ts'
 import { BundleActivated } from './contract.ts'
 
 /** Working state: what was recorded, so that it is recorded once. */
-const SYSTEM = 'system'
-const OPENED = 'opened'
+export const SYSTEM = 'system'
+export const OPENED = 'opened'
 const BUNDLE = 'bundle'
 
 export const keyidOf = (publicKey: Uint8Array): string => hash('sha256', publicKey, 'hex')
 
 /**
- * Entry 0, once per log; afterwards the keys at hand must be those that it names.
+ * Entry 0, once per log; afterwards the keys at hand must be those that it names, or their successors.
  * Throws `signer.failed` when another key lies in DATA than the log was opened with.
  */
 export async function recordGenesis(realm: Realm, source: string, env: Env, release: string): Promise<void> {
@@ -45,7 +46,7 @@ export async function recordGenesis(realm: Realm, source: string, env: Env, rele
 }
 
 /** Tells whether a vault key is still the same one, and nothing else about it. */
-const vaultMarkOf = ({ vaultKey }: Realm): string =>
+export const vaultMarkOf = ({ vaultKey }: Pick<Realm, 'vaultKey'>): string =>
   createHmac('sha256', vaultKey).update('the vault of this log').digest('hex')
 
 async function checkKeys(realm: Realm, opened: string | null | undefined): Promise<void> {
@@ -55,7 +56,8 @@ async function checkKeys(realm: Realm, opened: string | null | undefined): Promi
   const { type, data } = (await log.entry(0)).entry
   if (type !== LogOpened.name) return
   const { vkey, statementKey } = data as Static<typeof LogOpened.schema>
-  if (vkey !== log.vkey) throw otherKey('the signing key')
+  const newest = (await realm.views.get(keysInForce, log.origin))?.value.current ?? vkey
+  if (!realm.keys.vkeys().includes(newest)) throw otherKey('the signing key')
   if (statementKey.keyid !== keyidOf(statementSigner.key.publicKey)) throw otherKey('the key of statements')
 }
 

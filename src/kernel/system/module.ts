@@ -3,7 +3,9 @@
 import process from 'node:process'
 import type { Definition } from '../catalog/definition.ts'
 import type { OpenedModule } from '../catalog/module.ts'
+import { PolityError } from '../errors.ts'
 import type { Gate } from '../gate/gate.ts'
+import { holdsOn } from '../retention/policy.ts'
 import * as contract from './contract.ts'
 import { erase, readLog, SubjectErased, status } from './contract.ts'
 
@@ -26,8 +28,15 @@ export interface SystemPorts {
 export const systemModule = (ports: SystemPorts): OpenedModule => ({
   commands: [
     erase.handle(async (ctx, { subject }) => {
+      const [hold] = await holdsOn(ctx, subject)
+      if (hold)
+        throw new PolityError(
+          'hold.active',
+          `${subject} is under the legal hold ${hold.name}: it cannot be erased until that is released`,
+          { subject, hold: hold.name, reason: hold.reason },
+        )
       const payloads = await ctx.shred(subject)
-      ctx.record(SubjectErased({ subject }, { subject: 'vault' }))
+      ctx.record(SubjectErased({ subject, payloads }, { subject: 'vault' }))
       return { subject, payloads }
     }),
   ],

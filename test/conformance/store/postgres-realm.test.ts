@@ -6,6 +6,7 @@ import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { openPostgres, type PostgresRealm } from '../../../src/kernel/store/postgres/postgres.ts'
 import type { Store } from '../../../src/kernel/store/store.ts'
+import { openNetwork } from './network.ts'
 import {
   asAdmin,
   describeOnPostgres,
@@ -15,7 +16,6 @@ import {
   POSTGRES_URL,
   randomRealm,
 } from './postgres-server.ts'
-import { openProxy } from './proxy.ts'
 import { codeOf, EMPTY, entryAt, row } from './suite.ts'
 
 const LONG_MS = 600_000
@@ -188,24 +188,28 @@ function anchorTests(): void {
   })
 
   it('whose answer was lost is found where it is', async () => {
-    const proxy = await openProxy()
-    const far = await openPostgres(proxy.url, name)
+    const network = await openNetwork()
+    const far = await openPostgres(network.url, name)
     const taken = await far.lease.acquire('a', LONG_MS)
     const anchor = far.anchor(taken?.epoch ?? -1)
     await anchor.load()
-    await heldBack('anchor', async () => {
-      const swapping = codeOf(Promise.resolve(anchor.swap('one')))
+    const swapped = await heldBack('anchor', async () => {
+      const swapping = Promise.resolve(anchor.swap('one')).then(
+        () => 'swapped',
+        (error: unknown) => error,
+      )
       await blockedWriters(1)
-      proxy.cut()
+      network.cut()
       // Asked again on a new connection, behind the one that nobody listens to any more.
       await blockedWriters(2)
-      return swapping
-    }).catch(() => undefined)
-    await vi.waitFor(async () => expect(await realm.published()).toBe('one'))
+      return { swapping }
+    })
+    expect(await swapped.swapping).toBe('swapped')
+    expect(await realm.published()).toBe('one')
     await anchor.swap('two')
     expect(await realm.published()).toBe('two')
     await far.close()
-    await proxy.close()
+    await network.close()
   })
 }
 
@@ -341,14 +345,14 @@ function failureTests(): void {
   })
 
   it('applies a commit of which nobody hears any more: what was read before it is not written over', async () => {
-    const proxy = await openProxy()
-    const far = await openPostgres(proxy.url, name)
+    const network = await openNetwork()
+    const far = await openPostgres(network.url, name)
     const store = far.store('write')
     await store.commit({ ...EMPTY, rows: [row('t', 'k', 1, '"first"')] })
     const lost = await heldBack('head', async () => {
       const code = codeOf(store.commit({ ...EMPTY, rows: [row('t', 'k', 2, '"late"')] }))
       await blockedWriters(1)
-      proxy.cut()
+      network.cut()
       expect(await code).toBe('store.unreachable')
       // As the writer does before it goes on: ask where the log ends, then read.
       expect(await store.size()).toBe(0)
@@ -360,7 +364,7 @@ function failureTests(): void {
     expect((await store.load('t', ['k'])).value.get('k')).toEqual({ version: 2, value: '"late"' })
     await store.commit({ ...EMPTY, rows: [row('t', 'k', 3, '"next"')] })
     await far.close()
-    await proxy.close()
+    await network.close()
   })
 
   it('takes no writes from this user: says which right is missing', async () => {

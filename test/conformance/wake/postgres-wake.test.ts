@@ -5,8 +5,8 @@ import { systemEnv } from '../../../src/kernel/env.ts'
 import type { PolityError } from '../../../src/kernel/errors.ts'
 import { openPostgresWake } from '../../../src/kernel/wake/postgres/postgres-wake.ts'
 import type { Wake } from '../../../src/kernel/wake/wake.ts'
+import { type Network, openNetwork } from '../store/network.ts'
 import { describeOnPostgres, endSessions, POSTGRES_URL, randomRealm } from '../store/postgres-server.ts'
-import { openProxy, type Proxy } from '../store/proxy.ts'
 import { NEVER_MS, wakeConformance } from './suite.ts'
 
 /** NotificationResponse (PostgreSQL documentation, "Message Formats"). */
@@ -73,9 +73,9 @@ await describeOnPostgres('LISTEN and NOTIFY', () => {
 })
 
 await describeOnPostgres('a pooler that forgets who listens', () => {
-  let pooler: Proxy
+  let pooler: Network
   beforeEach(async () => {
-    pooler = await openProxy((type) => type !== NOTIFICATION)
+    pooler = await openNetwork((type) => type !== NOTIFICATION)
   })
   afterEach(() => pooler.close())
 

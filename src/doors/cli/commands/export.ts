@@ -7,13 +7,14 @@ import type { Call } from '../command.ts'
 import type { ExitCode } from '../exit-codes.ts'
 import { untilInterrupted } from '../interrupt.ts'
 import { progressBar } from '../progress-bar.ts'
+import { placeOf } from '../settings.ts'
 import { openStoredLog } from '../stored-log.ts'
 
 export async function run(call: Call): Promise<ExitCode> {
   const { args, options, settings, terminal } = call
   const dir = resolve(args[0] ?? '')
   const log = await openStoredLog(
-    settings.dataDir,
+    placeOf(settings),
     typeof options.anchor === 'string' ? options.anchor : undefined,
   )
   const bar = progressBar('exporting', terminal.progress, () => performance.now())

@@ -10,6 +10,7 @@ import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { usage } from '../failure.ts'
 import type { HubClient } from '../hub-client.ts'
 import { runningHub } from '../hub-or-folder.ts'
+import { placeOf } from '../settings.ts'
 import type { ServerEvent } from '../sse.ts'
 import { openStoredLog } from '../stored-log.ts'
 
@@ -41,7 +42,7 @@ export async function run(call: Call): Promise<ExitCode> {
 
 async function readFolder({ options, settings }: Call, { limit, type }: Wanted): Promise<readonly Entry[]> {
   const log = await openStoredLog(
-    settings.dataDir,
+    placeOf(settings),
     typeof options.anchor === 'string' ? options.anchor : undefined,
   )
   try {

@@ -11,7 +11,7 @@ import { dataPaths } from '../../../kernel/log/layout.ts'
 import { viewsOfContracts } from '../../../kernel/log/upcast.ts'
 import type { View } from '../../../kernel/log/view.ts'
 import { lockData } from '../../../kernel/realm/data-lock.ts'
-import { sqliteStore } from '../../../kernel/store/sqlite/sqlite-store.ts'
+import { openStored, type StoredPlace } from '../../../kernel/realm/stored.ts'
 import type { Call } from '../command.ts'
 import { confirm } from '../confirm.ts'
 import { loadContracts } from '../contracts.ts'
@@ -19,19 +19,20 @@ import { jsonText } from '../escape.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { untilInterrupted } from '../interrupt.ts'
 import { progressBar } from '../progress-bar.ts'
+import { placeOf } from '../settings.ts'
 import { requireLog } from '../stored-log.ts'
 import { tableLines } from '../table.ts'
 
 export async function run(call: Call): Promise<ExitCode> {
   const { options, settings, terminal } = call
-  requireLog(settings.dataDir)
+  requireLog(placeOf(settings))
   const isReplacing = options.replace === true
   if (isReplacing)
     await confirm(call, `Rows of views in ${settings.dataDir} that differ from the log will be replaced.`)
   const views = viewsOfContracts(await loadContracts())
   const bar = progressBar('rebuilding', terminal.progress, () => performance.now())
   const rebuilt = await untilInterrupted((signal) =>
-    (isReplacing ? replace : compare)(settings.dataDir, views, {
+    (isReplacing ? replace : compare)(placeOf(settings), views, {
       signal,
       onProgress: (done, total) => bar.update(done, total),
     }),
@@ -40,26 +41,37 @@ export async function run(call: Call): Promise<ExitCode> {
   return isReplacing || rebuilt.every(({ isEqual }) => isEqual) ? EXIT.ok : EXIT.verification
 }
 
-async function compare(dir: string, views: readonly View[], options: RebuildOptions): Promise<RebuiltView[]> {
-  const store = sqliteStore(dataPaths(dir).database, 'read')
+async function compare(
+  place: StoredPlace,
+  views: readonly View[],
+  options: RebuildOptions,
+): Promise<RebuiltView[]> {
+  const { store, close } = await openStored(place, 'read')
   try {
     return await rebuildViews(store, views, options)
   } finally {
-    await store.close()
+    await close()
   }
 }
 
-/** Throws `store.locked` while a hub runs. The seal stays broken: only a hub that stops vouches for the whole file. */
-async function replace(dir: string, views: readonly View[], options: RebuildOptions): Promise<RebuiltView[]> {
-  const { database, lock: lockPath } = dataPaths(dir)
+/**
+ * Throws `store.locked` or `store.fenced` while a hub runs. The seal of a folder stays broken: only a hub that stops
+ * vouches for the whole file.
+ */
+async function replace(
+  place: StoredPlace,
+  views: readonly View[],
+  options: RebuildOptions,
+): Promise<RebuiltView[]> {
+  const { database, lock: lockPath } = dataPaths(place.dir)
   const lock = lockData(lockPath)
   try {
-    breakSeal(database)
-    const store = sqliteStore(database, 'write')
+    if (place.storeUrl === undefined) breakSeal(database)
+    const { store, close } = await openStored(place, 'write')
     try {
       return await replaceViews(store, views, options)
     } finally {
-      await store.close()
+      await close()
     }
   } finally {
     lock.release()

@@ -10,6 +10,7 @@ import type { Call, LogLevel, Server, ServerOptions } from '../command.ts'
 import { escapeText } from '../escape.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { usage } from '../failure.ts'
+import { signingSettings } from '../signing-settings.ts'
 
 const DEFAULT_PORT = 7070
 const DEFAULT_HOST = '127.0.0.1'
@@ -39,7 +40,7 @@ export async function run(call: Call): Promise<ExitCode> {
 }
 
 function serverOptions({ options, settings }: Call): ServerOptions {
-  const { host, port, anchor, policy, logLevel, publicLog } = options
+  const { host, port, anchor, policy, logLevel, publicLog, mlDsa } = options
   return {
     dir: settings.dataDir,
     host: typeof host === 'string' && host !== '' ? host : DEFAULT_HOST,
@@ -48,6 +49,8 @@ function serverOptions({ options, settings }: Call): ServerOptions {
     isLogPublic: publicLog === true || isSwitchedOn('POLITY_LOG_PUBLIC'),
     ...(settings.storeUrl === undefined ? {} : { storeUrl: settings.storeUrl }),
     ...(typeof anchor === 'string' ? { anchorPath: resolve(anchor) } : {}),
+    ...(mlDsa === true || isSwitchedOn('POLITY_ML_DSA') ? { isMlDsa: true } : {}),
+    ...signingSettings(options),
     ...(typeof policy === 'string' ? { policyDir: resolve(policy) } : {}),
   }
 }

@@ -1,5 +1,6 @@
 // `polity verify [TARGET]`: a data folder, an export, a hub or a single file, checked from bytes with the public key alone.
 
+import type { X509Certificate } from 'node:crypto'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import process from 'node:process'
@@ -8,6 +9,7 @@ import { openSource } from '../../../kernel/audit/sources/sources.ts'
 import { verifyData } from '../../../kernel/audit/verify/data.ts'
 import { verifyExport } from '../../../kernel/audit/verify/export.ts'
 import { verifyFile } from '../../../kernel/audit/verify/file.ts'
+import type { JudgedSignatures } from '../../../kernel/audit/verify/signatures.ts'
 import { verifyLog } from '../../../kernel/audit/verify/verify.ts'
 import { PolityError } from '../../../kernel/errors.ts'
 import { DATA_FILES, dataPaths } from '../../../kernel/log/layout.ts'
@@ -21,10 +23,14 @@ import { usage } from '../failure.ts'
 import { untilInterrupted } from '../interrupt.ts'
 import { progressBar } from '../progress-bar.ts'
 import { recordLines } from '../render.ts'
+import { placeOf } from '../settings.ts'
+import { certificatesIn } from '../signing-settings.ts'
 import { requireLog } from '../stored-log.ts'
 import { foldText } from '../text-width.ts'
+import { signatureFacts } from '../verified-signatures.ts'
 
-interface Verified {
+interface Verified extends JudgedSignatures {
+  readonly vkey: string
   readonly isPinned: boolean
   readonly origin: string
   readonly size: number
@@ -43,6 +49,8 @@ interface Verified {
 interface Check {
   readonly vkey?: string
   readonly anchorPath?: string
+  readonly storeUrl?: string
+  readonly timestampAuthorities?: readonly X509Certificate[]
   readonly signal: AbortSignal
   readonly onProgress: (done: number, total: number) => void
 }
@@ -57,6 +65,9 @@ export async function run(call: Call): Promise<ExitCode> {
       onProgress: (done, total) => bar.update(done, total),
       ...(typeof options.vkey === 'string' ? { vkey: options.vkey } : {}),
       ...(typeof options.anchor === 'string' ? { anchorPath: options.anchor } : {}),
+      ...(typeof options.timestampCa === 'string' && options.timestampCa !== ''
+        ? { timestampAuthorities: certificatesIn(options.timestampCa) }
+        : {}),
     }),
   ).finally(() => bar.end())
   await show(call, target, verified)
@@ -70,12 +81,14 @@ function targetOf({ args, settings }: Call): string {
   const [given] = args
   if (given !== undefined) return given
   if (settings.url !== undefined && !settings.isDataGiven) return settings.url
-  requireLog(settings.dataDir)
+  requireLog(placeOf(settings))
   return settings.dataDir
 }
 
 async function verifyTarget({ settings }: Call, target: string, check: Check): Promise<Verified> {
   if (isUrl(target)) return verifyHub(target, addressOf({ ...settings, url: target }).token, check)
+  if (target === settings.dataDir && settings.storeUrl !== undefined)
+    return verifyFolder(target, { ...check, storeUrl: settings.storeUrl })
   const stat = statSync(target, { throwIfNoEntry: false })
   if (stat === undefined)
     throw usage(
@@ -176,6 +189,7 @@ function verifiedLines({ isPinned, origin, size, entries, unsignedTail = 0, ...s
       key: isPinned
         ? 'pinned: the log is the one whose key you gave'
         : 'not pinned: it came with what was checked, so all of it fits together; whose log it is, only a key that you trust tells (--vkey KEY)',
+      ...signatureFacts({ isPinned, ...single }),
     }),
     ...(unsignedTail === 0 ? [] : [`${counted(unsignedTail, 'entry', 'entries')} at the end not signed yet`]),
   ]

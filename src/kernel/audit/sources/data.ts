@@ -1,33 +1,37 @@
 // A hub's DATA folder as a source of verification: the SQLite store read-only, and the checkpoint from the anchor.
 
 import { statSync } from 'node:fs'
-import { join } from 'node:path'
 import type { TileRef } from '../../../kit/tile-tree.ts'
 import { readAnchor } from '../../log/anchor.ts'
+import { readCheckpoints } from '../../log/checkpoints.ts'
 import { DATA_FILES, dataPaths, defaultAnchorPath, LOG_META, ORIGIN_KEY } from '../../log/layout.ts'
-import { sqliteStore } from '../../store/sqlite/sqlite-store.ts'
+import { keptEntries } from '../../log/pruning.ts'
+import { openStored, type StoredPlace, type StoredRealm } from '../../realm/stored.ts'
 import type { Store } from '../../store/store.ts'
 import type { ClaimedEntry } from '../verify/entry.ts'
 import { asFinding, checkAborted, failed } from '../verify/failure.ts'
 import { readLine, readSmallFile } from './export.ts'
-import type { LogSource, OpenSourceOptions, ShownCheckpoint } from './port.ts'
+import type { LogSource, OpenSourceOptions, ShownCheckpoint, ShownRetained } from './port.ts'
 
 const BATCH_ENTRIES = 1000
 
 /** Reads the anchor before the store, so that a running hub is never found behind it. */
 export async function dataSource(
   dir: string,
-  { anchorPath, env }: Pick<OpenSourceOptions, 'anchorPath' | 'env'>,
+  { anchorPath, env, storeUrl }: Pick<OpenSourceOptions, 'anchorPath' | 'env' | 'storeUrl'>,
 ): Promise<LogSource> {
   const paths = dataPaths(dir)
-  requireDatabaseFile(paths.database)
-  const store = openReader(paths.database)
+  if (storeUrl === undefined) requireDatabaseFile(paths.database)
+  const { store, place: name, published, close } = await openReader({ dir, storeUrl })
   try {
     const origin = await readOrigin(store)
-    const place = anchorPath ?? (origin === undefined ? undefined : defaultAnchorPath(origin, env))
+    const place =
+      anchorPath ??
+      (origin === undefined || storeUrl !== undefined ? undefined : defaultAnchorPath(origin, env))
     const checkpoints = shown({
       anchor: place === undefined ? undefined : readAnchor(place),
-      checkpoint: await readSmallFile(paths.checkpoint),
+      // Of a shared database the last hub that published knows best; this folder may have been asleep.
+      checkpoint: (await published()) ?? (await readSmallFile(paths.checkpoint)),
     })
     if (checkpoints.length === 0)
       throw failed(
@@ -37,12 +41,13 @@ export async function dataSource(
     const vkey = await readLine(paths.vkey)
     return {
       ...(await storeSource(store, checkpoints)),
-      name: join(dir, DATA_FILES.database),
+      name,
+      close,
       ...(origin === undefined ? {} : { origin }),
       ...(vkey === undefined ? {} : { vkey }),
     }
   } catch (error) {
-    await store.close()
+    await close()
     throw asFinding(error, 'database')
   }
 }
@@ -54,10 +59,18 @@ export async function storeSource(store: Store, checkpoints: readonly ShownCheck
     kind: 'data',
     checkpoints,
     size: await store.size(),
+    retained: await retainedOf(store),
+    ...(await prunedOf(store)),
     entries: (size, signal) => readEntries(store, size, signal),
     tile: ({ level, index, width }: TileRef) => store.tile(level, index, width),
     close: () => store.close(),
   }
+}
+
+async function prunedOf(store: Store): Promise<Required<Pick<LogSource, 'minimumIndex' | 'kept'>>> {
+  const minimumIndex = await store.minimumIndex()
+  // What was announced and is not removed yet is still there as itself.
+  return { minimumIndex, kept: (await keptEntries(store)).filter(({ seq }) => seq < minimumIndex) }
 }
 
 async function* readEntries(
@@ -81,11 +94,11 @@ export function requireDatabaseFile(path: string): void {
     throw failed('database', `${path} is not a database file`, { path })
 }
 
-function openReader(path: string): Store {
+async function openReader(place: StoredPlace): Promise<StoredRealm> {
   try {
-    return sqliteStore(path, 'read')
+    return await openStored(place, 'read')
   } catch (error) {
-    throw asFinding(error, 'database')
+    throw place.storeUrl === undefined ? asFinding(error, 'database') : error
   }
 }
 
@@ -103,6 +116,18 @@ async function readOrigin(store: Store): Promise<string | undefined> {
       error,
     )
   }
+}
+
+async function retainedOf(store: Pick<Store, 'scan'>): Promise<readonly ShownRetained[]> {
+  const retained: ShownRetained[] = []
+  for await (const { size, note, timestamp } of readCheckpoints(store))
+    retained.push({
+      name: `retained checkpoint ${size}`,
+      size,
+      note,
+      ...(timestamp === undefined ? {} : { timestamp }),
+    })
+  return retained
 }
 
 const shown = (notes: Readonly<Record<string, string | undefined>>): ShownCheckpoint[] =>

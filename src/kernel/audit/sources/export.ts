@@ -2,12 +2,13 @@
 
 import { Buffer } from 'node:buffer'
 import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PolityError } from '../../errors.ts'
-import { DATA_FILES } from '../../log/layout.ts'
+import { CHECKPOINTS_DIR, DATA_FILES } from '../../log/layout.ts'
 import { failed } from '../verify/failure.ts'
-import type { LogSource } from './port.ts'
+import type { LogSource, ShownRetained } from './port.ts'
+import { RETENTION_FILE, RETENTION_MAX_BYTES, readRetention } from './retention.ts'
 import { tiledSource } from './tiles.ts'
 
 /** Notes and keys. */
@@ -16,14 +17,42 @@ export const SMALL_FILE_MAX_BYTES = 1_000_000
 export async function exportSource(dir: string): Promise<LogSource> {
   const note = await readSmallFile(join(dir, DATA_FILES.checkpoint))
   const vkey = await readLine(join(dir, DATA_FILES.vkey))
+  const retention = readRetention(await readBounded(join(dir, RETENTION_FILE), RETENTION_MAX_BYTES))
   return {
-    ...tiledSource((path, maxBytes) => readBounded(join(dir, path), maxBytes)),
+    ...tiledSource((path, maxBytes) => readBounded(join(dir, path), maxBytes), retention),
+    ...retention,
     name: dir,
     kind: 'export',
     checkpoints: note === undefined ? [] : [{ name: DATA_FILES.checkpoint, note }],
+    retained: await readRetained(join(dir, CHECKPOINTS_DIR)),
     ...(vkey === undefined ? {} : { vkey }),
     async close() {},
   }
+}
+
+/** A log of a hundred million entries. */
+const RETAINED_MAX = 100_000
+
+/** Files named by a size, and their timestamps beside them. Whatever has another name is no checkpoint. */
+async function readRetained(dir: string): Promise<readonly ShownRetained[]> {
+  const names = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw failed('checkpoint', `${dir} cannot be read: ${error.message}`, { path: dir }, error)
+  })
+  const sizes = names.filter((name) => /^(?:0|[1-9][0-9]{0,15})$/.test(name)).map(Number)
+  if (sizes.length > RETAINED_MAX) throw failed('checkpoint', `${dir} holds over ${RETAINED_MAX} checkpoints`)
+  const retained: ShownRetained[] = []
+  for (const size of sizes.sort((a, b) => a - b)) {
+    const path = join(dir, String(size))
+    const timestamp = await readBounded(`${path}.tsr`, SMALL_FILE_MAX_BYTES)
+    retained.push({
+      name: `${CHECKPOINTS_DIR}/${size}`,
+      size,
+      note: (await readSmallFile(path)) ?? '',
+      ...(timestamp === undefined ? {} : { timestamp }),
+    })
+  }
+  return retained
 }
 
 /** The text of a note or key; undefined when there is no such file. */

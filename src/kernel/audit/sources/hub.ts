@@ -5,7 +5,8 @@ import { PolityError } from '../../errors.ts'
 import { checkAborted, failed } from '../verify/failure.ts'
 import { SMALL_FILE_MAX_BYTES } from './export.ts'
 import type { LogSource, OpenSourceOptions } from './port.ts'
-import { tiledSource } from './tiles.ts'
+import { RETENTION_MAX_BYTES, readRetention } from './retention.ts'
+import { type ReadPath, tiledSource } from './tiles.ts'
 
 const REQUEST_TIMEOUT_MS = 30_000
 
@@ -19,14 +20,25 @@ export async function hubSource(
     fetchBounded(new URL(path, base), maxBytes, token, abort)
   const note = await get('checkpoint', SMALL_FILE_MAX_BYTES)
   const vkey = await get('vkey', SMALL_FILE_MAX_BYTES)
+  // A hub that knows nothing of retention holds its log as a whole.
+  const { minimumIndex } = readRetention(await get('retention', SMALL_FILE_MAX_BYTES))
+  const { kept } = minimumIndex === 0 ? { kept: [] } : await readKept(get, minimumIndex)
   return {
-    ...tiledSource(get),
+    ...tiledSource(get, { minimumIndex }),
+    minimumIndex,
+    kept,
     name: base.href,
     kind: 'hub',
     checkpoints: note === undefined ? [] : [{ name: 'checkpoint', note: text(note) }],
     ...(vkey === undefined ? {} : { vkey: text(vkey).replace(/\n$/, '') }),
     async close() {},
   }
+}
+
+async function readKept(get: ReadPath, minimumIndex: number) {
+  const { kept } = readRetention(await get('kept', RETENTION_MAX_BYTES))
+  // What was announced and is not removed yet is still there as itself.
+  return { kept: kept.filter(({ seq }) => seq < minimumIndex) }
 }
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString()
@@ -38,7 +50,7 @@ function baseOf(url: string): URL {
   return new URL('log/', base)
 }
 
-/** Undefined for 404. A redirect is refused: it could carry the token elsewhere. */
+/** Undefined for 404, and for 410 (what was pruned). A redirect is refused: it could carry the token elsewhere. */
 async function fetchBounded(
   url: URL,
   maxBytes: number,
@@ -54,7 +66,7 @@ async function fetchBounded(
     })
     if (!response.ok) {
       await response.body?.cancel()
-      if (response.status === 404) return undefined
+      if (response.status === 404 || response.status === 410) return undefined
       throw refused(url, response.status)
     }
     return await readBody(url, response, maxBytes)

@@ -19,9 +19,12 @@ const BUNDLE_MAX_BYTES = TILE_WIDTH * (2 + MAX_ENTRY_BYTES)
 /** Bundles under way; each may take BUNDLE_MAX_BYTES. */
 const READ_AHEAD_BUNDLES = 4
 
-export function tiledSource(read: ReadPath): Pick<LogSource, 'entries' | 'tile'> {
+export function tiledSource(
+  read: ReadPath,
+  { minimumIndex = 0 }: Pick<LogSource, 'minimumIndex'> = {},
+): Pick<LogSource, 'entries' | 'tile'> {
   return {
-    entries: (size, signal) => readBundles(read, size, signal),
+    entries: (size, signal) => readBundles(read, { from: minimumIndex, size }, signal),
     tile: async (ref, signal) => {
       const found = await readWidened(
         read,
@@ -49,11 +52,11 @@ interface Bundle {
 
 async function* readBundles(
   read: ReadPath,
-  size: number,
+  { from, size }: { readonly from: number; readonly size: number },
   signal?: AbortSignal,
 ): AsyncGenerator<readonly ClaimedEntry[]> {
   const ahead: Promise<readonly ClaimedEntry[]>[] = []
-  let next = 0
+  let next = from
   while (next < size || ahead.length > 0) {
     checkAborted(signal)
     while (next < size && ahead.length < READ_AHEAD_BUNDLES) {

@@ -2,7 +2,7 @@
 
 import { dataPaths } from '../../log/layout.ts'
 import type { View } from '../../log/view.ts'
-import { sqliteStore } from '../../store/sqlite/sqlite-store.ts'
+import { openStored, type StoredPlace } from '../../realm/stored.ts'
 import type { Store } from '../../store/store.ts'
 import { rebuildViews } from '../rebuild.ts'
 import { dataSource, requireDatabaseFile } from '../sources/data.ts'
@@ -16,6 +16,8 @@ import { type VerifiedLog, type VerifyOptions, verifyLog } from './verify.ts'
 export interface VerifyDataOptions extends VerifyOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly anchorPath?: string
+  /** The database that holds the log, where it is not in the folder; its pages are the server's to check. */
+  readonly storeUrl?: string | undefined
   /** The vault's master key; without it payloads stay unchecked. */
   readonly vaultKey?: Uint8Array
   /** The views of the modules that wrote the folder. */
@@ -42,21 +44,25 @@ export interface VerifiedData {
  * Throws `verify.failed` with facts reason and what it names: seq, or table and key, or view and key.
  */
 export async function verifyData(dir: string, options: VerifyDataOptions): Promise<VerifiedData> {
-  const { signal, vaultKey, views = [] } = options
-  const paths = dataPaths(dir)
-  requireDatabaseFile(paths.database)
-  const inspected = inspectDatabase(paths.database, signal)
+  const { signal, vaultKey, views = [], storeUrl } = options
+  const { database } = dataPaths(dir)
+  const inspected = storeUrl === undefined ? inspectFile(database, signal) : Promise.resolve()
   // Its failure is thrown after the log's, which can name a seq.
   inspected.catch(() => undefined)
   const log = await verifySource(dir, options)
   await inspected
-  return withReader(paths.database, async (store) => ({
+  return withReader({ dir, storeUrl }, async (store) => ({
     log,
     evidence: await checkEvidence(store, signal),
     ...(vaultKey === undefined ? {} : { vault: await checkVault(store, vaultKey, signal) }),
     views: await checkViews(store, views, options),
-    isSealed: await checkSeal(paths.database, signal),
+    isSealed: storeUrl === undefined && (await checkSeal(database, signal)),
   }))
+}
+
+async function inspectFile(path: string, signal: AbortSignal | undefined): Promise<void> {
+  requireDatabaseFile(path)
+  await inspectDatabase(path, signal)
 }
 
 async function verifySource(dir: string, options: VerifyDataOptions): Promise<VerifiedLog> {
@@ -68,14 +74,14 @@ async function verifySource(dir: string, options: VerifyDataOptions): Promise<Ve
   }
 }
 
-async function withReader<T>(path: string, use: (store: Store) => Promise<T>): Promise<T> {
-  const store = sqliteStore(path, 'read')
+async function withReader<T>(place: StoredPlace, use: (store: Store) => Promise<T>): Promise<T> {
+  const { store, close } = await openStored(place, 'read')
   try {
     return await use(store)
   } catch (error) {
     throw asFinding(error, 'database')
   } finally {
-    await store.close()
+    await close()
   }
 }
 

@@ -8,6 +8,10 @@ export type VerifyReason =
   | 'checkpoint'
   /** The verifier key beside the log is not the one that it was verified with. */
   | 'vkey'
+  /** What the log says about its keys is not signed by them, or a checkpoint by none that was in force. */
+  | 'key-chain'
+  /** The timestamp of a retained checkpoint is about something else, or nobody trusted vouches for it. */
+  | 'timestamp'
   /** The log carries another name than its key. */
   | 'origin'
   /** An entry, tile or file that the checkpoint covers is not there or cut short. */
@@ -24,6 +28,8 @@ export type VerifyReason =
   | 'node'
   /** Entries and stored hashes agree with each other and not with the signed root. */
   | 'root'
+  /** Entries are missing without a signed reason, or what was to be kept of them is not there. */
+  | 'pruned'
   | 'database'
   | 'seal'
   | 'row'

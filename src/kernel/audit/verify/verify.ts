@@ -1,31 +1,37 @@
 // Re-derives a whole log from its bytes with the public key alone, and names the first seq that is not what was signed.
 
 import { Buffer } from 'node:buffer'
+import type { X509Certificate } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
-import { type Checkpoint, parseCheckpoint } from '../../../kit/checkpoint.ts'
 import { HASH_SIZE_BYTES } from '../../../kit/merkle.ts'
-import { type NoteKey, openNote, parseVkey } from '../../../kit/signed-note.ts'
-import { type CompletedNode, TILE_WIDTH, TreeEdge } from '../../../kit/tile-tree.ts'
+import { type NoteKey, parseVkey } from '../../../kit/signed-note.ts'
+import { type CompletedNode, TILE_WIDTH, type TileRef, type TreeEdge } from '../../../kit/tile-tree.ts'
 import { PolityError } from '../../errors.ts'
-import type { LogSource, ShownCheckpoint } from '../sources/port.ts'
-import { type ClaimedEntry, checkEntry } from './entry.ts'
+import type { LogSource } from '../sources/port.ts'
+import { type CheckedEntry, type ClaimedEntry, checkEntry } from './entry.ts'
 import { asFinding, failed } from './failure.ts'
 import { IdentitySet } from './identities.ts'
+import { Announcements, checkKept, type Hashes, prunedEdge } from './pruned.ts'
+import { type JudgedSignatures, type NamedCheckpoint, Signatures } from './signatures.ts'
 
 export interface VerifyOptions {
   /** The verifier key that you trust. Without it the one beside the log is taken, and `isPinned` is false. */
   readonly vkey?: string
+  /** Certificates of the timestamping authorities that you trust, or of those who certify them. */
+  readonly timestampAuthorities?: readonly X509Certificate[]
   readonly onProgress?: (done: number, total: number) => void
   readonly signal?: AbortSignal
 }
 
-export interface VerifiedLog {
+export interface VerifiedLog extends JudgedSignatures {
   readonly origin: string
   /** Entries under the newest checkpoint. */
   readonly size: number
   /** Base64, as the checkpoint spells it. */
   readonly root: string
-  /** Entries whose bytes were checked: `size + unsignedTail`. */
+  /** Entries below it were pruned, as the log itself says; 0 in a log that is whole. */
+  readonly minimumIndex: number
+  /** Entries whose bytes were checked: `size + unsignedTail - minimumIndex`. */
   readonly entries: number
   /** Entries that the source holds beyond its checkpoint: whole, but signed by nobody yet. */
   readonly unsignedTail: number
@@ -35,7 +41,8 @@ export interface VerifiedLog {
 }
 
 /**
- * Checks every checkpoint the source shows (signature, origin, root at its size), every entry (RFC 8785
+ * Checks every checkpoint the source shows (signature by a key that was in force, followed from the given one
+ * through `log.key-rotated@1`; origin; root at its size), every entry (RFC 8785
  * bytes, CloudEvents 1.0 shape, unique (source, id), the hash and columns stored beside it) and every
  * stored inner hash or tile. Constant memory but for 32 bytes or so per entry.
  *
@@ -46,24 +53,29 @@ export interface VerifiedLog {
  * Sources: RFC 6962 section 2.1, RFC 8785, C2SP signed-note, tlog-checkpoint and tlog-tiles.
  */
 export async function verifyLog(source: LogSource, options: VerifyOptions = {}): Promise<VerifiedLog> {
-  const { key, vkey, isPinned } = keyOf(source, options.vkey)
-  const checkpoints = source.checkpoints
-    .map((shown) => openCheckpoint(shown, key))
-    .sort((a, b) => a.size - b.size)
+  const { key, vkey, isPinned } = trustedKey(source, options.vkey)
+  const signatures = new Signatures(source, key, vkey)
+  const { checkpoints } = signatures
   const head = checkpoints.at(-1)
   if (head === undefined) throw failed('checkpoint', `${source.name} shows no checkpoint`)
   if (source.origin !== undefined && source.origin !== head.origin)
     throw failed('origin', `the origin stored in ${source.name} is not ${head.origin}`)
-  const entries = Math.max(source.size ?? 0, head.size)
-  await derive(source, checkpoints, entries, options)
+  const total = Math.max(source.size ?? 0, head.size)
+  const { minimumIndex = 0 } = source
+  if (head.size < minimumIndex)
+    throw failed('pruned', `the newest checkpoint of ${source.name} covers nothing that is still there`)
+  await derive(source, signatures, total, options)
+  const judged = signatures.judge(source.vkey, options.timestampAuthorities)
   return {
     origin: head.origin,
     size: head.size,
     root: Buffer.from(head.root).toString('base64'),
-    entries,
-    unsignedTail: entries - head.size,
+    minimumIndex,
+    entries: total - minimumIndex,
+    unsignedTail: total - head.size,
     vkey,
     isPinned,
+    ...judged,
   }
 }
 
@@ -74,15 +86,24 @@ export interface TrustedKey {
 }
 
 /** The caller's key, which what lies beside the log must match, or else the one beside the log. */
-export function keyOf({ name, vkey: shown }: Pick<LogSource, 'name' | 'vkey'>, given?: string): TrustedKey {
+export function keyOf(source: Pick<LogSource, 'name' | 'vkey'>, given?: string): TrustedKey {
+  const trusted = trustedKey(source, given)
+  if (source.vkey !== undefined && source.vkey !== trusted.vkey) throw otherKey(source.name)
+  return trusted
+}
+
+/** As `keyOf`, but beside the log may lie another key of the same log: its entries tell whether that is a successor. */
+function trustedKey({ name, vkey: shown }: Pick<LogSource, 'name' | 'vkey'>, given?: string): TrustedKey {
   const vkey = given ?? shown
   if (vkey === undefined)
     throw new PolityError('usage', `${name} shows no verifier key: pass the one you trust with --vkey`)
   const key = parseKey(vkey, given !== undefined)
-  if (shown !== undefined && shown !== vkey)
-    throw failed('vkey', `the verifier key that lies beside ${name} is not the one given`)
+  if (shown !== undefined && shown !== vkey && parseKey(shown, false).name !== key.name) throw otherKey(name)
   return { key, vkey, isPinned: given !== undefined }
 }
+
+const otherKey = (name: string): PolityError =>
+  failed('vkey', `the verifier key that lies beside ${name} is not the one given`)
 
 function parseKey(vkey: string, isGiven: boolean): NoteKey {
   try {
@@ -93,39 +114,22 @@ function parseKey(vkey: string, isGiven: boolean): NoteKey {
   }
 }
 
-interface NamedCheckpoint extends Checkpoint {
-  readonly name: string
-}
-
-function openCheckpoint(
-  { name, note }: ShownCheckpoint,
-  key: NoteKey,
-): Checkpoint & { readonly name: string } {
-  const checkpoint = readCheckpoint(name, note, key)
-  if (checkpoint.origin !== key.name)
-    throw failed('origin', `the ${name} is signed by ${key.name} but speaks for another log`)
-  return { ...checkpoint, name }
-}
-
-function readCheckpoint(name: string, note: string, key: NoteKey): Checkpoint {
-  try {
-    return parseCheckpoint(openNote(note, [key]).text)
-  } catch (error) {
-    throw asFinding(error, 'checkpoint', { checkpoint: name })
-  }
-}
-
 /** Walks the entries once, growing the tree and holding it against whatever the source stores of it. */
 async function derive(
   source: LogSource,
-  checkpoints: readonly NamedCheckpoint[],
+  signatures: Signatures,
   total: number,
   { onProgress, signal }: VerifyOptions,
 ): Promise<void> {
-  const edge = await TreeEdge.open(0, async () => [])
+  const { minimumIndex = 0 } = source
   const stored = new StoredHashes(source, total, signal)
+  const edge = await prunedEdge(minimumIndex, stored)
+  const kept = await checkKept(source, minimumIndex, stored)
+  const announcements = new Announcements()
   const identities = new IdentitySet()
-  const roots = rootsToMeet(checkpoints)
+  // C2SP tlog-tiles, "Pruning": the root of a smaller tree can no longer be told.
+  for (const { seq, ...entry } of kept) signatures.hear(seq, entry)
+  const roots = rootsToMeet(signatures.checkpoints.filter(({ size }) => size >= minimumIndex))
   roots(edge)
   for await (const batch of batches(source, total, edge, signal)) {
     for (const claimed of batch) {
@@ -133,7 +137,10 @@ async function derive(
       if (claimed.seq !== seq) throw failed('missing', `entry ${seq} is missing`, { seq })
       // Exports keep leaf hashes in tiles, databases beside the entries.
       const entry = claimed.leaf === undefined ? { ...claimed, leaf: await stored.hash(0, seq) } : claimed
-      edge.append(checkNext(entry, identities))
+      const checked = checkNext(entry, identities)
+      announcements.hear(checked)
+      signatures.hear(seq, checked)
+      edge.append(checked.leaf)
       if (edge.size % TILE_WIDTH === 0) for (const node of edge.takeCompleted()) await stored.compare(node)
       roots(edge)
     }
@@ -143,6 +150,7 @@ async function derive(
   }
   if (edge.size < total)
     throw failed('missing', `entry ${edge.size} of ${total} is missing`, { seq: edge.size })
+  announcements.require(minimumIndex, kept)
 }
 
 /** Compares the root of each checkpoint, given in order of size, when the tree has grown to its size. */
@@ -156,13 +164,14 @@ function rootsToMeet(checkpoints: readonly NamedCheckpoint[]): (edge: TreeEdge) 
   }
 }
 
-/** The leaf hash of an entry that stands where it must. */
-function checkNext(claimed: ClaimedEntry, identities: IdentitySet): Uint8Array {
-  const { leaf, id, source } = checkEntry(claimed)
+/** An entry that stands where it must. */
+function checkNext(claimed: ClaimedEntry, identities: IdentitySet): CheckedEntry {
+  const checked = checkEntry(claimed)
+  const { id, source } = checked
   const { seq } = claimed
   if (!identities.add(source, id))
     throw failed('duplicate', `entry ${seq} repeats the source and id of an earlier one`, { seq })
-  return leaf
+  return checked
 }
 
 /** The source's batches; whatever breaks while it reads, breaks at the next seq. */
@@ -185,7 +194,7 @@ function compareRoot({ name, size, root }: NamedCheckpoint, edge: TreeEdge): voi
 }
 
 /** The hashes that the source stores, held against derived ones in order; keeps one tile per level. */
-class StoredHashes {
+class StoredHashes implements Hashes {
   readonly #source: LogSource
   readonly #size: number
   readonly #signal: AbortSignal | undefined
@@ -203,6 +212,11 @@ class StoredHashes {
       this.#tiles[level] = { index: tile, bytes: await this.#read(level, tile) }
     const from = (index % TILE_WIDTH) * HASH_SIZE_BYTES
     return this.#tiles[level].bytes.subarray(from, from + HASH_SIZE_BYTES)
+  }
+
+  async tile({ level, index, width }: TileRef): Promise<Uint8Array> {
+    await this.hash(level, index * TILE_WIDTH)
+    return this.#tiles[level]?.bytes.subarray(0, width * HASH_SIZE_BYTES) ?? new Uint8Array()
   }
 
   async compare({ level, index, hash }: CompletedNode): Promise<void> {

@@ -2,6 +2,7 @@
 
 import { Worker } from 'node:worker_threads'
 import { asPolityError, errorFromWire, PolityError } from '../../errors.ts'
+import type { Rotation } from '../../keys/rotation.ts'
 import type { Proposal, Published, Receipt } from '../proposal.ts'
 import type { OpenedSequencer } from '../sequencer.ts'
 import type { Answer, FromWriter, ToWriter, WriterThreadData } from './messages.ts'
@@ -51,7 +52,7 @@ export async function openThreadedSequencer(
     bundle = []
   }
 
-  const opened = new Promise<{ vkey: string; isAnchorAdopted: boolean }>((resolve, reject) => {
+  const opened = new Promise<Extract<FromWriter, { readonly kind: 'opened' }>>((resolve, reject) => {
     const lose = (error: PolityError) => {
       if (lost) return
       lost = error
@@ -81,9 +82,23 @@ export async function openThreadedSequencer(
     worker.on('exit', () => lose(new PolityError('log.closed', 'the writer thread has ended')))
   })
 
-  const { vkey, isAnchorAdopted } = await opened
+  const { vkey, cosignerVkey, isAnchorAdopted, ...first } = await opened
+  let { vkeys } = first
   return {
     vkey,
+    keys: {
+      vkeys: () => vkeys,
+      async prepare(claim) {
+        const prepared = await ask<Prepared>((id) => send({ kind: 'prepare-key', id, claim }))
+        vkeys = prepared.vkeys
+        return prepared.rotation
+      },
+      async settle(keys) {
+        vkeys = await ask<readonly string[]>((id) => send({ kind: 'settle-keys', id, keys }))
+        return vkeys
+      },
+    },
+    ...(cosignerVkey === undefined ? {} : { cosignerVkey }),
     isAnchorAdopted,
     propose: (proposal) =>
       ask<Receipt>((id) => {
@@ -101,12 +116,25 @@ export async function openThreadedSequencer(
   }
 }
 
+interface Prepared {
+  readonly rotation: Rotation
+  readonly vkeys: readonly string[]
+}
+
 function settle(waiting: Map<number, Waiting>, answers: readonly Answer[]): void {
   for (const answer of answers) {
     const caller = waiting.get(answer.id)
     if (!caller) continue
     waiting.delete(answer.id)
     if ('error' in answer) caller.reject(errorFromWire(answer.error))
-    else caller.resolve(('receipt' in answer ? answer.receipt : answer.count) as never)
+    else caller.resolve(answered(answer) as never)
   }
+}
+
+function answered(
+  answer: Exclude<Answer, { readonly error: unknown }>,
+): Receipt | Prepared | readonly string[] | number {
+  if ('receipt' in answer) return answer.receipt
+  if ('rotation' in answer) return answer
+  return 'vkeys' in answer ? answer.vkeys : answer.count
 }

@@ -6,7 +6,7 @@ import { SYNCED } from './lease.ts'
 import { quote } from './schema.ts'
 import type { Ask } from './session.ts'
 
-/** Notes whose swap was lost on the way, any of which may have arrived. */
+/** Notes whose swap may have been lost on the way after it arrived, this one included: a lost one is sent again. */
 const ATTEMPTS_MAX = 64
 
 /**
@@ -26,12 +26,11 @@ export function openAnchor(ask: Ask, schema: string, epoch: number): Anchor {
       return note
     },
     async swap(next) {
-      const before = [mine, ...attempts]
       attempts = [...attempts, next].slice(-ATTEMPTS_MAX)
       const swapped = await ask(
         `UPDATE ${s}.anchor SET note = $2
            WHERE epoch = $1 AND (note = ANY($3::text[]) OR (note IS NULL AND $4)) RETURNING ${SYNCED}`,
-        [epoch, next, before.filter((note) => note !== null), mine === null],
+        [epoch, next, mine === null ? attempts : [mine, ...attempts], mine === null],
       ).catch((error: unknown) => {
         throw unwritable(error)
       })

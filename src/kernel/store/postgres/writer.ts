@@ -97,7 +97,13 @@ export function openWrites({ session, reads, schema, epoch }: WriterPorts): Writ
     commit: (batch) =>
       inTurn(async () => {
         checkBatch(batch)
-        return fenced((seen) => commitBatch({ session, reads, texts }, batch, seen))
+        return fenced(async (seen) => {
+          if (isInOrder(batch, seen.size)) return commitBatch({ session, reads, texts }, batch, seen)
+          const { epoch: epochThere, writes, size } = await look()
+          // Nothing is wrong with what was only held against an end that is not the end any more.
+          if (epochThere !== seen.epoch || writes !== seen.writes) return undefined
+          throw await refusal(reads, batch, size)
+        })
       }),
     sweep: (table, nowMs, limit) =>
       inTurn(() =>
@@ -147,11 +153,6 @@ async function commitBatch(
 ): Promise<{ next: Head; value: undefined } | undefined> {
   const { entries, replace, pruneBelow } = batch
   const size = seen.size + entries.length
-  if (!followsOn(entries, seen.size)) throw await refusal(reads, entries, seen.size)
-  if (pruneBelow !== undefined && !isPrunable(pruneBelow, size)) {
-    const error = await refusal(reads, entries, seen.size)
-    throw error.code === 'entry.duplicate' ? error : badPrune(pruneBelow, size)
-  }
   const write = async (ask: Ask): Promise<boolean> => {
     const [done] = await ask<{ fenced: string }>(texts.commit, commitValues(batch, seen))
     if (done?.fenced !== '1') return false
@@ -167,19 +168,23 @@ async function commitBatch(
     const isWritten = await (isPlain ? write(session.ask) : session.transaction(write))
     return isWritten ? { next: { ...seen, writes: seen.writes + 1, size }, value: undefined } : undefined
   } catch (error) {
-    if (isUniqueViolation((error as PolityError).cause)) throw await refusal(reads, entries, seen.size)
+    if (isUniqueViolation((error as PolityError).cause)) throw await refusal(reads, batch, seen.size)
     throw error
   }
 }
 
-/** Whether the batch is dense, goes on where the log ends, and repeats nothing of its own. */
-function followsOn(entries: readonly StoredEntry[], size: number): boolean {
+/** Whether the batch is dense, goes on where the log ends, repeats nothing of its own, and prunes what it may. */
+function isInOrder({ entries, pruneBelow }: Batch, size: number): boolean {
   const fresh = new Set(entries.map(identityOf))
-  return fresh.size === entries.length && entries.every(({ seq }, offset) => seq === size + offset)
+  return (
+    fresh.size === entries.length &&
+    entries.every(({ seq }, offset) => seq === size + offset) &&
+    (pruneBelow === undefined || isPrunable(pruneBelow, size + entries.length))
+  )
 }
 
-/** The first thing that is wrong with the entries, in their order. */
-async function refusal(reads: Reads, entries: readonly StoredEntry[], size: number): Promise<PolityError> {
+/** The first thing that is wrong with the batch, in the order in which it is written. */
+async function refusal(reads: Reads, { entries, pruneBelow }: Batch, size: number): Promise<PolityError> {
   const known = new Set(await reads.known(entries))
   const fresh = new Set<string>()
   for (const [offset, entry] of entries.entries()) {
@@ -187,7 +192,9 @@ async function refusal(reads: Reads, entries: readonly StoredEntry[], size: numb
     if (known.has(offset) || fresh.has(identityOf(entry))) return duplicateEntry(entry)
     fresh.add(identityOf(entry))
   }
-  return new PolityError('store.failed', 'the batch holds a tree node that the log already has')
+  return pruneBelow === undefined
+    ? new PolityError('store.failed', 'the batch holds a tree node that the log already has')
+    : badPrune(pruneBelow, size + entries.length)
 }
 
 /** In the order of the parameters in `statements`. */

@@ -4,7 +4,7 @@ import { Buffer } from 'node:buffer'
 import { createServer, connect as dial, type Socket } from 'node:net'
 import { POSTGRES_URL } from './postgres-server.ts'
 
-export interface Proxy {
+export interface Network {
   /** POSTGRES_URL, by way of the proxy. */
   readonly url: string
   /** The hub's ends are closed; the server goes on with what it was told. */
@@ -13,7 +13,7 @@ export interface Proxy {
 }
 
 /** `isPassed`: which messages of the server arrive, by their type (PostgreSQL documentation, "Message Formats"). */
-export async function openProxy(isPassed: (type: string) => boolean = () => true): Promise<Proxy> {
+export async function openNetwork(isPassed: (type: string) => boolean = () => true): Promise<Network> {
   const server = new URL(POSTGRES_URL)
   const near = new Set<Socket>()
   const far = new Set<Socket>()

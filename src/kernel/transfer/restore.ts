@@ -1,0 +1,136 @@
+// Makes the DATA folder of a hub from a backup or a public export: whole and verified, or nothing.
+
+import { randomBytes } from 'node:crypto'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { parseCheckpoint } from '../../kit/checkpoint.ts'
+import { openNote, parseVkey } from '../../kit/signed-note.ts'
+import { treeRoot } from '../../kit/tile-tree.ts'
+import { checkEvidence } from '../audit/verify/evidence.ts'
+import { failed } from '../audit/verify/failure.ts'
+import { sealDatabase } from '../audit/verify/seal.ts'
+import { type CheckedVault, checkVault } from '../audit/verify/vault.ts'
+import { PolityError } from '../errors.ts'
+import { writeSecretFile, writeWholeFile } from '../log/files.ts'
+import { type DataPaths, dataPaths } from '../log/layout.ts'
+import { sqliteStore } from '../store/sqlite/sqlite-store.ts'
+import type { Store } from '../store/store.ts'
+import { MASTER_KEY_SIZE_BYTES } from '../vault/vault.ts'
+import type { BackupSource } from './backup-source.ts'
+import { copyKeys, keyFilesIn, missingKeys } from './key-files.ts'
+import { type LoadedLog, type LoadOptions, loadInto } from './load.ts'
+import { KEYS_DIR, MODULES_DIR } from './manifest.ts'
+import { buildFolder } from './new-folder.ts'
+import type { TransferSource } from './source.ts'
+
+export interface RestoreOptions extends LoadOptions {
+  /** A folder with the hub's key files; default: those of the backup, if it has any. */
+  readonly keysDir?: string
+  /** An empty store of another engine; default: a database in the folder. It is closed. */
+  readonly store?: Store
+}
+
+export interface RestoredLog extends LoadedLog {
+  /** Entries that nobody has signed yet; the hub signs them when it starts. */
+  readonly tail: number
+  readonly evidence: number
+  /** Absent where the vault's key is. */
+  readonly vault?: CheckedVault
+  /** Key files that a hub needs and that are not there yet. */
+  readonly missingKeys: readonly string[]
+}
+
+/**
+ * Restores a backup. Throws what `loadInto` throws, `data.unwritable` for a folder that is not empty, and
+ * `verify.failed` when what stands in the store is not what was signed; then nothing stays behind in the folder.
+ */
+export const restoreBackup = (
+  source: BackupSource,
+  dir: string,
+  options: RestoreOptions,
+): Promise<RestoredLog> =>
+  buildFolder(dir, async (aside) => {
+    if (options.keysDir === undefined) copyKeys(join(source.name, KEYS_DIR), source.keys, aside)
+    for (const path of source.modules) copyModuleFile(source.name, path, aside)
+    return fill(source, aside, options)
+  })
+
+/**
+ * Imports a public export. It holds no private payloads: they read as erased. Since there is nothing that an old
+ * vault key could open, a new one is made unless `keysDir` has one. Throws as `restoreBackup`.
+ */
+export const importExport = (
+  source: TransferSource,
+  dir: string,
+  options: RestoreOptions,
+): Promise<RestoredLog> =>
+  buildFolder(dir, async (aside) => {
+    const restored = await fill(source, aside, options)
+    const { vaultKey } = dataPaths(aside)
+    if (!existsSync(vaultKey)) writeSecretFile(vaultKey, randomBytes(MASTER_KEY_SIZE_BYTES))
+    return { ...restored, missingKeys: missingKeys(aside) }
+  })
+
+function copyModuleFile(from: string, path: string, aside: string): void {
+  const target = join(aside, MODULES_DIR, path)
+  mkdirSync(dirname(target), { recursive: true, mode: 0o700 })
+  copyFileSync(join(from, MODULES_DIR, path), target)
+}
+
+async function fill(source: TransferSource, aside: string, options: RestoreOptions): Promise<RestoredLog> {
+  const paths = dataPaths(aside)
+  const { keysDir, store } = options
+  if (keysDir !== undefined) copyKeys(keysDir, namesIn(keysDir), aside)
+  const filled = await withStore(store ?? newDatabase(paths), async (target) => {
+    await target.migrate()
+    const loaded = await loadInto(target, source, options)
+    return { ...loaded, ...(await checkLoaded(target, source, paths, options)) }
+  })
+  writeWholeFile(paths.vkey, `${source.vkey}\n`)
+  if (source.head) writeWholeFile(paths.checkpoint, source.head.checkpoint)
+  if (store === undefined) await sealDatabase(paths.database)
+  const tail = filled.size - (source.head?.size ?? 0)
+  return { ...filled, tail, missingKeys: missingKeys(aside) }
+}
+
+function namesIn(keysDir: string): string[] {
+  try {
+    return keyFilesIn(keysDir)
+  } catch (error) {
+    throw new PolityError('usage', `${keysDir} cannot be read: ${(error as Error).message}`, {}, error)
+  }
+}
+
+/** Readable by the owner only; SQLite gives its side files the same mode. */
+export function newDatabase({ database }: DataPaths): Store {
+  const store = sqliteStore(database, 'write')
+  chmodSync(database, 0o600)
+  return store
+}
+
+export async function withStore<T>(store: Store, use: (store: Store) => Promise<T>): Promise<T> {
+  try {
+    return await use(store)
+  } finally {
+    await store.close()
+  }
+}
+
+/** What the store answers now, held against the checkpoint, the digests of evidence and the vault's own seals. */
+async function checkLoaded(
+  store: Store,
+  { head, vkey }: TransferSource,
+  { vaultKey }: DataPaths,
+  { signal }: LoadOptions,
+): Promise<Pick<RestoredLog, 'evidence' | 'vault'>> {
+  if (head === undefined) throw failed('checkpoint', 'there is no checkpoint to hold the log against')
+  const { root } = parseCheckpoint(openNote(head.checkpoint, [parseVkey(vkey)]).text)
+  const stored = await treeRoot(head.size, (refs) =>
+    Promise.all(refs.map(({ level, index, width }) => store.tile(level, index, width))),
+  )
+  if (Buffer.compare(stored, root) !== 0)
+    throw failed('root', 'the tree in the store is not the one that was signed', { seq: 0, size: head.size })
+  const evidence = await checkEvidence(store, signal)
+  if (!existsSync(vaultKey)) return { evidence }
+  return { evidence, vault: await checkVault(store, readFileSync(vaultKey), signal) }
+}

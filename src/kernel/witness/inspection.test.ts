@@ -1,0 +1,168 @@
+// A log seen from outside: what continues is verified, and every way of not continuing has its own name.
+
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { keySigner } from '../log/signer.ts'
+import { type TestLog, testLog, viewOf } from './fixtures/test-log.ts'
+import { inspect, type Verified } from './inspection.ts'
+import type { LogView } from './log-view.ts'
+import { Misbehaviour } from './misbehaviour.ts'
+
+const nowMs = () => 0
+const followed = ({ origin, vkey }: TestLog) => ({ origin, vkey, url: 'http://log.example' })
+
+const look = (log: TestLog, view: Partial<LogView> = {}, before?: Verified): Promise<Verified> =>
+  inspect({ view: { ...viewOf(log), ...view }, nowMs }, followed(log), before)
+
+/** The misbehaviour that a look finds, or what it verified. */
+const findingOf = (look: Promise<Verified>): Promise<Misbehaviour | Verified> =>
+  look.catch((error: unknown) => {
+    if (error instanceof Misbehaviour) return error
+    throw error
+  })
+
+describe('a log that only grows', () => {
+  it('is verified from its first entry, and then from where the last look ended', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 0, max: 700 }),
+        fc.integer({ min: 0, max: 700 }),
+        async (first, more) => {
+          const log = testLog().grow(first)
+          const one = await look(log)
+          log.grow(more)
+          const two = await look(log, {}, one)
+          expect([one.size, two.size]).toEqual([first, first + more])
+          expect(two.root).toBe(Buffer.from(log.root()).toString('base64'))
+        },
+      ),
+      { numRuns: 12 },
+    )
+  })
+
+  it('is read only where it is new', async () => {
+    const log = testLog().grow(600)
+    const before = await look(log)
+    log.grow(1)
+    const asked: number[] = []
+    const view = viewOf(log)
+    await look(
+      log,
+      { leaves: (index, width) => view.leaves(index, width).finally(() => asked.push(index)) },
+      before,
+    )
+    expect(asked).toEqual([2])
+  })
+
+  it('may keep its entries to itself: then the hashes are what is verified', async () => {
+    expect(await look(testLog().grow(300), { leaves: async () => undefined })).toMatchObject({
+      size: 300,
+      entries: 'withheld',
+    })
+  })
+})
+
+describe('a log that does not', () => {
+  it('is forked when two of its checkpoints have one size and two roots', async () => {
+    const log = testLog().grow(10)
+    const before = await look(log)
+    const other = log.fork(9).grow(1, 'another')
+    expect(await findingOf(look(other, {}, before))).toMatchObject({
+      kind: 'fork',
+      evidence: [log.note(), other.note()],
+    })
+  })
+
+  it('is forked when what it serves makes up the new root and not the old one', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 600 }),
+        fc.nat(),
+        fc.integer({ min: 1, max: 300 }),
+        async (size, at, more) => {
+          const log = testLog().grow(size)
+          const before = await look(log)
+          const other = log.fork(at % size).grow(size + more - (at % size), 'another')
+          expect(await findingOf(look(other, {}, before))).toMatchObject({
+            kind: 'fork',
+            evidence: [log.note(), other.note()],
+          })
+        },
+      ),
+      { numRuns: 12 },
+    )
+  })
+
+  it('is rolled back when it shows less than before', async () => {
+    const log = testLog().grow(10)
+    const before = await look(log)
+    expect(await findingOf(look(log.fork(9), {}, before))).toMatchObject({ kind: 'rollback', size: 9 })
+  })
+
+  it('has a gap when hashes, tiles or entries are not those that it signed', async () => {
+    const log = testLog().grow(520)
+    const view = viewOf(log)
+    const wrong = testLog(log.origin, log.signer).grow(520, 'wrong')
+    const before = await look(log.fork(300))
+    const gaps: Partial<LogView>[] = [
+      { leafHashes: viewOf(wrong).leafHashes },
+      { leaves: viewOf(wrong).leaves },
+      { leaves: async (index, width) => (await view.leaves(index, width))?.slice(1) },
+      { leaves: async (index, width) => [...((await view.leaves(index, width)) ?? []), Buffer.from('more')] },
+      { leafHashes: async (index, width) => (await view.leafHashes(index, width)).toReversed() },
+      { tiles: viewOf(wrong).tiles },
+    ]
+    for (const gap of gaps) expect(await findingOf(look(log, gap, before))).toMatchObject({ kind: 'gap' })
+  })
+
+  it('is signed by somebody else when the pinned key did not sign, or signed for another log', async () => {
+    const log = testLog().grow(3)
+    const stranger = testLog(log.origin, keySigner(log.origin)).grow(3)
+    expect(
+      await findingOf(inspect({ view: viewOf(stranger), nowMs }, followed(log), undefined)),
+    ).toMatchObject({
+      kind: 'unknown-signer',
+    })
+    const lent = testLog('log.example/two', log.signer).grow(3)
+    expect(await findingOf(inspect({ view: viewOf(lent), nowMs }, followed(log), undefined))).toMatchObject({
+      kind: 'unknown-signer',
+    })
+    const [text, signature] = log.note().split('\n\n')
+    const altered = `${text?.replace('\n3\n', '\n2\n')}\n\n${signature}`
+    expect(await findingOf(look(log, { checkpoint: async () => altered }))).toMatchObject({
+      kind: 'unknown-signer',
+    })
+  })
+
+  it('cannot be judged when what it serves is no checkpoint at all', async () => {
+    for (const note of ['', '<html>', 'x'.repeat(100_000), 'a\nb\nc\n\n'])
+      await expect(look(testLog().grow(1), { checkpoint: async () => note })).rejects.toMatchObject({
+        code: 'peer.unreachable',
+      })
+  })
+
+  it('is never adopted: the next look still holds it against what was verified', async () => {
+    const log = testLog().grow(10)
+    const before = await look(log)
+    const other = log.fork(5).grow(20, 'another')
+    await findingOf(look(other, {}, before))
+    expect(await look(log.grow(1), {}, before)).toMatchObject({ size: 11 })
+  })
+})
+
+describe('our own log, as somebody else shows it', () => {
+  const own = (log: TestLog) => ({
+    origin: log.origin,
+    size: async () => log.leaves.length,
+    readTiles: async (refs: Parameters<TestLog['tile']>[0][]) => refs.map((ref) => log.tile(ref)),
+  })
+  const lookAtOwn = (log: TestLog, shown: TestLog) =>
+    findingOf(inspect({ view: viewOf(shown), own: own(log) as never, nowMs }, followed(log), undefined))
+
+  it('may lag, and may not be longer or other than ours', async () => {
+    const log = testLog().grow(300)
+    expect(await lookAtOwn(log, log.fork(200))).toMatchObject({ size: 200 })
+    expect(await lookAtOwn(log, log.fork(300).grow(1))).toMatchObject({ kind: 'rollback', size: 301 })
+    expect(await lookAtOwn(log, log.fork(100).grow(50, 'another'))).toMatchObject({ kind: 'fork', size: 150 })
+  })
+})
