@@ -6,8 +6,10 @@ import { machineLine } from './report.ts'
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   log: async () => (await import('./log.ts')).benchLog(),
   mirror: async () => (await import('./mirror.ts')).benchMirror(),
+  search: async () => (await import('./search.ts')).benchSearch(),
   postgres: async () => (await import('./postgres.ts')).benchPostgres(),
   start: async () => (await import('./start.ts')).benchStart(),
+  witness: async () => (await import('./witness.ts')).benchWitness(),
 }
 
 const wanted = process.argv.slice(2)

@@ -58,6 +58,10 @@ const TELLERS: Readonly<Record<string, (data: Json) => Told>> = {
   'log.opened@1': (data) => plain(`opened the log ${text(data.origin)}`),
   'gate.bundle-activated@1': (data) =>
     plain(`put ${counted(list(data.policies).length, 'rule')} in force (${text(data.mode)})`),
+  'log.retention-set@1': (data) => plain(`set that entries stay ${count(data.days)} days`),
+  'log.hold-placed@1': (data) => plain(`placed the hold ${text(data.name)} (${text(data.reason)})`),
+  'log.hold-released@1': (data) => plain(`released the hold ${text(data.name)} (${text(data.reason)})`),
+  'log.pruned@1': (data) => plain(`pruned the log below entry ${count(data.minimumIndex)}`),
   'vault.subject-erased@1': (data) => plain(`erased the private data of ${text(data.subject)}`),
 }
 

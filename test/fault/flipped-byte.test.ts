@@ -103,7 +103,9 @@ describe('one flipped byte', () => {
     expect(files.map((path) => path.slice(exported.length + 1)).sort()).toEqual([
       expect.stringMatching(/^blobs\/sha256-[0-9a-f]{64}$/),
       'checkpoint',
+      'checkpoints/300',
       'log.vkey',
+      'retention.json',
       'tile/0/000',
       'tile/0/001.p/44',
       'tile/1/000.p/1',

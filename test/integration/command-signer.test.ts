@@ -98,6 +98,18 @@ describe('a signer command', () => {
   })
 })
 
+describe('the program in docs/keys.md', () => {
+  it('is one that works', async () => {
+    const guide = readFileSync(new URL('../../docs/keys.md', import.meta.url), 'utf8')
+    const [, program = ''] = /```js\n([\s\S]*?)```/.exec(guide) ?? []
+    const path = join(dir, 'sign-log.mjs')
+    writeFileSync(path, program)
+    const made = commandSigner(NAME, { command: [process.execPath, path, join(dir, 'key')], publicKey })
+    open.push(made)
+    for (const text of [TEXT, Buffer.alloc(1000, 1)]) expect(isGood(await made.sign(text), text)).toBe(true)
+  })
+})
+
 describe('a hub whose key is held by a program', () => {
   it('signs with it from the first entry on, and keeps no key of its own', async () => {
     const data = join(dir, 'data')

@@ -7,7 +7,7 @@ export { AlertRaised } from '../../src/kernel/witness/contract.ts'
 
 export const raise = command('lab.raise@1', {
   summary: 'Raises an alert.',
-  input: { kind: Type.String() },
+  input: { kind: Type.Union([Type.Literal('fork'), Type.Literal('rollback')]) },
   output: Closed({}),
   risk: 'low',
   effect: 'atomic',

@@ -1,6 +1,6 @@
 // What every search index must do: one suite for the SQLite file and for PostgreSQL.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -240,6 +240,16 @@ for (const { name, isHere, open } of ADAPTERS)
   })
 
 describe('the index file', () => {
+  it('is for nobody but its owner, with everything that stands beside it', async () => {
+    const index = openFts5Index(file, env)
+    await index.reset()
+    await index.write({ put: [documentAt(1)], remove: [] })
+    const names = readdirSync(folder)
+    expect(names.length).toBeGreaterThan(1)
+    for (const name of names) expect(statSync(join(folder, name)).mode & 0o777, name).toBe(0o600)
+    await index.close()
+  })
+
   it('keeps no text of what was removed, not even in pages and logs that nobody reads', async () => {
     const index = openFts5Index(file, env)
     await index.reset()

@@ -87,6 +87,21 @@ describe('the index on disk', () => {
     return { open, file }
   }
 
+  it('is made anew when it is found damaged in the middle of everything', async () => {
+    const { open, file } = await openOnDisk()
+    const first = await open()
+    const words = Array.from({ length: 4000 }, (_, n) => `word${n}`).join(' ')
+    for (let n = 0; n < 5; n++) await preserve(first, `t${n}`, words)
+    expect(await titles(first, { q: 'word7' })).toHaveLength(5)
+    await first.close()
+    // All but the first pages, so that it opens and is found out later.
+    const bytes = readFileSync(file)
+    writeFileSync(file, Buffer.concat([bytes.subarray(0, 4096), Buffer.alloc(bytes.length - 4096, 0x5a)]))
+    const hub = await open()
+    expect(await titles(hub, { q: 'word7' })).toEqual(['t4', 't3', 't2', 't1', 't0'])
+    expect(await titles(hub, { q: 'word3999' })).toHaveLength(5)
+  })
+
   it('is rebuilt from the archive when it was lost, damaged, or is another one', async () => {
     const { open, file } = await openOnDisk()
     const other = await openOnDisk()

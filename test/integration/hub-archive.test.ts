@@ -399,6 +399,16 @@ describe('copies of a scroll', () => {
     expect(files()).toBe(2)
     expect(await codeOf(preserve(hub, { scroll, ifVersion: 7 }))).toBe('archive.stale')
     expect(files()).toBe(2)
+    // All of them store before one of them is entered.
+    const racing = Array.from({ length: 8 }, (_, n) =>
+      codeOfOrNone(preserve(hub, { scroll, ifVersion: 1, content: n, hold: true })),
+    )
+    const refused = (await Promise.all(racing)).filter((code) => code === 'archive.stale')
+    expect(refused).toHaveLength(7)
+    // Each version and, for the one that is held, its lock beside it.
+    expect(files()).toBe(2 + 4)
+    await act(hub, 'archive.release', { scroll })
+    await act(hub, 'archive.delete', { scroll, version: 2 })
     await act(hub, 'archive.delete', { scroll, version: 1 })
     await eventually(() => files() === 0)
     expect(existsSync(fileIn(0, object))).toBe(false)
@@ -423,6 +433,12 @@ describe('copies of a scroll', () => {
     await eventually(() => locks().every((lock) => !JSON.stringify(lock).includes('retention')))
   })
 })
+
+const codeOfOrNone = (promise: Promise<unknown>): Promise<string> =>
+  promise.then(
+    () => 'none',
+    (error: unknown) => asPolityError(error).code,
+  )
 
 const isThere = async (hub: Hub, scroll: string): Promise<boolean> =>
   await hub.ask(owner, 'archive.get', { scroll }).then(
@@ -471,6 +487,24 @@ describe('an erased scroll', () => {
     }
     const again = await openTestHub('sqlite', { modules: [archiveModule()], dir, anchorPath })
     expect(await codeOf(get(again, { scroll }))).toBe('erased')
+  })
+})
+
+describe('a run that stored an erased scroll', () => {
+  it('keeps what it holds while a legal hold stands on it, and forgets it once asked again', async () => {
+    const hub = await openTestHub('memory', { modules: [archiveModule()] })
+    const answer = await hub.invoke(owner, 'archive.preserve', { title: 't', content: 'c' })
+    if (answer.status !== 'done') throw new Error(answer.status)
+    const { scroll } = answer.output as Preserved
+    expect(await codeOf(hub.invoke(owner, 'archive.forget', { scroll }))).toBe('not-found')
+    const reason = 'case 7'
+    await act(hub, 'hold.place', { name: 'case-7', subject: `run/${answer.run}`, reason })
+    await act(hub, 'vault.erase', { subject: `scroll/${scroll}` })
+    expect(await codeOf(hub.invoke(owner, 'archive.forget', { scroll }))).toBe('hold.active')
+    await act(hub, 'hold.release', { name: 'case-7', reason })
+    const { payloads } = await act<{ payloads: number }>(hub, 'archive.forget', { scroll })
+    expect(payloads).toBeGreaterThan(0)
+    expect(await act(hub, 'archive.forget', { scroll })).toEqual({ payloads: 0 })
   })
 })
 

@@ -6,7 +6,7 @@ import { type Env, systemEnv } from '../../src/kernel/env.ts'
 import { state } from '../../src/modules/state/module.ts'
 import { type Engine, openTestHub, owner } from './lab/hubs.ts'
 
-export const DAY_MS = 24 * 3600_000
+const DAY_MS = 24 * 3600_000
 
 export interface MovedClock {
   readonly env: Env
@@ -61,7 +61,7 @@ export function actorsOn(hub: Hub): Omit<AgedHub, keyof MovedClock> {
   }
 }
 
-export function outputOf(answer: Answer): unknown {
+function outputOf(answer: Answer): unknown {
   if (answer.status !== 'done') throw new Error(`the action was ${answer.status}`)
   return answer.output
 }

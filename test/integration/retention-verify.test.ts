@@ -4,12 +4,14 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { serve } from '../../src/doors/http/fixtures/served.ts'
+import { openHub } from '../../src/hub.ts'
 import { exportLog } from '../../src/kernel/audit/export.ts'
 import { rebuildViews } from '../../src/kernel/audit/rebuild.ts'
 import { openSource } from '../../src/kernel/audit/sources/sources.ts'
 import { verifyData } from '../../src/kernel/audit/verify/data.ts'
 import { verifyExport } from '../../src/kernel/audit/verify/export.ts'
 import { verifyLog } from '../../src/kernel/audit/verify/verify.ts'
+import { defineModule, type Module } from '../../src/kernel/catalog/module.ts'
 import { identityContract } from '../../src/kernel/identity/identity.ts'
 import { dataPaths } from '../../src/kernel/log/layout.ts'
 import { LOG_KEPT, seqKey } from '../../src/kernel/log/pruning.ts'
@@ -21,8 +23,11 @@ import { sqliteStore } from '../../src/kernel/store/sqlite/sqlite-store.ts'
 import { systemContract } from '../../src/kernel/system/module.ts'
 import * as stateContract from '../../src/modules/state/contract.ts'
 import { documents } from '../../src/modules/state/contract.ts'
+import { state } from '../../src/modules/state/module.ts'
 import { errorOf, openTestHub, settle, tempFolder } from './lab/hubs.ts'
+import { lab } from './lab/module.ts'
 import { actorsOn, agedHub, movedClock } from './retention-fixture.ts'
+import * as lateContract from './retention-late.contract.ts'
 
 const VIEWS = [identityContract.exports, systemContract.exports, retentionContract, stateContract].flatMap(
   viewsOf,
@@ -82,7 +87,7 @@ describe('a pruned log', () => {
       dir: pruned.dir,
       anchorPath: pruned.anchorPath,
       env: pruned.clock.env,
-      modules: [(await import('../../src/modules/state/module.ts')).state],
+      modules: [state],
     })
     const { act, ask } = actorsOn(hub)
     expect(await ask('state.get', { namespace: 'ns', key: 'r0-0' })).toMatchObject({
@@ -94,6 +99,28 @@ describe('a pruned log', () => {
     expect(await errorOf(hub.log.prove(1))).toMatchObject({ code: 'log.pruned' })
     await hub.close()
     await check(pruned)
+  })
+
+  it('takes in a module that misses nothing, and refuses one whose entries went', async () => {
+    const pruned = await prunedFolder()
+    await pruned.hub.close()
+    const reopen = (...modules: Module[]) =>
+      openHub({
+        dir: pruned.dir,
+        anchorPath: pruned.anchorPath,
+        env: pruned.clock.env,
+        modules: [state, ...modules],
+      })
+    const url = new URL('./retention-late.contract.ts', import.meta.url).href
+    const refused = await errorOf(reopen(defineModule('late', { url, exports: lateContract }, {})))
+    expect(refused).toMatchObject({
+      code: 'log.unsupported',
+      facts: { table: 'view:late.writes@1', minimumIndex: 256 },
+    })
+    const hub = await reopen(lab())
+    expect(await actorsOn(hub).act('lab.increment', { counter: 'c' })).toMatchObject({ count: 1 })
+    await hub.close()
+    expect((await check(pruned)).views).toBe(VIEWS.length)
   })
 
   it('is exported as C2SP demands, and the export verifies', async () => {

@@ -138,6 +138,18 @@ describe.skipIf(!isThere)('a timestamp', () => {
     expect(() => verifyTimestamp(Buffer.concat([reply, Buffer.of(0)]), digest, { trusted })).toThrow(invalid)
   })
 
+  it('is not believed about another time than the one that was signed', () => {
+    const reply = authority.reply(timestampRequest(digest, randomBytes(16)))
+    const [stated = ''] = /20\d{12}Z/.exec(reply.toString('latin1')) ?? []
+    const year = reply.indexOf(stated)
+    const changed = Buffer.from(reply)
+    changed.write('2025', year, 'latin1')
+    expect(stated).not.toBe('')
+    expect(() => verifyTimestamp(changed, digest, { trusted: trustedBy(authority) })).toThrow(
+      /something else/,
+    )
+  })
+
   it('is not read from whatever bytes there are', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {

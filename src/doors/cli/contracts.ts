@@ -9,6 +9,7 @@ const attest: Load = () => import('../../modules/attest/contract.ts')
 const keys: Load = () => import('../../kernel/keys/contract.ts')
 const identity: Load = () => import('../../kernel/identity/contract.ts')
 const mirror: Load = () => import('../../modules/mirror/contract.ts')
+const retention: Load = () => import('../../kernel/retention/contract.ts')
 const state: Load = () => import('../../modules/state/contract.ts')
 const system: Load = () => import('../../kernel/system/contract.ts')
 const witness: Load = () => import('../../kernel/witness/contract.ts')
@@ -33,8 +34,17 @@ export const DERIVED: readonly DerivedWord[] = [
     summary: 'Destroys the private payloads of a subject for ever; the log and its proofs stay valid.',
     load: system,
   },
+  { word: 'decision', summary: 'Decides again what was decided, from what the log keeps.', load: retention },
+  { word: 'erasure', summary: 'What erasing a subject destroyed, or would destroy.', load: retention },
+  { word: 'hold', summary: 'Legal holds: place, release, list.', load: retention },
   { word: 'keys', summary: 'Signing keys: list, rotate, retire; retained checkpoints.', load: keys },
   { word: 'monitor', summary: 'Logs that this hub watches: follow, unfollow, status.', load: witness },
+  {
+    word: 'prune',
+    summary: 'Removes entries that are older than the policy and under no hold.',
+    load: retention,
+  },
+  { word: 'retention', summary: 'For how long entries stay: show, set.', load: retention },
   {
     word: 'sign-in',
     summary: 'Makes a single-use link that signs a browser in as the caller.',
@@ -50,4 +60,4 @@ export const DERIVED: readonly DerivedWord[] = [
 export const MIRROR: Load = mirror
 
 export const loadContracts = (): Promise<Contract[]> =>
-  Promise.all([archive(), attest(), identity(), keys(), mirror(), state(), system(), witness()])
+  Promise.all([archive(), attest(), identity(), keys(), mirror(), retention(), state(), system(), witness()])

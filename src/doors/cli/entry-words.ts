@@ -44,11 +44,23 @@ const TELLERS: Readonly<Record<string, (data: Data) => Told>> = {
   'identity.token-issued@1': ({ principal }) => plain(`issued a token${forPrincipal(principal)}`),
   'identity.token-revoked@1': ({ id }) => plain(`revoked the token ${text(id)}`),
   'identity.session-opened@1': () => plain('signed a browser in'),
-  'log.opened@1': ({ origin }) => plain(`opened the log ${text(origin)}`),
+  'log.opened@1': ({ origin, predecessor }) =>
+    plain(`opened the log ${text(origin)}${predecessor === undefined ? '' : ', which goes on from another'}`),
+  'hub.rescued@1': ({ user }) => ({ what: `was rescued by ${text(user)}`, tone: 'bad', verdict: 'rescue' }),
+  'log.key-rotated@1': ({ reason }) =>
+    reason === 'compromised'
+      ? { what: 'handed the log over to a new key, because the old one was stolen', tone: 'bad' }
+      : plain('handed the log over to a new key'),
+  'log.key-retired@1': () => plain('retired the old key of the log'),
+  'log.cosigner-named@1': () => plain('named a further key of the log for retained checkpoints'),
   'gate.bundle-activated@1': ({ policies, mode }) =>
     plain(
       `put ${counted(Array.isArray(policies) ? policies.length : 0, 'rule', 'rules')} in force (${text(mode)})`,
     ),
+  'log.retention-set@1': ({ days }) => plain(`set that entries stay ${text(days)} days`),
+  'log.hold-placed@1': ({ name, reason }) => plain(`placed the hold ${text(name)} (${text(reason)})`),
+  'log.hold-released@1': ({ name, reason }) => plain(`released the hold ${text(name)} (${text(reason)})`),
+  'log.pruned@1': ({ minimumIndex }) => plain(`pruned the log below entry ${text(minimumIndex)}`),
   'vault.subject-erased@1': ({ subject }) => plain(`erased the private data of ${text(subject)}`),
 }
 

@@ -1,6 +1,7 @@
 // How people read particular answers, by the name of the action or query; every other answer has the general form.
 
 import { documentLines } from './documents.ts'
+import { checkpointLines, keyLines } from './keys.ts'
 import { type Present, recordLines } from './render.ts'
 import { listedRepositoryLines } from './repositories.ts'
 import { repositoryReportLines } from './repository-report.ts'
@@ -17,7 +18,9 @@ export interface Presentation {
 
 const PRESENTATIONS: Readonly<Record<string, Presentation>> = {
   'attest.list': { lines: attestationLines },
+  'checkpoints.list': { lines: checkpointLines },
   'hub.status': { lines: statusLines, hasMore: true },
+  'keys.list': { lines: keyLines },
   'mirror.repositories': { lines: (page, { width }) => listedRepositoryLines(page, width) },
   'mirror.repository': { lines: (repository, { width }) => repositoryReportLines(repository, width) },
   'state.get': { lines: documentLines },

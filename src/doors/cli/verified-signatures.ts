@@ -1,6 +1,7 @@
 // What a check found about the keys of a log and its retained checkpoints, in words.
 
 import type { JudgedSignatures, VerifiedKey } from '../../kernel/audit/verify/signatures.ts'
+import { nameAndId } from './keys.ts'
 
 interface Judged extends JudgedSignatures {
   readonly vkey: string
@@ -26,7 +27,7 @@ export function signatureFacts({ vkey, isPinned, keys = [], retained }: Judged):
 
 const keyLine = ({ vkey, from, until, reason }: VerifiedKey): string =>
   [
-    vkey.slice(0, vkey.lastIndexOf('+')),
+    nameAndId(vkey),
     `from entry ${from}`,
     ...(until === undefined ? [] : [`retired by entry ${until}`]),
     ...(reason === 'compromised' ? ['given up as stolen'] : []),

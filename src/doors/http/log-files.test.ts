@@ -85,6 +85,29 @@ describe('the files of the log', () => {
     expect((await open.anyone('/v1/log/entries')).status).toBe(401)
   })
 
+  it('are the checkpoints that were retained, for everybody', async () => {
+    const hub = await openHub({ modules: [state] })
+    await using served = await serve(hub)
+    const { items: none } = (await served.owner('/v1/log/checkpoints')).json as { items: unknown[] }
+    expect(none).toEqual([])
+    // Entries of one invocation are few, so a run of large batches stands in for a busy day.
+    while (hub.log.head().size < 1100) {
+      await Promise.all(Array.from({ length: 100 }, (_, n) => served.put(`k${hub.log.head().size}-${n}`)))
+      await hub.log.published(hub.log.head().size)
+    }
+    const listed = async () =>
+      ((await served.owner('/v1/log/checkpoints')).json as { items: { size: number; note: string }[] }).items
+    await expect.poll(async () => (await listed()).length).toBe(1)
+    const [{ size, note } = { size: 0, note: '' }] = await listed()
+    expect(size).toBeGreaterThanOrEqual(1024)
+    expect((await served.anyone(`/log/checkpoint/${size}`)).text).toBe(note)
+    const { text } = openNote(note, [parseVkey((await served.anyone('/log/vkey')).text.trim())])
+    expect(parseCheckpoint(text).size).toBe(size)
+    expect((await served.anyone('/log/checkpoint/1023')).json).toMatchObject({ code: 'not-found' })
+    for (const wrong of ['-1', '1.5', '01', 'x', '0x10', '99999999999999999999'])
+      expect((await served.anyone(`/log/checkpoint/${wrong}`)).json).toMatchObject({ code: 'input.invalid' })
+  }, 60_000)
+
   it('are proofs for the entries that exist', async () => {
     await using served = await serve(await openHub({ modules: [state] }))
     expect((await served.owner('/log/proof/0')).text).toContain('index 0')

@@ -91,10 +91,11 @@ async function claimFolder(store: StoreReader, head: Published, dir: string, vke
   const shown = await readLine(join(dir, DATA_FILES.vkey))
   if (names.includes(DATA_FILES.database)) throw refuse('it is the data folder of a hub')
   if (shown === undefined) throw refuse('it is not empty, and not an export')
-  if (shown !== vkey) throw refuse('it holds the export of another log')
+  // A log keeps its name when its key changes; what the folder holds was signed by the key beside it.
+  if (nameOf(shown) !== nameOf(vkey)) throw refuse('it holds the export of another log')
   const note = await readSmallFile(join(dir, DATA_FILES.checkpoint))
   if (note === undefined) return 0
-  const { size, root } = openExported(note, vkey, refuse)
+  const { size, root } = openExported(note, shown, refuse)
   if (size > head.size) throw refuse(`it holds ${size} entries, more than the ${head.size} of the log`)
   if (size < (await store.minimumIndex()))
     throw refuse('the log was pruned beyond its end: keep it, and export to another folder')
@@ -104,6 +105,8 @@ async function claimFolder(store: StoreReader, head: Published, dir: string, vke
   if (Buffer.compare(ours, root) !== 0) throw refuse('it holds another history of the same log')
   return size
 }
+
+const nameOf = (vkey: string): string => vkey.slice(0, vkey.indexOf('+'))
 
 function openExported(note: string, vkey: string, refuse: (why: string) => PolityError) {
   try {

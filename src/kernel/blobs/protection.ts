@@ -12,7 +12,7 @@ export interface Protection {
 export const UNPROTECTED: Protection = { isHeld: false }
 
 /** The retention that is still running. */
-export const running = ({ retention }: Protection, nowMs: number): Retention | undefined =>
+const running = ({ retention }: Protection, nowMs: number): Retention | undefined =>
   retention !== undefined && Date.parse(retention.retainUntil) > nowMs ? retention : undefined
 
 /** What `put` asks for. */

@@ -28,7 +28,7 @@ import type { CommandHandler } from './definition.ts'
 import type { Idempotency, KeptAnswer, KeyRow } from './idempotency.ts'
 import { actorOf, type Origin, seal } from './recorder.ts'
 import { ActionFinished } from './records.ts'
-import { noteDenial, type Refusal, type RefusalPorts, recordRefusal } from './refusals.ts'
+import { noteDenial, type Refusal, type RefusalPorts, recordFailure, recordRefusal } from './refusals.ts'
 import { trackedReads } from './tracked-reads.ts'
 import type { Turns } from './turns.ts'
 
@@ -201,10 +201,7 @@ async function actAtomically(ports: InvokePorts, invocation: Invocation): Promis
       const act = () => tryAtomically(ports, invocation)
       return await (contended === undefined ? act() : ports.turns.take(contended, act))
     } catch (error) {
-      if (!(error instanceof PolityError)) throw error
-      if (invocation.command.definition.recordedErrors?.includes(error.code))
-        await recordFailure(ports, invocation, error)
-      if (error.code !== 'expectation.failed') throw error
+      if (!(error instanceof PolityError) || error.code !== 'expectation.failed') throw error
       const kept = invocation.keyRow && (await ports.idempotency.find(invocation.keyRow))
       if (kept) return answerAgain(ports, kept, invocation.options)
       if (attempt === CONFLICT_ATTEMPTS_MAX) throw error
@@ -214,22 +211,18 @@ async function actAtomically(ports: InvokePorts, invocation: Invocation): Promis
 }
 
 /** That it was tried and refused is a fact of its own, for acts that somebody will ask about. */
-async function recordFailure(
+async function recordingFailures(
   ports: InvokePorts,
-  invocation: Invocation,
-  { code, message }: PolityError,
-): Promise<void> {
-  const { command, committed, decision } = invocation
-  const { definition } = command
-  const outcome = ActionFinished(
-    { decision: decision.id, action: definition.name, status: 'failed', code, message },
-    { subject: decision.resource },
-  )
-  const drafts = [decisionDraft(decision, definition, committed), outcome]
-  const recorded = seal(drafts, originOf(ports, invocation), ports.env, new KnownOpenings())
-  const rows = evidenceRows(decision, ports.evidenceWritten)
-  await ports.log.append({ ...recorded, rows }, { isReserved: definition.isReserved ?? false })
-  rememberEvidence(decision, ports.evidenceWritten)
+  { command: { definition }, ...asked }: Invocation,
+  act: () => unknown,
+): Promise<unknown> {
+  try {
+    return await act()
+  } catch (error) {
+    if (error instanceof PolityError && definition.recordedErrors?.includes(error.code))
+      await recordFailure(ports, { ...asked, definition }, error)
+    throw error
+  }
 }
 
 async function tryAtomically(ports: InvokePorts, invocation: Invocation): Promise<Answer> {
@@ -240,7 +233,9 @@ async function tryAtomically(ports: InvokePorts, invocation: Invocation): Promis
   const drafts: Draft[] = []
   const shred: string[] = []
   const { reads, expectations } = trackedReads(ports.committed)
-  const output = await command.handler(atomicContext(ports, invocation, reads, drafts, shred), input as never)
+  const output = await recordingFailures(ports, invocation, () =>
+    command.handler(atomicContext(ports, invocation, reads, drafts, shred), input as never),
+  )
   const answered = commitPrivate(definition.output, output, (sizeBytes) => ports.env.random(sizeBytes), known)
   const outcome = ActionFinished(
     { decision: decision.id, action: definition.name, status: 'done' },

@@ -1,6 +1,7 @@
-// Records decisions that nothing follows: what was denied or suspended, of actions and of queries alike.
+// Records decisions that nothing follows: what was denied, suspended or refused by its room, of actions and of queries alike.
 
 import type { Env } from '../env.ts'
+import type { PolityError } from '../errors.ts'
 import type { Log } from '../log/log.ts'
 import { KnownOpenings } from '../schema/privacy.ts'
 import {
@@ -14,6 +15,7 @@ import {
 import type { Definition } from './definition.ts'
 import type { DenialWindow } from './denials.ts'
 import { actorOf, type Origin, seal } from './recorder.ts'
+import { ActionFinished } from './records.ts'
 
 export interface RefusalPorts {
   readonly log: Pick<Log, 'append' | 'cursorAt'>
@@ -53,4 +55,27 @@ export async function recordRefusal(
   const receipt = await ports.log.append({ entries, seals, rows })
   rememberEvidence(decision, ports.evidenceWritten)
   return ports.log.cursorAt(receipt.first + receipt.count)
+}
+
+/** The decision to allow it, and the outcome that it failed, in one commit: the room itself refused. */
+export async function recordFailure(
+  ports: RefusalPorts,
+  { caller, definition, committed, decision }: Refusal,
+  { code, message }: PolityError,
+): Promise<void> {
+  const origin: Origin = {
+    source: ports.source,
+    actor: actorOf(caller.chain),
+    correlationid: decision.id,
+    causationid: decision.id,
+  }
+  const outcome = ActionFinished(
+    { decision: decision.id, action: definition.name, status: 'failed', code, message },
+    { subject: decision.resource },
+  )
+  const drafts = [decisionDraft(decision, definition, committed), outcome]
+  const { entries, seals } = seal(drafts, origin, ports.env, new KnownOpenings())
+  const rows = evidenceRows(decision, ports.evidenceWritten)
+  await ports.log.append({ entries, seals, rows }, { isReserved: definition.isReserved ?? false })
+  rememberEvidence(decision, ports.evidenceWritten)
 }

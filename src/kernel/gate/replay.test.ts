@@ -133,7 +133,11 @@ describe('replay', () => {
     expect(() => requireInputs(inputs)).not.toThrow()
     expect(() => requireInputs({ ...inputs, kept: [] })).not.toThrow()
     expect(() => requireInputs({ ...inputs, open: new Set(['a']) })).toThrow(
-      expect.objectContaining({ code: 'inputs-erased', status: 410, facts: { decision: 'd', erased: ['b'] } }),
+      expect.objectContaining({
+        code: 'inputs-erased',
+        status: 410,
+        facts: { decision: 'd', erased: ['b'] },
+      }),
     )
   })
 

@@ -84,6 +84,15 @@ describe('the checkpoints that are retained', () => {
     expect(at.failures).toEqual([])
   })
 
+  it('are retained on the way out as well, without a word to a writer that is gone', async () => {
+    const at = stage()
+    const sequencer = await openAt(at, { publishIntervalMs: 60_000 })
+    for (let n = 0; n < 3; n++) void sequencer.propose(ticks(1000))
+    await sequencer.close()
+    expect(await sizes(at)).toEqual([3000])
+    expect(at.failures).toEqual([])
+  })
+
   it('are not retained twice, and nothing is retained of an empty log', async () => {
     const at = stage()
     await (await openAt(at)).close()

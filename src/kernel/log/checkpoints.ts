@@ -126,6 +126,8 @@ export interface RetentionPorts {
 export interface Retention {
   /** Retains what covers a further interval, in the background. */
   published(published: Published): void
+  /** Waits for what is being retained; from here on only the last checkpoint counts. To be called while the writer still takes proposals. */
+  stop(): Promise<void>
   /** Retains the last checkpoint. To be called when the writer has stopped: it commits by itself. */
   close(): Promise<void>
 }
@@ -135,15 +137,19 @@ export function openRetention(ports: RetentionPorts, initial: Published | undefi
   let last = initial
   let reached = intervalOf(initial?.size ?? 0)
   let writing: Promise<void> = Promise.resolve()
+  let isStopped = false
   return {
     published(published) {
       last = published
-      if (intervalOf(published.size) <= reached) return
+      if (isStopped || intervalOf(published.size) <= reached) return
       reached = intervalOf(published.size)
       writing = writing.then(() => attempt(ports, () => retain(ports, published)))
     },
-    async close() {
+    async stop() {
+      isStopped = true
       await writing
+    },
+    async close() {
       const final = last
       if (final !== undefined && final.size > 0) await attempt(ports, () => retainFinal(ports, final))
     },

@@ -16,7 +16,7 @@ export interface SignerCommand {
   readonly publicKey: string
 }
 
-export const SIGN_TIMEOUT_MS = 10_000
+const SIGN_TIMEOUT_MS = 10_000
 /** Base64 of 64 bytes and a line end, with room to spare. */
 const LINE_MAX_CHARS = 1024
 /** Requests that wait for the program. */

@@ -42,7 +42,7 @@ export interface KeyPlace {
 }
 
 /** A ring that signs with what its place holds; the place is asked once, and after every change. */
-export function keyRing(place: KeyPlace): KeyRing {
+function keyRing(place: KeyPlace): KeyRing {
   let { current, successor } = place.load()
   const vkeys = () => [current, ...(successor === undefined ? [] : [successor])].map(vkeyOf)
   return {

@@ -8,7 +8,7 @@ import { PolityError } from '../errors.ts'
 import { writeSecretFile } from './files.ts'
 
 /** Its name under the log's origin. */
-export const ML_DSA_NAME = 'ml-dsa-44'
+const ML_DSA_NAME = 'ml-dsa-44'
 
 /** A cosigner (C2SP tlog-cosignature, type 0x06) around a key in memory. */
 export function mlDsaCosigner(

@@ -141,7 +141,8 @@ export async function checkShown(
   store: Store,
 ): Promise<void> {
   const shown = readIfOurs(note, origin, signer)
-  if (shown) await checkHistory(store, shown)
+  // Of a tree that ends among pruned entries nobody can tell the root any more; the copy may lag that far.
+  if (shown && shown.size >= (await store.minimumIndex())) await checkHistory(store, shown)
 }
 
 async function checkHistory(store: Store, { size, root }: Checkpoint): Promise<void> {

@@ -94,6 +94,7 @@ export async function openSequencer(ports: SequencerPorts): Promise<OpenedSequen
     propose: (proposal) => writer.propose(proposal),
     sweep: (table, nowMs) => store.sweep(table, nowMs, SWEEP_LIMIT_ROWS),
     async close() {
+      await retention.stop()
       await writer.close()
       await publisher.close()
       // Whoever lost the log has nothing to write to it any more.

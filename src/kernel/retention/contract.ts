@@ -160,7 +160,7 @@ export const showRetention = query('retention.show@1', {
 })
 
 export const placeHold = command('hold.place@1', {
-  summary: 'Places a legal hold: what it covers is neither pruned nor erased until it is released.',
+  summary: 'Places a legal hold: entries stay, and a held subject cannot be erased, until it is released.',
   input: {
     name: Name,
     reason: Reason,
@@ -209,8 +209,7 @@ const StoppedBy = Type.Union([
 ])
 
 export const prune = command('log.prune@1', {
-  summary:
-    'Removes entries that are older than the policy and under no hold; every proof that anybody has stays valid.',
+  summary: 'Removes entries that are older than the policy and under no hold.',
   input: {},
   output: Closed({
     minimumIndex: Integer,
@@ -309,5 +308,5 @@ export const reportErasure = query('erasure.report@1', {
   }),
   risk: 'high',
   facts: ['subject'],
-  cli: { as: 'erasure report', positional: ['subject'] },
+  cli: { positional: ['subject'] },
 })

@@ -16,7 +16,7 @@ import { VAULT_KEYS } from '../vault/vault.ts'
 import type { ErasureReport } from './contract.ts'
 import { holdsOn } from './policy.ts'
 
-export const REPORT_PAYLOAD_TYPE = 'application/vnd.polity.erasure-report+json'
+const REPORT_PAYLOAD_TYPE = 'application/vnd.polity.erasure-report+json'
 
 /** Entries that one page looks at, and those it names. */
 const SCANNED_MAX = 20_000

@@ -11,7 +11,7 @@ import type { Hold, RetentionState } from './contract.ts'
 const DAY_MS = 24 * 3600_000
 const PAGE_ENTRIES = 1000
 /** What one run removes at most; the next one goes on. */
-export const PRUNE_ENTRIES_MAX = 4096 * TILE_WIDTH
+const PRUNE_ENTRIES_MAX = 4096 * TILE_WIDTH
 
 export interface PruningPlan {
   readonly previous: number

@@ -15,7 +15,7 @@ import { type PruningPlan, planPruning } from './plan.ts'
 import { allHolds, readState } from './policy.ts'
 
 /** Entries that one commit removes. */
-export const REMOVE_ENTRIES = 4096
+const REMOVE_ENTRIES = 4096
 
 export type PrunePorts = Pick<RoomHost, 'realm' | 'env' | 'record'>
 

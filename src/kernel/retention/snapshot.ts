@@ -42,7 +42,7 @@ export const snapshotReader = (
 })
 
 /** The rows of a view in a snapshot, tombstones included, in key order. */
-export async function* snapshotRows(
+async function* snapshotRows(
   store: Pick<StoreReader, 'scan'>,
   minimumIndex: number,
   view: ViewName,
@@ -80,7 +80,7 @@ const viewName = ({ name, version }: ViewName): string => `${name}@${version}`
  * Holds a view's snapshot against the digest that the log signs, before anything is folded on top of it. Throws
  * `log.corrupt` where it differs, `log.unsupported` where there is none and the view follows what was pruned.
  */
-export async function checkSnapshot(
+async function checkSnapshot(
   store: Pick<StoreReader, 'scan'>,
   pruning: Pick<Pruning, 'minimumIndex' | 'views' | 'types'>,
   view: View,

@@ -39,11 +39,9 @@ describe('what a hub records first', () => {
     await realm.close()
   })
 
-  it('is refused where two record it at once', async () => {
+  it('is recorded by one of two hubs that open the log at once', async () => {
     const realm = await open()
-    const outcomes = await Promise.allSettled([1, 2].map(() => recordGenesis(realm, SOURCE, env, '1')))
-    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
-    expect(outcomes[1]).toMatchObject({ reason: { code: 'expectation.failed' } })
+    await Promise.all([1, 2].map(() => recordGenesis(realm, SOURCE, env, '1')))
     expect(await typesIn(realm)).toEqual(['log.opened@1'])
     await realm.close()
   })

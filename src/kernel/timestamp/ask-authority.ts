@@ -12,7 +12,7 @@ export interface TimestampAuthority {
   readonly trusted: readonly X509Certificate[]
 }
 
-export const REQUEST_TIMEOUT_MS = 10_000
+const REQUEST_TIMEOUT_MS = 10_000
 const NONCE_BYTES = 16
 
 /**

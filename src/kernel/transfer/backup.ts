@@ -9,6 +9,7 @@ import { treeRoot } from '../../kit/tile-tree.ts'
 import { removeStale, writeBlobs, writeCheckpoints, writeTiles } from '../audit/export.ts'
 import { ASIDE_SUFFIX, type FileDigest, FolderWriter, folderError } from '../audit/folder-writer.ts'
 import { readLine } from '../audit/sources/export.ts'
+import { RETENTION_FILE, retentionFile } from '../audit/sources/retention.ts'
 import { checkAborted } from '../audit/verify/failure.ts'
 import type { Env } from '../env.ts'
 import { PolityError } from '../errors.ts'
@@ -85,6 +86,7 @@ export async function writeBackup(
     })
     await folder.put(DATA_FILES.vkey, false, async () => Buffer.from(`${vkey}\n`))
     await writeTiles(reader, head.size, 0, folder, options)
+    await folder.put(RETENTION_FILE, false, () => retentionFile(reader))
     await writeBlobs(reader, folder, signal)
     await writeCheckpoints(reader, head.size, folder, signal)
     // A generation of rows has a folder of its own, so that those of the earlier backup stay whole beside it.

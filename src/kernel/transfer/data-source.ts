@@ -1,13 +1,12 @@
-// The folder of a hub as a source: its database as one snapshot, and the checkpoints that are known of it.
+// What a hub has stored as a source: its database as one snapshot, and the checkpoints that are known of it.
 
 import process from 'node:process'
 import { parseCheckpoint } from '../../kit/checkpoint.ts'
 import { openNote, parseVkey } from '../../kit/signed-note.ts'
 import { dataSource } from '../audit/sources/data.ts'
 import { failed } from '../audit/verify/failure.ts'
-import { dataPaths } from '../log/layout.ts'
 import type { Published } from '../log/proposal.ts'
-import { sqliteStore } from '../store/sqlite/sqlite-store.ts'
+import { openStored, type StoredPlace } from '../realm/stored.ts'
 import type { StoreReader } from '../store/store.ts'
 import { carriedRows } from './rows.ts'
 import { TRANSFER_BATCH_ENTRIES, type TransferSource } from './source.ts'
@@ -17,39 +16,40 @@ export interface DataSource extends TransferSource {
 }
 
 /**
- * Opens the folder, whether or not its hub runs. The checkpoints are read before the snapshot is taken, so what
+ * Opens what a hub has stored, whether or not one runs. The checkpoints are read before the snapshot is taken, so what
  * they cover is in it unless it was rolled back. Throws `verify.failed` where no checkpoint or key is to be found.
  */
-export async function openDataFolder(dir: string, anchorPath?: string): Promise<DataSource> {
-  const { vkey, notes } = await readNotes(dir, anchorPath)
+export async function openDataFolder(place: StoredPlace, anchorPath?: string): Promise<DataSource> {
+  const { vkey, notes } = await readNotes(place, anchorPath)
   const signed = notes.flatMap((note) => readIfSigned(note, vkey))
-  const reader = await snapshotOf(dir)
-  try {
-    const size = await reader.size()
-    const covered = signed.filter((each) => each.size <= size)
-    return {
-      name: dir,
-      origin: parseVkey(vkey).name,
-      vkey,
-      head: covered.reduce<Published | undefined>(newer, undefined),
-      shown: signed.map(({ checkpoint }) => checkpoint),
-      size,
-      minimumIndex: await reader.minimumIndex(),
-      entries: (signal) => readEntries(reader, size, signal),
-      tile: ({ level, index, width }) => reader.tile(level, index, width),
-      rows: (signal) => carriedRows(reader, signal),
-      reader,
-      close: () => reader.close(),
-    }
-  } catch (error) {
-    await reader.close()
-    throw error
+  const stored = await openStored(place, 'read')
+  await using opening = new AsyncDisposableStack()
+  opening.defer(stored.close)
+  const reader = opening.adopt(await stored.store.snapshot(), (each) => each.close())
+  const size = await reader.size()
+  const covered = signed.filter((each) => each.size <= size)
+  const minimumIndex = await reader.minimumIndex()
+  const open = opening.move()
+  return {
+    name: stored.place,
+    origin: parseVkey(vkey).name,
+    vkey,
+    head: covered.reduce<Published | undefined>(newer, undefined),
+    shown: signed.map(({ checkpoint }) => checkpoint),
+    size,
+    minimumIndex,
+    entries: (signal) => readEntries(reader, size, signal),
+    tile: ({ level, index, width }) => reader.tile(level, index, width),
+    rows: (signal) => carriedRows(reader, signal),
+    reader,
+    close: () => open.disposeAsync(),
   }
 }
 
-async function readNotes(dir: string, anchorPath: string | undefined) {
+async function readNotes({ dir, storeUrl }: StoredPlace, anchorPath: string | undefined) {
   const source = await dataSource(dir, {
     env: process.env,
+    storeUrl,
     ...(anchorPath === undefined ? {} : { anchorPath }),
   })
   try {
@@ -73,15 +73,6 @@ function readIfSigned(note: string, vkey: string): Published[] {
 
 const newer = (known: Published | undefined, each: Published): Published =>
   known === undefined || each.size > known.size ? each : known
-
-async function snapshotOf(dir: string): Promise<StoreReader> {
-  const store = sqliteStore(dataPaths(dir).database, 'read')
-  try {
-    return await store.snapshot()
-  } finally {
-    await store.close()
-  }
-}
 
 async function* readEntries(
   reader: StoreReader,

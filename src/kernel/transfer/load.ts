@@ -156,8 +156,7 @@ class Loading {
     this.#edge.append(leaf)
     this.#entries.push({ seq, id, source, type, leaf, bytes })
     this.#sizeBytes += bytes.length
-    if (this.#entries.length >= BATCH_ENTRIES || this.#sizeBytes >= BATCH_SIZE_BYTES)
-      await this.flush()
+    if (this.#entries.length >= BATCH_ENTRIES || this.#sizeBytes >= BATCH_SIZE_BYTES) await this.flush()
   }
 
   async flush(): Promise<void> {

@@ -1,7 +1,7 @@
 // After a loss: a log under a new name and new keys, whose first entry says what it goes on from and what is missing.
 
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync } from 'node:fs'
 import process from 'node:process'
 import { formatVkey } from '../../kit/signed-note.ts'
 import { sealDatabase } from '../audit/verify/seal.ts'
@@ -21,13 +21,13 @@ import { newOrigin } from '../realm/realm.ts'
 import { RUN_STEPS } from '../runs/journal.ts'
 import { RUNS } from '../runs/run.ts'
 import { KnownOpenings } from '../schema/privacy.ts'
+import { sqliteStore } from '../store/sqlite/sqlite-store.ts'
 import type { Store, StoredRow } from '../store/store.ts'
 import { keyidOf, OPENED, SYSTEM, vaultMarkOf } from '../system/genesis.ts'
 import { VAULT_DEAD } from '../vault/shredding.ts'
 import { MASTER_KEY_SIZE_BYTES, VAULT_INDEX, VAULT_KEYS, VAULT_PAYLOADS } from '../vault/vault.ts'
 import { type LoadOptions, loadInto } from './load.ts'
 import { buildFolder } from './new-folder.ts'
-import { newDatabase } from './restore.ts'
 import type { TransferSource } from './source.ts'
 import { type Survey, surveyLog } from './survey.ts'
 
@@ -111,7 +111,8 @@ async function build(
   )
   const { vaultKey, isVaultKept } = carryVaultKey(options.vaultKeyPaths, paths)
   options.copyModules?.(aside)
-  const store = newDatabase(paths)
+  const store = sqliteStore(paths.database, 'write')
+  chmodSync(paths.database, 0o600)
   await store.migrate()
   const loaded = await loadOrClose(store, () =>
     loadInto(store, source, options, {

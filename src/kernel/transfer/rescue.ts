@@ -20,6 +20,8 @@ export interface RescueOptions {
   readonly reason?: string
   readonly anchorPath?: string
   readonly realm?: string
+  /** `postgres://...`: the log is in this database; the folder has the keys. */
+  readonly storeUrl?: string
 }
 
 export interface RescuedHub {
@@ -49,6 +51,7 @@ export async function rescueHub(dir: string, options: RescueOptions): Promise<Re
     env: options.env,
     onFailure: (error) => failures.push(error),
     ...(options.anchorPath === undefined ? {} : { anchorPath: options.anchorPath }),
+    ...(options.storeUrl === undefined ? {} : { storeUrl: options.storeUrl }),
   })
   try {
     const revoked = await ownersTokens(realm)

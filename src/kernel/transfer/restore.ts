@@ -13,7 +13,7 @@ import { type CheckedVault, checkVault } from '../audit/verify/vault.ts'
 import { PolityError } from '../errors.ts'
 import { writeSecretFile, writeWholeFile } from '../log/files.ts'
 import { type DataPaths, dataPaths } from '../log/layout.ts'
-import { sqliteStore } from '../store/sqlite/sqlite-store.ts'
+import { openStored } from '../realm/stored.ts'
 import type { Store } from '../store/store.ts'
 import { MASTER_KEY_SIZE_BYTES } from '../vault/vault.ts'
 import type { BackupSource } from './backup-source.ts'
@@ -26,8 +26,8 @@ import type { TransferSource } from './source.ts'
 export interface RestoreOptions extends LoadOptions {
   /** A folder with the hub's key files; default: those of the backup, if it has any. */
   readonly keysDir?: string
-  /** An empty store of another engine; default: a database in the folder. It is closed. */
-  readonly store?: Store
+  /** `postgres://...` of an empty database; default: a database in the folder. */
+  readonly storeUrl?: string | undefined
 }
 
 export interface RestoredLog extends LoadedLog {
@@ -79,16 +79,13 @@ function copyModuleFile(from: string, path: string, aside: string): void {
 
 async function fill(source: TransferSource, aside: string, options: RestoreOptions): Promise<RestoredLog> {
   const paths = dataPaths(aside)
-  const { keysDir, store } = options
+  const { keysDir, storeUrl } = options
   if (keysDir !== undefined) copyKeys(keysDir, namesIn(keysDir), aside)
-  const filled = await withStore(store ?? newDatabase(paths), async (target) => {
-    await target.migrate()
-    const loaded = await loadInto(target, source, options)
-    return { ...loaded, ...(await checkLoaded(target, source, paths, options)) }
-  })
+  const { store, close } = await openStored({ dir: aside, storeUrl }, 'write')
+  const filled = await loadChecked(store, source, paths, options).finally(close)
   writeWholeFile(paths.vkey, `${source.vkey}\n`)
   if (source.head) writeWholeFile(paths.checkpoint, source.head.checkpoint)
-  if (store === undefined) await sealDatabase(paths.database)
+  if (storeUrl === undefined) await sealDatabase(paths.database)
   const tail = filled.size - (source.head?.size ?? 0)
   return { ...filled, tail, missingKeys: missingKeys(aside) }
 }
@@ -101,19 +98,17 @@ function namesIn(keysDir: string): string[] {
   }
 }
 
-/** Readable by the owner only; SQLite gives its side files the same mode. */
-export function newDatabase({ database }: DataPaths): Store {
-  const store = sqliteStore(database, 'write')
-  chmodSync(database, 0o600)
-  return store
-}
-
-export async function withStore<T>(store: Store, use: (store: Store) => Promise<T>): Promise<T> {
-  try {
-    return await use(store)
-  } finally {
-    await store.close()
-  }
+async function loadChecked(
+  store: Store,
+  source: TransferSource,
+  paths: DataPaths,
+  options: LoadOptions,
+): Promise<LoadedLog & Pick<RestoredLog, 'evidence' | 'vault'>> {
+  // SQLite gives its side files the same mode.
+  if (existsSync(paths.database)) chmodSync(paths.database, 0o600)
+  await store.migrate()
+  const loaded = await loadInto(store, source, options)
+  return { ...loaded, ...(await checkLoaded(store, source, paths, options)) }
 }
 
 /** What the store answers now, held against the checkpoint, the digests of evidence and the vault's own seals. */

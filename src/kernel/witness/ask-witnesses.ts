@@ -6,8 +6,8 @@ import type { Realm } from '../realm/realm.ts'
 import type { Alert } from './alerts.ts'
 import { boundedRequest, textOf, under, unreachable } from './bounded-request.ts'
 import { openCheckpoint, type SignedCheckpoint } from './evidence.ts'
-import { type OwnLog, standingOf } from './own-log.ts'
-import { type AskedWitness, askedWitnesses, ownKeys, type PolicyInForce } from './policy.ts'
+import { type OwnLog, ownKeys, standingOf } from './own-log.ts'
+import { type AskedWitness, askedWitnesses, type PolicyInForce } from './policy.ts'
 
 /** All witnesses together; who does not answer in time leaves the start pending, not refused. */
 const ASK_TIMEOUT_MS = 3000
@@ -15,7 +15,7 @@ const ASK_TIMEOUT_MS = 3000
 const NOTE_SIZE_MAX_BYTES = 65_536
 
 export interface AskPorts {
-  readonly realm: Pick<Realm, 'log' | 'reader'>
+  readonly realm: Pick<Realm, 'log' | 'reader' | 'committed'>
   readonly inForce: PolicyInForce | undefined
   /** What could not be asked. */
   readonly onFailure: (error: PolityError) => void
@@ -39,7 +39,7 @@ export async function askWitnesses(ports: AskPorts): Promise<readonly Suspicion[
   const answers = await Promise.all(
     askedWitnesses(inForce).map(async (witness) => {
       try {
-        return await judge(own, ports, witness, await latestOf(own.origin, witness, signal, timeoutMs))
+        return await judge(own, ports.realm, witness, await latestOf(own.origin, witness, signal, timeoutMs))
       } catch (error) {
         onFailure(asUnasked(witness, error, signal))
         return undefined
@@ -52,7 +52,7 @@ export async function askWitnesses(ports: AskPorts): Promise<readonly Suspicion[
   return suspicions
 }
 
-export const ownLogOf = ({ log, reader }: AskPorts['realm']): OwnLog => ({
+export const ownLogOf = ({ log, reader }: Pick<Realm, 'log' | 'reader'>): OwnLog => ({
   origin: log.origin,
   size: () => reader.size(),
   readTiles: (refs) => Promise.all(refs.map(({ level, index, width }) => reader.tile(level, index, width))),
@@ -75,7 +75,7 @@ export async function latestOf(
 /** What a note that a witness shows says about our log or about the witness; undefined when all is well. */
 export async function judge(
   own: OwnLog,
-  { realm: { log }, inForce }: Pick<AskPorts, 'realm' | 'inForce'>,
+  realm: Pick<Realm, 'log' | 'committed'>,
   witness: AskedWitness,
   note: string | undefined,
 ): Promise<Suspicion | undefined> {
@@ -89,12 +89,12 @@ export async function judge(
       witness: witness.key.name,
       ...(seen === undefined
         ? {}
-        : { size: seen.checkpoint.size, evidence: [seen.note, log.head().checkpoint] }),
+        : { size: seen.checkpoint.size, evidence: [seen.note, realm.log.head().checkpoint] }),
     },
   })
   let seen: SignedCheckpoint
   try {
-    seen = openCheckpoint(note, ownKeys(log.vkey, inForce?.policy))
+    seen = openCheckpoint(note, await ownKeys(realm))
     switch (await standingOf(own, seen)) {
       case 'ahead':
         return suspect(

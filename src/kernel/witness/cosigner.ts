@@ -282,7 +282,7 @@ async function catchUp(work: Work, term: Term, member: Member, size: number): Pr
     return retarget(term, realm.log.head())
   }
   const note = await latestOf(realm.log.origin, member.witness, signal)
-  const suspicion = await judge(ownLogOf(realm), { realm, inForce: term.inForce }, member.witness, note)
+  const suspicion = await judge(ownLogOf(realm), realm, member.witness, note)
   // Whatever it says, the next request asks it anew.
   member.collected = undefined
   if (suspicion) await work.alerts.raise(suspicion.alert, suspicion.place)

@@ -2,9 +2,13 @@
 
 import { Buffer } from 'node:buffer'
 import { leafHash } from '../../kit/merkle.ts'
-import { parseVkey } from '../../kit/signed-note.ts'
+import { type NoteKey, parseVkey } from '../../kit/signed-note.ts'
 import { TILE_WIDTH, TreeEdge } from '../../kit/tile-tree.ts'
 import { asPolityError, PolityError } from '../errors.ts'
+import { KEY_ENTRIES } from '../keys/chain.ts'
+import { KeyRotated } from '../keys/contract.ts'
+import { checkRotation, type Rotation } from '../keys/rotation.ts'
+import { validate } from '../schema/schema.ts'
 import type { FollowedLog } from './contract.ts'
 import { openCheckpoint, type SignedCheckpoint } from './evidence.ts'
 import type { LogView } from './log-view.ts'
@@ -20,6 +24,8 @@ export interface Verified {
   readonly note: string
   /** `withheld`: the hashes were verified; the entries are not shown to everybody. */
   readonly entries: 'verified' | 'withheld'
+  /** Keys beside the pinned one that the log's own entries led to. */
+  readonly vkeys: readonly string[]
   readonly atMs: number
 }
 
@@ -27,6 +33,8 @@ export interface InspectionPorts {
   readonly view: LogView
   /** Set when the log that is followed is our own: what a view shows is held against the log itself. */
   readonly own?: OwnLog
+  /** Keys that are known of our own log. */
+  readonly ownKeys?: readonly NoteKey[]
   readonly nowMs: () => number
 }
 
@@ -43,20 +51,19 @@ export async function inspect(
   followed: FollowedLog,
   before: Verified | undefined,
 ): Promise<Verified> {
-  const seen = openSigned(await ports.view.checkpoint(), followed)
+  const vkeys = [followed.vkey, ...(before?.vkeys ?? [])]
+  const keys = [...vkeys.map(parseVkey), ...(ports.ownKeys ?? [])]
+  const seen = openSigned(await ports.view.checkpoint(), followed.origin, keys)
   if (ports.own !== undefined) return inspectOwn(ports.own, ports, seen, before)
   requireNoRollback(seen, before)
-  const entries =
-    seen.checkpoint.size === (before?.size ?? 0) && before
-      ? before.entries
-      : await readNews(ports.view, seen, before)
-  return verifiedOf(ports, seen, entries)
+  if (before && seen.checkpoint.size === before.size) return verifiedOf(ports, seen, before)
+  return verifiedOf(ports, seen, await readNews(ports.view, seen, before, new Set(vkeys)))
 }
 
-function openSigned(note: string, { vkey, origin }: FollowedLog): SignedCheckpoint {
+function openSigned(note: string, origin: string, keys: readonly NoteKey[]): SignedCheckpoint {
   const evidence = [note.slice(0, STRANGE_NOTE_MAX_CHARS)]
   try {
-    const seen = openCheckpoint(note, [parseVkey(vkey)])
+    const seen = openCheckpoint(note, keys)
     if (seen.checkpoint.origin !== origin)
       throw new PolityError('witness.signature', `the checkpoint is one of ${seen.checkpoint.origin}`)
     return seen
@@ -99,7 +106,7 @@ async function inspectOwn(
     )
   // A view may lag behind what it showed before, for example after its owner has restored a cache.
   requireNoRollback(seen, before)
-  return verifiedOf(ports, seen, 'verified')
+  return verifiedOf(ports, seen, { entries: 'verified', vkeys: before?.vkeys ?? [] })
 }
 
 function requireNoRollback(
@@ -127,8 +134,10 @@ function requireNoRollback(
 const verifiedOf = (
   { nowMs }: InspectionPorts,
   { checkpoint: { origin, size, root }, note }: SignedCheckpoint,
-  entries: Verified['entries'],
-): Verified => ({ origin, size, root: base64(root), note, entries, atMs: nowMs() })
+  { entries, vkeys }: News,
+): Verified => ({ origin, size, root: base64(root), note, entries, vkeys, atMs: nowMs() })
+
+type News = Pick<Verified, 'entries' | 'vkeys'>
 
 /**
  * Grows the verified tree by the leaf hashes that the log serves, up to the root that it signed: what comes out
@@ -138,7 +147,8 @@ async function readNews(
   view: LogView,
   seen: SignedCheckpoint,
   before: Verified | undefined,
-): Promise<Verified['entries']> {
+  trusted: Set<string>,
+): Promise<News> {
   const { size, root } = seen.checkpoint
   const from = before?.size ?? 0
   const edge = await TreeEdge.open(from, (refs) => view.tiles(refs, size))
@@ -154,12 +164,45 @@ async function readNews(
     for (const [at, { hashes, leaves }] of tiles.entries()) {
       const start = (indexes[at] ?? 0) * TILE_WIDTH
       if (leaves === undefined) entries = 'withheld'
-      else requireHashed(start, hashes, leaves, seen)
+      else {
+        requireHashed(start, hashes, leaves, seen)
+        for (const leaf of leaves) followRotation(leaf, seen, trusted)
+      }
       for (const hash of hashes.slice(Math.max(0, from - start))) edge.append(hash)
     }
   }
   if (base64(edge.root()) !== base64(root)) throw await explain(view, seen, before)
-  return entries
+  return { entries, vkeys: [...trusted].slice(1) }
+}
+
+/** An entry in which a key that is trusted names its successor, and both signed: the successor is trusted as well. */
+function followRotation(
+  leaf: Uint8Array,
+  { note, checkpoint }: SignedCheckpoint,
+  trusted: Set<string>,
+): void {
+  const text = Buffer.from(leaf).toString()
+  // Most entries are not read: only one that holds the words can be of the type.
+  if (!text.includes(KEY_ENTRIES.rotated)) return
+  const rotation = rotationIn(text)
+  if (rotation === undefined || !trusted.has(rotation.from)) return
+  try {
+    const { to } = checkRotation(rotation)
+    if (to.name === checkpoint.origin) trusted.add(rotation.to)
+  } catch (error) {
+    const detail = `it claims to hand over its key, and cannot show it: ${asPolityError(error).message}`
+    throw new Misbehaviour('unknown-signer', detail, [note], checkpoint.size)
+  }
+}
+
+function rotationIn(text: string): Rotation | undefined {
+  try {
+    const { type, data } = JSON.parse(text) as { readonly type?: unknown; readonly data?: unknown }
+    return type === KEY_ENTRIES.rotated ? validate(KeyRotated.schema, data, type) : undefined
+  } catch {
+    // Entries of other logs may be anything; what is not whole hands nothing over.
+    return undefined
+  }
 }
 
 async function readTile(view: LogView, index: number, width: number) {

@@ -11,6 +11,7 @@ import { type FollowedLog, followedLogs } from './contract.ts'
 import { inspect, type Verified } from './inspection.ts'
 import { openLogView } from './log-view.ts'
 import { Misbehaviour } from './misbehaviour.ts'
+import { ownKeys } from './own-log.ts'
 
 export interface Monitor {
   /** What is known of a view, by its URL. */
@@ -133,7 +134,9 @@ async function look(ports: MonitorPorts, follower: Follower): Promise<boolean> {
     const next = await inspect(
       {
         view: openLogView(followed.url, ended.signal, timeoutMs),
-        ...(followed.origin === log.origin ? { own: ownLogOf(host.realm) } : {}),
+        ...(followed.origin === log.origin
+          ? { own: ownLogOf(host.realm), ownKeys: await ownKeys(host.realm) }
+          : {}),
         nowMs: () => host.env.now(),
       },
       followed,

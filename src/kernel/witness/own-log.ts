@@ -1,8 +1,11 @@
 // What others have seen of our own log, held against the log itself. Only a note that we signed speaks against us.
 
 import { Buffer } from 'node:buffer'
+import { type NoteKey, parseVkey } from '../../kit/signed-note.ts'
 import { type ReadTiles, treeRoot } from '../../kit/tile-tree.ts'
 import { asPolityError, PolityError } from '../errors.ts'
+import { logKeys } from '../keys/contract.ts'
+import type { Realm } from '../realm/realm.ts'
 import type { SignedCheckpoint } from './evidence.ts'
 
 /** Our log as it is stored, published or not. */
@@ -21,6 +24,22 @@ export type Standing =
   | 'forked'
   /** The entries in question were pruned, so nothing can be said. */
   | 'unknown'
+
+/** A log changes its key rarely; more than this, and the oldest are forgotten here. */
+const OWN_KEYS_MAX = 64
+
+/**
+ * The keys under which a checkpoint is our own: every one that the log ever had, except those that somebody else may
+ * hold, because with them a witness could show us what we never signed.
+ */
+export async function ownKeys({
+  log,
+  committed,
+}: Pick<Realm, 'log' | 'committed'>): Promise<readonly NoteKey[]> {
+  const rows = await committed.list(logKeys, { prefix: `${log.origin}+`, limit: OWN_KEYS_MAX })
+  const sound = rows.filter(({ value }) => value.reason !== 'compromised').map(({ value }) => value.vkey)
+  return [...new Set([log.vkey, ...sound])].map(parseVkey)
+}
 
 /** Throws what the store throws. */
 export async function standingOf(own: OwnLog, { checkpoint }: SignedCheckpoint): Promise<Standing> {

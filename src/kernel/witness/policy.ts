@@ -43,13 +43,6 @@ export function inForce(text: string): PolicyInForce {
 export const askedWitnesses = ({ policy }: PolicyInForce): readonly AskedWitness[] =>
   policy.witnesses.flatMap((witness) => (witness.url === undefined ? [] : [{ ...witness, url: witness.url }]))
 
-/** The keys under which a checkpoint is our own: the one at hand, and what the policy lists for our origin. */
-export const ownKeys = (vkey: string, policy: Policy | undefined): readonly NoteKey[] => {
-  const key = parseVkey(vkey)
-  const listed = (policy?.logs ?? []).map((log) => log.key).filter(({ name }) => name === key.name)
-  return [key, ...listed.filter((other) => !isSameKey(other, key))]
-}
-
 /**
  * Reads a policy for a log. Throws `witness.policy` where it is malformed, does not list the log, counts a key of
  * this hub as a witness, asks for a quorum that cannot be met, or names a URL that is none.

@@ -225,7 +225,7 @@ export const forget = command('archive.forget@1', {
   summary: 'Erases what the runs that stored an erased scroll still hold of it.',
   input: { scroll: Scroll },
   output: Closed({ payloads: Integer }),
-  errors: ['not-found', 'archive.held', 'archive.retained'],
+  errors: ['not-found', 'hold.active'],
   risk: 'medium',
   effect: 'atomic',
   isReserved: true,

@@ -24,7 +24,7 @@ import { blobNameOf } from './object.ts'
 import { scrollOf } from './protection.ts'
 import type { Searching } from './searching.ts'
 
-export const ALERT_CATEGORY = 'security-alert'
+const ALERT_CATEGORY = 'security-alert'
 
 type Host = Pick<ModuleHost, 'follow' | 'invokeAsHub'>
 
@@ -87,7 +87,9 @@ export function followErasures(host: Host): void {
     async handle({ id, data }) {
       const scroll = scrollOf(String(data.subject))
       if (scroll === undefined) return
-      await host.invokeAsHub(forget, { scroll }, { key: id }).catch(ignore(['not-found', 'input.invalid']))
+      // A hold on one run must not hold up the erasure of others; once it is released, `archive.forget` can be asked for.
+      const settled: readonly ErrorCode[] = ['not-found', 'input.invalid', 'hold.active']
+      await host.invokeAsHub(forget, { scroll }, { key: id }).catch(ignore(settled))
     },
   })
 }

@@ -2,6 +2,7 @@
 
 import type { CommandContext, Reads } from '../../kernel/catalog/context.ts'
 import { PolityError } from '../../kernel/errors.ts'
+import { holdsOn } from '../../kernel/retention/policy.ts'
 import type { Static } from '../../kernel/schema/schema.ts'
 import {
   type bypass,
@@ -97,7 +98,17 @@ export async function forgetRuns(ctx: CommandContext, scroll: string): Promise<{
   const erased = rows.filter(({ value }) => isTombstone(value.key))
   if (erased.length === 0) throw new PolityError('not-found', `there is no erased scroll ${scroll}`)
   let payloads = 0
-  for (const { value } of erased) payloads += await ctx.shred(`run/${value.run}`)
+  for (const { value } of erased) {
+    const subject = `run/${value.run}`
+    const [held] = await holdsOn(ctx, subject)
+    if (held)
+      throw new PolityError(
+        'hold.active',
+        `${subject} stored the erased scroll ${scroll} and is under the legal hold ${held.name}: ask again once that is released`,
+        { subject, hold: held.name },
+      )
+    payloads += await ctx.shred(subject)
+  }
   return { payloads }
 }
 

@@ -21,7 +21,7 @@ import {
 import { openCopies } from './copies.ts'
 import { followAlerts, followErasures, followKeeping, followRemovals } from './feeds.ts'
 import { openFts5Index } from './index/fts5/fts5-index.ts'
-import { openPostgresIndex } from './index/postgres/postgres-index.ts'
+import type { SearchIndex } from './index/search-index.ts'
 import { bypassRetention, deleteOne, forgetRuns, retainVersion, setHold } from './keeping.ts'
 import { enterOne, preserveOne } from './preserving.ts'
 import { getVersion, listScrolls, listVersionsOf } from './reading.ts'
@@ -47,10 +47,7 @@ async function openArchive(host: ModuleHost, { copies: places, credentials, sear
     ...(places === undefined ? {} : { places }),
     ...(credentials === undefined ? {} : { credentials }),
   })
-  const index =
-    searchUrl === undefined
-      ? openFts5Index(join(host.cacheDir(), 'search.db'), env)
-      : openPostgresIndex({ url: searchUrl, schema: SEARCH_SCHEMA })
+  const index = await openIndex(host, searchUrl)
   const searching = openSearching(index, copies)
   followKeeping(host, copies)
   followErasures(host)
@@ -80,4 +77,11 @@ async function openArchive(host: ModuleHost, { copies: places, credentials, sear
       await searching.close()
     },
   }
+}
+
+/** The client of PostgreSQL is loaded only where it is used. */
+async function openIndex(host: ModuleHost, searchUrl: string | undefined): Promise<SearchIndex> {
+  if (searchUrl === undefined) return openFts5Index(join(host.cacheDir(), 'search.db'), host.env)
+  const { openPostgresIndex } = await import('./index/postgres/postgres-index.ts')
+  return openPostgresIndex({ url: searchUrl, schema: SEARCH_SCHEMA })
 }

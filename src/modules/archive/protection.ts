@@ -18,7 +18,7 @@ export const subjectOf = (scroll: string): string => `scroll/${scroll}`
 export const scrollOf = (subject: string): string | undefined =>
   subject.startsWith('scroll/') ? subject.slice('scroll/'.length) : undefined
 
-export const runningRetention = ({ retention }: Kept, nowMs: number): Retained | undefined =>
+const runningRetention = ({ retention }: Kept, nowMs: number): Retained | undefined =>
   retention !== undefined && Date.parse(retention.retainUntil) > nowMs ? retention : undefined
 
 /** Throws `archive.held` or `archive.retained` while something keeps the version. */

@@ -16,7 +16,7 @@ import {
 export const CONTENT_SIZE_MAX_BYTES = 512 * 1024
 export const METADATA_SIZE_MAX_BYTES = 32 * 1024
 export const VERSIONS_MAX = 1000
-export const TAGS_MAX = 32
+const TAGS_MAX = 32
 /** Independent copies of every version. */
 export const COPIES_MAX = 8
 

@@ -32,7 +32,7 @@ const LIMIT_DEFAULT = 20
 /** Words beyond these do not narrow an answer any more. */
 const TERMS_MAX = 16
 /** Of one content; what comes later in it is not found. */
-export const INDEXED_CHARS_MAX = 65_536
+const INDEXED_CHARS_MAX = 65_536
 const PAGE_SIZE = 200
 /** One search brings the index forward by so many scrolls at most, and then answers from what it has. */
 const CATCH_UP_PAGES_MAX = 10

@@ -6,12 +6,13 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { pathOf } from '../../../src/kernel/blobs/blobs.ts'
-import { type S3BlobsOptions, s3Blobs } from '../../../src/kernel/blobs/s3/s3-blobs.ts'
+import { s3Blobs } from '../../../src/kernel/blobs/s3/s3-blobs.ts'
+import type { S3Options } from '../../../src/kernel/blobs/s3/s3-client.ts'
 import { asPolityError } from '../../../src/kernel/errors.ts'
 import { BUCKET, CREDENTIALS, openS3StandIn, REGION, type S3StandIn } from '../../integration/s3-stand-in.ts'
 import { blobsConformance, codeOf, named, START_MS } from './suite.ts'
 
-const optionsFor = (endpoint: string, clock: { readonly nowMs: number }): S3BlobsOptions => ({
+const optionsFor = (endpoint: string, clock: { readonly nowMs: number }): S3Options => ({
   endpoint,
   region: REGION,
   bucket: BUCKET,
@@ -50,7 +51,7 @@ describe('S3 as a copy', () => {
     s3 = await openS3StandIn(() => clock.nowMs)
   })
   afterEach(() => s3.close())
-  const open = (over: Partial<S3BlobsOptions> = {}) => s3Blobs({ ...optionsFor(s3.endpoint, clock), ...over })
+  const open = (over: Partial<S3Options> = {}) => s3Blobs({ ...optionsFor(s3.endpoint, clock), ...over })
 
   it('locks with the headers of S3 Object Lock in the request that stores', async () => {
     await open().put(sha256, bytes, { mode: 'compliance', retainUntil: until, hold: true })

@@ -136,7 +136,7 @@ function crashTests(place: Place): void {
     )
     await first.sequencer.close()
     // The commit is applied, and its process is gone before it can say so.
-    const unheard = await boot(place(), { chance, plan: { ...NO_FAULTS, commitAfter: 1 } }, 'catching up')
+    const unheard = await boot(place(), { chance, plan: { ...NO_FAULTS, commitAfter: 1 } })
     const entries = facts('a', 3)
     expect(await codeOf(unheard.log.append({ entries }))).toBe('store.failed')
     unheard.kill()
@@ -267,15 +267,14 @@ interface BootOptions {
   readonly shown?: string
 }
 
-/** `quiet`: faults begin once the log is open. */
+/** Faults begin once the log is open. */
 async function boot(
   place: LogPlace,
   { chance, plan = NO_FAULTS, env = systemEnv(), shown }: BootOptions,
-  quiet?: 'catching up',
 ): Promise<Life> {
   const { store, anchor } = await place.boot()
   let isAlive = true
-  const weather = { plan: quiet === undefined ? plan : NO_FAULTS, fullUntilMs: 0, appliedUnheard: 0 }
+  const weather = { plan: NO_FAULTS, fullUntilMs: 0, appliedUnheard: 0 }
   const published: Published[] = []
   const lost: PolityError[] = []
   let announce = (_published: Published): void => {}

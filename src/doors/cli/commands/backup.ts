@@ -18,7 +18,7 @@ export async function run(call: Call): Promise<ExitCode> {
   const dir = resolve(args[0] ?? '')
   requireLog(placeOf(settings))
   const source = await openDataFolder(
-    settings.dataDir,
+    placeOf(settings),
     typeof options.anchor === 'string' ? options.anchor : undefined,
   )
   const bar = progressBar('backing up', terminal.progress, () => performance.now())

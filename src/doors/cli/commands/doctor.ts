@@ -15,13 +15,14 @@ import {
   LOG_META,
   ORIGIN_KEY,
 } from '../../../kernel/log/layout.ts'
+import { openStored } from '../../../kernel/realm/stored.ts'
 import { sqliteStore } from '../../../kernel/store/sqlite/sqlite-store.ts'
 import { addressOf, isLoopback } from '../address.ts'
 import type { Call } from '../command.ts'
 import { escapeText, jsonText } from '../escape.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { openHubClient } from '../hub-client.ts'
-import { DEFAULT_URL, type Settings } from '../settings.ts'
+import { DEFAULT_URL, placeOf, type Settings } from '../settings.ts'
 import { padText } from '../text-width.ts'
 
 interface Finding {
@@ -53,7 +54,9 @@ export async function run(call: Call): Promise<ExitCode> {
     ['data', () => checkData(settings.dataDir)],
     ['permissions', () => checkPermissions(settings.dataDir, paths)],
     ['disk', () => checkDisk(settings.dataDir)],
-    ['anchor', () => checkAnchor(paths, anchorPath)],
+    ...(settings.storeUrl === undefined
+      ? [['anchor', () => checkAnchor(paths, anchorPath)] as const]
+      : [['database', () => checkDatabase(settings)] as const]),
     ['hub', () => checkHub(settings, paths)],
   ]
   const findings: Finding[] = []
@@ -167,6 +170,20 @@ async function checkAnchor({ database }: DataPaths, given: string | undefined): 
     `there is none at ${path}`,
     'start the hub with the --anchor it had; without any, a rollback of the folder goes unseen until the next start',
   )
+}
+
+/** What the server would refuse a hub with; see `openPostgres`. */
+async function checkDatabase(settings: Settings): Promise<Verdict> {
+  try {
+    const { store, place, close } = await openStored(placeOf(settings), 'read')
+    try {
+      return ok(`${place}, ${await store.size()} entries`)
+    } finally {
+      await close()
+    }
+  } catch (error) {
+    return fail(asPolityError(error).message, 'see the message, and --store or POLITY_STORE')
+  }
 }
 
 async function originOf(database: string): Promise<string | undefined> {

@@ -24,6 +24,7 @@ export async function run(call: Call): Promise<ExitCode> {
     withBar(call, 'importing', (onProgress) =>
       importExport(source, settings.dataDir, {
         views,
+        storeUrl: settings.storeUrl,
         signal,
         onProgress,
         ...(typeof options.keys === 'string' ? { keysDir: resolve(options.keys) } : {}),

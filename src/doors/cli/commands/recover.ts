@@ -62,7 +62,7 @@ function fromOf({ options, settings }: Call): string {
 
 /** A hub's folder, a backup, or at worst a public export. */
 async function openOld(from: string, options: Parameters<typeof openBackup>[1]): Promise<TransferSource> {
-  if (existsSync(dataPaths(from).database)) return openDataFolder(from)
+  if (existsSync(dataPaths(from).database)) return openDataFolder({ dir: from })
   const source = (await openBackup(from, options)) ?? (await openExport(from))
   if (source !== undefined) return source
   throw new PolityError('not-found', `${from} is no data folder, no backup and no export`, { path: from })

@@ -17,6 +17,7 @@ export async function run(call: Call): Promise<ExitCode> {
   const rescued = await rescueHub(settings.dataDir, {
     env: systemEnv(),
     user: userName(),
+    ...(settings.storeUrl === undefined ? {} : { storeUrl: settings.storeUrl }),
     ...(typeof options.reason === 'string' ? { reason: options.reason } : {}),
     ...(typeof options.anchor === 'string' ? { anchorPath: options.anchor } : {}),
   })

@@ -29,6 +29,7 @@ export async function run(call: Call): Promise<ExitCode> {
     return withBar(call, 'restoring', (onProgress) =>
       restoreBackup(source, settings.dataDir, {
         views,
+        storeUrl: settings.storeUrl,
         signal,
         onProgress,
         ...(keysDir === undefined ? {} : { keysDir }),

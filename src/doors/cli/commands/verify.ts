@@ -37,6 +37,7 @@ interface Verified extends JudgedSignatures {
   /** Of a log. */
   readonly entries?: number
   readonly unsignedTail?: number
+  readonly minimumIndex?: number
   /** Of a single entry. */
   readonly seq?: number
   readonly type?: string
@@ -171,7 +172,7 @@ async function show({ settings, terminal }: Call, target: string, verified: Veri
 
 /** What was shown, of whose log, and what that is worth; the rest is for --json. */
 function verifiedLines({ isPinned, origin, size, entries, unsignedTail = 0, ...single }: Verified): string[] {
-  const { seq, type = '', statement } = single
+  const { seq, type = '', statement, minimumIndex = 0 } = single
   const what =
     seq === undefined
       ? `${counted(entries ?? size, 'entry', 'entries')}, nothing was changed`
@@ -191,6 +192,9 @@ function verifiedLines({ isPinned, origin, size, entries, unsignedTail = 0, ...s
         : 'not pinned: it came with what was checked, so all of it fits together; whose log it is, only a key that you trust tells (--vkey KEY)',
       ...signatureFacts({ isPinned, ...single }),
     }),
+    ...(minimumIndex === 0
+      ? []
+      : [`entries below ${minimumIndex} were pruned, as the log itself says; their hashes are all there`]),
     ...(unsignedTail === 0 ? [] : [`${counted(unsignedTail, 'entry', 'entries')} at the end not signed yet`]),
   ]
 }

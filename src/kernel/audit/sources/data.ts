@@ -1,7 +1,7 @@
 // A hub's DATA folder as a source of verification: the SQLite store read-only, and the checkpoint from the anchor.
 
 import { statSync } from 'node:fs'
-import type { TileRef } from '../../../kit/tile-tree.ts'
+import { TILE_WIDTH, type TileRef } from '../../../kit/tile-tree.ts'
 import { readAnchor } from '../../log/anchor.ts'
 import { readCheckpoints } from '../../log/checkpoints.ts'
 import { DATA_FILES, dataPaths, defaultAnchorPath, LOG_META, ORIGIN_KEY } from '../../log/layout.ts'
@@ -69,6 +69,8 @@ export async function storeSource(store: Store, checkpoints: readonly ShownCheck
 
 async function prunedOf(store: Store): Promise<Required<Pick<LogSource, 'minimumIndex' | 'kept'>>> {
   const minimumIndex = await store.minimumIndex()
+  if (minimumIndex < 0 || minimumIndex % TILE_WIDTH !== 0)
+    throw failed('database', `the database holds entries from ${minimumIndex} on: whole tiles are pruned`)
   // What was announced and is not removed yet is still there as itself.
   return { minimumIndex, kept: (await keptEntries(store)).filter(({ seq }) => seq < minimumIndex) }
 }

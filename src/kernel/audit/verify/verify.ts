@@ -127,8 +127,8 @@ async function derive(
   const kept = await checkKept(source, minimumIndex, stored)
   const announcements = new Announcements()
   const identities = new IdentitySet()
-  // C2SP tlog-tiles, "Pruning": the root of a smaller tree can no longer be told.
   for (const { seq, ...entry } of kept) signatures.hear(seq, entry)
+  // C2SP tlog-tiles, "Pruning": the root of a smaller tree can no longer be told.
   const roots = rootsToMeet(signatures.checkpoints.filter(({ size }) => size >= minimumIndex))
   roots(edge)
   for await (const batch of batches(source, total, edge, signal)) {

@@ -1,6 +1,5 @@
 // Blobs in an S3 bucket with Object Lock: the bucket itself keeps what is retained or held, even from us.
 
-import type { Env } from '../../env.ts'
 import { type ErrorCode, PolityError } from '../../errors.ts'
 import {
   absent,
@@ -21,28 +20,14 @@ import {
   requireDroppable,
   wantedBy,
 } from '../protection.ts'
-import { openS3Client, type S3Client, type S3Credentials } from './s3-client.ts'
+import { openS3Client, type S3Client, type S3Options } from './s3-client.ts'
 
 /** Repairs put new versions over old ones; more than this many under one key are somebody else's doing. */
 const VERSIONS_MAX = 100
 const XMLNS = 'http://s3.amazonaws.com/doc/2006-03-01/'
 
-export interface S3BlobsOptions {
-  /** `https://s3.eu-central-1.amazonaws.com`; requests name the bucket in the path. */
-  readonly endpoint: string
-  readonly region: string
-  /** Versioned, with Object Lock. */
-  readonly bucket: string
-  /** Empty, or a path that ends with a slash. */
-  readonly prefix: string
-  readonly credentials: S3Credentials
-  readonly env: Pick<Env, 'now' | 'monotonic' | 'sleepUntil'>
-  /** For one request, body included. */
-  readonly timeoutMs?: number
-}
-
 /** Amazon S3 API Reference, 2006-03-01: PutObject, GetObject, HeadObject, PutObjectRetention, PutObjectLegalHold, DeleteObject. */
-export function s3Blobs(options: S3BlobsOptions): Blobs {
+export function s3Blobs(options: S3Options): Blobs {
   const { bucket, prefix, env } = options
   const location = `s3://${bucket}/${prefix}`
   const client = openS3Client(options)

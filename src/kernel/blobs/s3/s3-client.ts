@@ -4,9 +4,8 @@ import { hash } from 'node:crypto'
 import { AwsV4Signer } from 'aws4fetch'
 import type { Env } from '../../env.ts'
 import { PolityError } from '../../errors.ts'
-import type { S3BlobsOptions } from './s3-blobs.ts'
 
-export const REQUEST_TIMEOUT_MS = 30_000
+const REQUEST_TIMEOUT_MS = 30_000
 const ATTEMPTS_MAX = 3
 const RETRY_DELAY_MS = 200
 /** 500 InternalError, 502 and 504 of whatever stands before it, 503 SlowDown. */
@@ -18,6 +17,20 @@ export interface S3Credentials {
   readonly accessKeyId: string
   readonly secretAccessKey: string
   readonly sessionToken?: string
+}
+
+export interface S3Options {
+  /** `https://s3.eu-central-1.amazonaws.com`; requests name the bucket in the path. */
+  readonly endpoint: string
+  readonly region: string
+  /** Versioned, with Object Lock. */
+  readonly bucket: string
+  /** Empty, or a path that ends with a slash. */
+  readonly prefix: string
+  readonly credentials: S3Credentials
+  readonly env: Pick<Env, 'now' | 'monotonic' | 'sleepUntil'>
+  /** For one request, body included. */
+  readonly timeoutMs?: number
 }
 
 export interface S3Request {
@@ -46,7 +59,7 @@ export interface S3Client {
   send(method: 'GET' | 'HEAD' | 'PUT' | 'DELETE', key: string, request: S3Request): Promise<S3Answer>
 }
 
-export function openS3Client(options: S3BlobsOptions): S3Client {
+export function openS3Client(options: S3Options): S3Client {
   const { env } = options
   return {
     async send(method, key, request) {
@@ -68,7 +81,7 @@ const pause = (env: Pick<Env, 'monotonic' | 'sleepUntil'>, durationMs: number, s
   env.sleepUntil(env.monotonic() + durationMs, signal)
 
 async function sendOnce(
-  options: S3BlobsOptions,
+  options: S3Options,
   method: string,
   key: string,
   request: S3Request,
@@ -106,7 +119,7 @@ async function sendOnce(
 
 /** AWS Signature Version 4, with the body's own digest among what is signed. */
 async function signed(
-  { endpoint, region, bucket, credentials, env }: S3BlobsOptions,
+  { endpoint, region, bucket, credentials, env }: S3Options,
   method: string,
   key: string,
   { query, headers = {}, body }: S3Request,
@@ -152,7 +165,7 @@ async function bodyOf({ body }: Response, sizeMaxBytes: number): Promise<Uint8Ar
 }
 
 /** What S3 says of itself is hostile too: only its code, a plain word, is taken over. */
-function refusal({ endpoint, bucket }: S3BlobsOptions, status: number, body: Uint8Array): PolityError {
+function refusal({ endpoint, bucket }: S3Options, status: number, body: Uint8Array): PolityError {
   const said = /<Code>([A-Za-z0-9.]{1,64})<\/Code>/.exec(Buffer.from(body).toString('latin1'))?.[1]
   const what = said === undefined ? `${status}` : `${status} ${said}`
   return PASSING_STATUS.includes(status)

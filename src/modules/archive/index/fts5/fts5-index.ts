@@ -1,7 +1,7 @@
 // The search index in a SQLite file of its own, with FTS5: newest first is its natural order, read backwards.
 
 import { hash } from 'node:crypto'
-import { rmSync } from 'node:fs'
+import { closeSync, openSync, rmSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import type { Env } from '../../../../kernel/env.ts'
 import { PolityError } from '../../../../kernel/errors.ts'
@@ -96,6 +96,8 @@ function openOrReplace(path: string, env: Pick<Env, 'id'>): Opened {
 }
 
 function openFile(path: string, env: Pick<Env, 'id'>): Opened {
+  // SQLite gives its other files the mode of this one, and all of them hold private text.
+  closeSync(openSync(path, 'a', 0o600))
   const db = new DatabaseSync(path)
   try {
     // Durability is the log's: after a crash this file may be behind, never wrong.
