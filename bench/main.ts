@@ -1,4 +1,4 @@
-// `npm run bench [-- log|mirror|postgres|start ...]`: the published figures, each with its method and machine.
+// `npm run bench [-- log|mirror|postgres|restore|start ...]`: the published figures, each with its method and machine.
 
 import process from 'node:process'
 import { machineLine } from './report.ts'
@@ -8,6 +8,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   mirror: async () => (await import('./mirror.ts')).benchMirror(),
   search: async () => (await import('./search.ts')).benchSearch(),
   postgres: async () => (await import('./postgres.ts')).benchPostgres(),
+  restore: async () => (await import('./restore.ts')).benchRestore(),
   start: async () => (await import('./start.ts')).benchStart(),
   witness: async () => (await import('./witness.ts')).benchWitness(),
 }

@@ -46,8 +46,8 @@ async function postgresAppends(report: Report, realm: PostgresRealm, admin: Clie
   const lease = await realm.lease.acquire('bench', 3_600_000)
   if (!lease) throw new Error('somebody holds the lease of a schema that is a second old')
   const sequencer = await openBench(realm.fencedStore(lease.epoch), realm.anchor(lease.epoch))
-  const { rows } = await admin.query<{ version: string }>('SHOW server_version')
-  const server = `PostgreSQL ${rows[0]?.version} on the same machine, fsync and synchronous_commit on`
+  const { rows } = await admin.query<{ server_version: string }>('SHOW server_version')
+  const server = `PostgreSQL ${rows[0]?.server_version} on the same machine, fsync and synchronous_commit on`
   const togetherMs = await append(sequencer, proposals(), IN_FLIGHT)
   const bareMs = await bareInserts(admin, realm.schema)
   const aloneMs = await append(sequencer, proposals(ENTRIES / 4), 1)

@@ -12,7 +12,7 @@ import { fileSigner } from '../../src/kernel/log/signer.ts'
 import { openPostgres } from '../../src/kernel/store/postgres/postgres.ts'
 import { Told } from './tally.ts'
 
-export const ORIGIN = 'fault.example/postgres'
+const ORIGIN = 'fault.example/postgres'
 
 /** Lines on stdout: `writing EPOCH`, `ack SEQ TEXT`, `refused CODE`, `pub NOTE-AS-JSON`, `lost CODE`, `forged CODE`, `ended`. */
 const say = (line: string) => writeSync(1, `${line}\n`)

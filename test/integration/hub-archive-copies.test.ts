@@ -113,6 +113,30 @@ describe('a copy in S3', () => {
     await eventually(() => s3.objects.get(keyOf(object))?.at(-1)?.isHeld === true)
   })
 
+  it('that never answers does not keep a hub from stopping; the next hub stores the scroll, once', async () => {
+    const { hub, s3, open } = await openArchive()
+    s3.lie('hang')
+    const begun = s3.seen.length
+    const input = { scroll: 'one', ifVersion: 0, title: 't', content: 'c' }
+    const answer = await hub.invoke(owner, 'archive.preserve', input, { wait: false })
+    expect(answer.status).toBe('running')
+    await eventually(() => s3.seen.length > begun)
+    await hub.close()
+    s3.lie(undefined)
+    const next = await open()
+    const got = () => next.ask(owner, 'archive.get', { scroll: 'one', content: true })
+    await eventually(
+      async () => (await codeOf(got().then(() => Promise.reject(new Error('it is there'))))) !== 'not-found',
+    )
+    expect((await got()).output).toMatchObject({
+      version: 1,
+      content: 'c',
+      backupLocations: [{ state: 'good' }, { state: 'good' }],
+    })
+    expect(s3.objects.size).toBe(1)
+    expect(await entriesOf(next, 'archive.version-preserved@1')).toHaveLength(1)
+  })
+
   it('that keeps what should be gone is found out', async () => {
     const { hub, s3, keyOf } = await openArchive()
     const { scroll, object } = await preserve(hub)

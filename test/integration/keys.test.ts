@@ -15,6 +15,9 @@ import { keySigner, writeKeyFile } from '../../src/kernel/log/signer.ts'
 import { formatVkey, openNote, parseVkey, signNote } from '../../src/kit/signed-note.ts'
 import { state } from '../../src/modules/state/module.ts'
 
+/** A machine that is busy with other things takes its time. */
+const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 20_000 })
+
 let scratch = ''
 let opened: Hub[] = []
 beforeEach(() => {
@@ -63,16 +66,16 @@ describe('a rotation', () => {
     const first = hub.log.vkey
     const { from, to } = await ask(hub, 'keys.rotate')
     expect(from).toBe(first)
-    await expect.poll(() => hub.log.vkey).toBe(to)
+    await eventually(() => hub.log.vkey).toBe(to)
     await put(hub, 'a')
-    await expect.poll(() => signers(hub, first, to as string)).toBe(2)
+    await eventually(() => signers(hub, first, to as string)).toBe(2)
     expect(readFileSync(paths().vkey, 'utf8')).toBe(`${to}\n`)
     expect(statSync(`${paths().signingKey}.next`).mode & 0o777).toBe(0o600)
     await expect(ask(hub, 'keys.rotate')).rejects.toMatchObject({ code: 'keys.overlap' })
     expect(await ask(hub, 'keys.retire')).toEqual({ retired: first, current: to })
-    await expect.poll(() => existsSync(`${paths().signingKey}.next`)).toBe(false)
+    await eventually(() => existsSync(`${paths().signingKey}.next`)).toBe(false)
     await put(hub, 'b')
-    await expect.poll(() => lines(hub)).toBe(6)
+    await eventually(() => lines(hub)).toBe(6)
     expect(signers(hub, to as string)).toBe(1)
     await expect(ask(hub, 'keys.retire')).rejects.toMatchObject({ code: 'keys.overlap' })
     const { items } = (await hub.ask(hub.owner, 'keys.list', {})).output as {
@@ -91,7 +94,7 @@ describe('a rotation', () => {
     for (let n = 0; n < 2; n++) {
       await put(hub, `k${n}`)
       keys.push((await ask(hub, 'keys.rotate', { overlapHours: 0 })).to as string)
-      await expect.poll(() => hub.log.vkey).toBe(keys.at(-1))
+      await eventually(() => hub.log.vkey).toBe(keys.at(-1))
     }
     await put(hub, 'last')
     await close(hub)
@@ -114,13 +117,13 @@ describe('a rotation', () => {
     hub = await open()
     expect(hub.log.vkey).toBe(to)
     await put(hub, 'a')
-    await expect.poll(() => signers(hub, first, to as string)).toBe(2)
+    await eventually(() => signers(hub, first, to as string)).toBe(2)
     await ask(hub, 'keys.retire')
     await close(hub)
     hub = await open()
     await put(hub, 'b')
     expect(hub.log.vkey).toBe(to)
-    await expect.poll(() => lines(hub)).toBe(6)
+    await eventually(() => lines(hub)).toBe(6)
     await close(hub)
     expect((await verify(first)).log.keys).toHaveLength(2)
   })
@@ -131,9 +134,9 @@ describe('a rotation', () => {
     await close(hub)
     const later = systemEnv()
     const next = await open({ env: { ...later, now: () => later.now() + 2 * 3_600_000 } })
-    await expect.poll(() => existsSync(`${paths().signingKey}.next`)).toBe(false)
+    await eventually(() => existsSync(`${paths().signingKey}.next`)).toBe(false)
     await put(next, 'a')
-    await expect.poll(() => lines(next)).toBe(6)
+    await eventually(() => lines(next)).toBe(6)
     expect(signers(next, to as string)).toBe(1)
   })
 
@@ -141,9 +144,9 @@ describe('a rotation', () => {
     const hub = await open()
     const first = hub.log.vkey
     const { to } = await ask(hub, 'keys.rotate', { reason: 'compromised' })
-    await expect.poll(() => existsSync(`${paths().signingKey}.next`)).toBe(false)
+    await eventually(() => existsSync(`${paths().signingKey}.next`)).toBe(false)
     await put(hub, 'a')
-    await expect.poll(() => lines(hub)).toBe(6)
+    await eventually(() => lines(hub)).toBe(6)
     expect(signers(hub, to as string)).toBe(1)
     await close(hub)
     expect((await verify(first)).log.keys).toEqual([
@@ -162,7 +165,7 @@ describe('a rotation', () => {
   it('is impossible with the key of another log, or without the one that the log names', async () => {
     const hub = await open()
     await ask(hub, 'keys.rotate', { overlapHours: 0 })
-    await expect.poll(() => existsSync(`${paths().signingKey}.next`)).toBe(false)
+    await eventually(() => existsSync(`${paths().signingKey}.next`)).toBe(false)
     await close(hub)
     rmSync(paths().signingKey)
     await expect(open()).rejects.toMatchObject({ code: 'signer.failed' })
@@ -183,7 +186,7 @@ describe('a head signed by a key that was given up', () => {
     const hub = await open()
     const first = readFileSync(paths().signingKey)
     await ask(hub, 'keys.rotate', { overlapHours: 0 })
-    await expect.poll(() => existsSync(`${paths().signingKey}.next`)).toBe(false)
+    await eventually(() => existsSync(`${paths().signingKey}.next`)).toBe(false)
     await put(hub, 'a')
     const { checkpoint } = hub.log.head()
     const { origin: name } = hub.log

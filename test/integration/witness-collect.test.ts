@@ -1,6 +1,6 @@
 // A hub and the witnesses of its log: what a quorum cosigned counts, whatever else they answer does not, and nothing is undone.
 
-import { cpSync, rmSync } from 'node:fs'
+import { cpSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { serve } from '../../src/doors/http/fixtures/served.ts'
@@ -361,6 +361,25 @@ describe('after a restart', () => {
     const { data } = await alertOf(last, 'fork')
     const [shown] = (data as { evidence: readonly string[] }).evidence
     expect(parseNote(shown ?? '').text).toBe(parseNote(note).text)
+  })
+})
+
+describe('the key with which a hub cosigns', () => {
+  it('is its own, readable by its owner only, and told about when it had to be replaced', async () => {
+    const { dir, anchorPath } = tempFolder()
+    const hub = await openLog({ dir, anchorPath })
+    const { vkey } = hub.witness
+    await hub.close()
+    expect(statSync(join(dir, 'witness.key')).mode & 0o777).toBe(0o600)
+    expect(readFileSync(join(dir, 'witness.vkey'), 'utf8')).toBe(`${vkey}\n`)
+    const again = await openLog({ dir, anchorPath })
+    expect(again.witness.vkey).toBe(vkey)
+    await again.close()
+    rmSync(join(dir, 'witness.key'))
+    const told: string[] = []
+    const replaced = await openLog({ dir, anchorPath, onFailure: ({ code }) => told.push(code) })
+    expect(told).toEqual(['signer.failed'])
+    expect(replaced.witness.vkey).not.toBe(vkey)
   })
 })
 

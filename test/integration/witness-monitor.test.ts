@@ -161,9 +161,10 @@ describe('a peer', () => {
     const { size } = hub.log.head()
     await standing(monitor, (each) => each.size >= size)
     await hub.invoke(hub.owner, 'keys.retire', {})
-    await peer.put('k')
+    // The signer hears of it after the entry, so the first checkpoints may still carry both signatures.
+    do await peer.put('k')
+    while (parseNote(hub.log.head().checkpoint).signatures.length > 1)
     const after = hub.log.head()
-    expect(parseNote(after.checkpoint).signatures).toHaveLength(1)
     expect(hub.log.vkey).not.toBe(pinned)
     await standing(monitor, (each) => each.size >= after.size)
     expect(await entriesOf(monitor, 'log.alert-raised@1')).toEqual([])

@@ -6,9 +6,10 @@ import { recordAsHub } from '../catalog/hub-records.ts'
 import { type Env, systemEnv } from '../env.ts'
 import type { PolityError } from '../errors.ts'
 import { entryType } from '../log/entry.ts'
-import { openRealm, type Realm } from '../realm/realm.ts'
+import { openRealm } from '../realm/open-realm.ts'
+import type { Realm } from '../realm/realm.ts'
 import { Integer } from '../schema/schema.ts'
-import { FEEDS, type Feed, type FeedOptions, openFeed } from './feed.ts'
+import { FEEDS, type FeedOptions, openFeed } from './feed.ts'
 
 const Seen = entryType('thing.seen@1', { n: Integer })
 const Lost = entryType('thing.lost@1', { n: Integer })
@@ -155,8 +156,7 @@ describe('two hubs', () => {
     const paused: number[] = []
     const env = systemEnv()
     await record(Seen, 1, 2)
-    let feed: Feed | undefined
-    feed = follow(
+    const feed = follow(
       {
         types: [Seen.name],
         async handle({ data }) {

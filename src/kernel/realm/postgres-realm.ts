@@ -15,17 +15,11 @@ import { fileSigner, type LocalSigner, type Signer } from '../log/signer.ts'
 import { openThreadedSequencer } from '../log/thread/threaded-sequencer.ts'
 import { openPostgres, type PostgresRealm } from '../store/postgres/postgres.ts'
 import type { Wake } from '../wake/wake.ts'
+import { assemble } from './assembly.ts'
+import { establishVaultKey, keepCheckpointFile, newOrigin, prepareFolder } from './data-folder.ts'
 import { lockData } from './data-lock.ts'
 import { LEASE_TTL_MS, openElectedSequencer } from './election.ts'
-import {
-  assemble,
-  establishVaultKey,
-  keepCheckpointFile,
-  newOrigin,
-  prepareFolder,
-  type Realm,
-  type RealmOptions,
-} from './realm.ts'
+import type { Realm, RealmOptions } from './realm.ts'
 import { openRelay, type Relay } from './relay.ts'
 import { TOPICS } from './topics.ts'
 

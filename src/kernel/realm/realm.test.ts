@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { systemEnv } from '../env.ts'
 import { LIMITS } from '../log/proposal.ts'
 import { SWEEP_LIMIT_ROWS } from '../log/sequencer.ts'
-import { openRealm } from './realm.ts'
+import { openRealm } from './open-realm.ts'
 
 const open = () =>
   openRealm({

@@ -3,7 +3,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Env, systemEnv } from '../env.ts'
-import { openRealm } from '../realm/realm.ts'
+import { openRealm } from '../realm/open-realm.ts'
 import { handlerOf, stepped } from './lab.fixture.ts'
 import { RUNS, type RunRow } from './run.ts'
 import { openRuns, type RunsPorts } from './runs.ts'

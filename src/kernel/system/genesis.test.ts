@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest'
 import { systemEnv } from '../env.ts'
 import { loadBundle, STARTER_DIR } from '../gate/bundle.ts'
 import { openGate } from '../gate/gate.ts'
-import { openRealm, type Realm } from '../realm/realm.ts'
+import { openRealm } from '../realm/open-realm.ts'
+import type { Realm } from '../realm/realm.ts'
 import { recordBundle, recordGenesis } from './genesis.ts'
 
 const env = systemEnv()

@@ -28,6 +28,8 @@ export interface RestoreOptions extends LoadOptions {
   readonly keysDir?: string
   /** `postgres://...` of an empty database; default: a database in the folder. */
   readonly storeUrl?: string | undefined
+  /** Of that database; default `main`. */
+  readonly realm?: string
 }
 
 export interface RestoredLog extends LoadedLog {
@@ -79,9 +81,9 @@ function copyModuleFile(from: string, path: string, aside: string): void {
 
 async function fill(source: TransferSource, aside: string, options: RestoreOptions): Promise<RestoredLog> {
   const paths = dataPaths(aside)
-  const { keysDir, storeUrl } = options
+  const { keysDir, storeUrl, realm = 'main' } = options
   if (keysDir !== undefined) copyKeys(keysDir, namesIn(keysDir), aside)
-  const { store, close } = await openStored({ dir: aside, storeUrl }, 'write')
+  const { store, close } = await openStored({ dir: aside, storeUrl, realm }, 'write')
   const filled = await loadChecked(store, source, paths, options).finally(close)
   writeWholeFile(paths.vkey, `${source.vkey}\n`)
   if (source.head) writeWholeFile(paths.checkpoint, source.head.checkpoint)

@@ -10,7 +10,6 @@ import * as contract from './contract.ts'
 import { openCosigner } from './cosigner.ts'
 import { openMonitor } from './monitor.ts'
 import { loadPolicy } from './policy.ts'
-import { hasSeenAny } from './seen.ts'
 import { openWitnessKey } from './witness-key.ts'
 
 export interface WitnessSettings {
@@ -59,7 +58,7 @@ export function witnessRoom(settings: WitnessSettings = {}): WitnessRoom {
 async function open(host: RoomHost, { timeoutMs, monitorIntervalMs }: WitnessSettings) {
   const { realm } = host
   const alerts = openAlerts(host)
-  const key = openWitnessKey(realm.log.origin, host.dir, !(await hasSeenAny(realm.reader)))
+  const key = openWitnessKey(realm.log.origin, host.dir, host.onFailure)
   const inForce = await loadPolicy(realm.committed)
   const suspicions = await askWitnesses({ realm, inForce, onFailure: host.onFailure })
   for (const { alert, place } of suspicions) await alerts.raise(alert, place)

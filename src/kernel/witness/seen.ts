@@ -33,9 +33,6 @@ export async function loadSeen(reader: StoreReader, hash: string): Promise<SeenR
     : { version: row.version, seen: JSON.parse(row.value) as Seen }
 }
 
-export const hasSeenAny = async (reader: StoreReader): Promise<boolean> =>
-  (await reader.scan(SEEN, { limit: 1 })).value.length > 0
-
 /** One write that only succeeds if nobody has cosigned another checkpoint of the log meanwhile. */
 export function seenWrite(version: number, seen: Seen): Beside {
   const key = originHash(seen.origin)

@@ -8,7 +8,7 @@ import type { PostgresAddress } from './address.ts'
 import { isConnectionLost, isTransient, isUnprepared, storeError } from './failure.ts'
 
 /** How long the server may work on one statement, and wait for one lock. */
-export const STATEMENT_TIMEOUT_MS = 30_000
+const STATEMENT_TIMEOUT_MS = 30_000
 const LOCK_TIMEOUT_MS = 10_000
 /** A paused program must not hold a lock that its successor needs. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000

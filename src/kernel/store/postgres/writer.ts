@@ -48,19 +48,12 @@ const TRIES_MAX = 4
 
 export function openWrites({ session, reads, schema, epoch }: WriterPorts): Writes {
   const texts = statements(quote(schema))
-  let own: Promise<number> | undefined
   /** Unknown at the start, and after a write of which nobody knows whether it was applied. */
   let head: Head | undefined
   /** Whether a write that was lost may still arrive: then rows that were read before must not be trusted. */
   let isLate = false
   const inTurn = turns()
-  const ownEpoch = (): Promise<number> => {
-    own ??= epoch(session.ask).catch((error: unknown) => {
-      own = undefined
-      throw error
-    })
-    return own
-  }
+  const ownEpoch = untilKnown(() => epoch(session.ask))
   const look = async (): Promise<Head> => {
     const [found] = await session.ask<{ epoch: string; writes: string; size: string }>(texts.look)
     head = { epoch: Number(found?.epoch), writes: Number(found?.writes), size: Number(found?.size) }
@@ -120,6 +113,18 @@ export function openWrites({ session, reads, schema, epoch }: WriterPorts): Writ
         }),
       ),
     size: () => inTurn(async () => (await look()).size),
+  }
+}
+
+/** Asks until there is an answer, and then never again. */
+function untilKnown<T>(ask: () => Promise<T>): () => Promise<T> {
+  let known: Promise<T> | undefined
+  return () => {
+    known ??= ask().catch((error: unknown) => {
+      known = undefined
+      throw error
+    })
+    return known
   }
 }
 
