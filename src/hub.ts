@@ -155,6 +155,9 @@ export async function openHub(options: HubOptions): Promise<Hub> {
     startedAt,
     gate: () => gate,
     definitions: () => catalog.definitions,
+    requireErasable: async (...asked) => {
+      for (const module of hosted.opened) await module.requireErasable?.(...asked)
+    },
   })
   const catalog = catalogOf([system, identity.module, ...hosted.opened])
   const gate = await openHubGate(options, catalog)

@@ -18,6 +18,7 @@ export {
   Timestamp,
   Type,
 } from './kernel/schema/schema.ts'
+export { archiveModule } from './modules/archive/module.ts'
 export { attest } from './modules/attest/module.ts'
 export { mirror } from './modules/mirror/module.ts'
 export { state } from './modules/state/module.ts'

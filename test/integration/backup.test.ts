@@ -1,28 +1,18 @@
-// A backup is the log, its private payloads and its working state, taken while the hub writes; a restored one is the hub that was.
-
-import { execFileSync } from 'node:child_process'
-import { hash } from 'node:crypto'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { loadContracts } from '../../src/doors/cli/contracts.ts'
+import { verifyData } from '../../src/kernel/audit/verify/data.ts'
 import { verifyExport } from '../../src/kernel/audit/verify/export.ts'
+import { systemEnv } from '../../src/kernel/env.ts'
 import { dataPaths } from '../../src/kernel/log/layout.ts'
+import { viewsOfContracts } from '../../src/kernel/log/upcast.ts'
+import type { View } from '../../src/kernel/log/view.ts'
 import { openBackup } from '../../src/kernel/transfer/backup-source.ts'
-import { formatManifest } from '../../src/kernel/transfer/manifest.ts'
-import { type RestoredLog, type RestoreOptions, restoreBackup } from '../../src/kernel/transfer/restore.ts'
+import { openDataFolder } from '../../src/kernel/transfer/data-source.ts'
+import { recoverLog } from '../../src/kernel/transfer/recover.ts'
 import { codeOf, entriesOf as entriesOfHub, errorOf, owner, tempFolder } from './lab/hubs.ts'
+import { agedHub, movedClock } from './retention-fixture.ts'
 import {
   backUp,
   copyOf,
@@ -34,20 +24,10 @@ import {
   livedIn,
   openAt,
   type Place,
+  restoreFrom,
   rowsOf,
   verifyFolder,
-  views,
 } from './transfer-lab.ts'
-
-async function restore(
-  from: string,
-  dir: string,
-  options: Partial<RestoreOptions> = {},
-): Promise<RestoredLog> {
-  const source = await openBackup(from)
-  if (source === undefined) throw new Error(`there is no manifest in ${from}`)
-  return restoreBackup(source, dir, { views, ...options })
-}
 
 /** Tables of which a backup must hold every row, tombstones too. */
 const isCarried = (table: string) =>
@@ -59,7 +39,7 @@ describe('a backup', () => {
     const backup = join(old.root, 'backup')
     await backUp(old, backup)
     const dir = join(old.root, 'restored')
-    const restored = await restore(backup, dir)
+    const restored = await restoreFrom(backup, dir)
     expect(restored).toMatchObject({ tail: 0, missingKeys: [], vault: { shut: 0 } })
     expect(await entriesOf(dir)).toEqual(await entriesOf(old.dir))
     expect(await rowsOf(dir, isCarried)).toEqual(await rowsOf(old.dir, isCarried))
@@ -90,7 +70,7 @@ describe('a backup', () => {
     const backup = join(old.root, 'backup')
     expect((await backUp(old, backup)).keys).toEqual(expect.arrayContaining(['log.key', 'vault.key']))
     const dir = join(old.root, 'restored')
-    await restore(backup, dir)
+    await restoreFrom(backup, dir)
     for (const path of [
       join(backup, 'keys/log.key'),
       join(dir, 'log.key'),
@@ -106,10 +86,10 @@ describe('a backup', () => {
     await backUp(old, backup, false)
     const dir = join(old.root, 'restored')
     const missingKeys = ['log.key', 'statements.key', 'vault.key']
-    expect(await restore(backup, dir)).toMatchObject({ missingKeys })
+    expect(await restoreFrom(backup, dir)).toMatchObject({ missingKeys })
     expect(await codeOf(openAt({ dir, anchorPath: old.anchorPath }))).toBe('data.unwritable')
     const whole = join(old.root, 'whole')
-    expect(await restore(backup, whole, { keysDir: old.dir })).toMatchObject({ missingKeys: [] })
+    expect(await restoreFrom(backup, whole, { keysDir: old.dir })).toMatchObject({ missingKeys: [] })
     expect(await documentsOf(await openAt({ dir: whole, anchorPath: old.anchorPath }))).toMatchObject({
       items: LIVED_IN_DOCUMENTS,
     })
@@ -135,7 +115,7 @@ describe('a backup', () => {
     const listed = Object.keys(JSON.parse(readFileSync(join(backup, 'manifest.json'), 'utf8')).manifest.files)
     expect(filesIn(backup)).toEqual([...listed, 'checkpoint', 'manifest.json'].sort())
     const dir = join(old.root, 'restored')
-    expect(await restore(backup, dir)).toMatchObject({ size: second.size })
+    expect(await restoreFrom(backup, dir)).toMatchObject({ size: second.size })
     expect(await entriesOf(dir)).toEqual(await entriesOf(old.dir))
   })
 
@@ -156,7 +136,7 @@ describe('a backup', () => {
     writeFileSync(join(backup, 'manifest.json'), manifest)
     writeFileSync(join(backup, 'backup.unfinished'), readFileSync(join(backup, 'log.vkey')))
     const between = join(old.root, 'between')
-    await restore(backup, between)
+    await restoreFrom(backup, between)
     expect((await entriesOf(between)).length).toBeLessThan((await entriesOf(old.dir)).length)
     await backUp(old, backup)
     expect(existsSync(join(backup, 'backup.unfinished'))).toBe(false)
@@ -166,7 +146,7 @@ describe('a backup', () => {
     expect(await codeOf(backUp(old, backup))).toBe('data.unwritable')
     writeFileSync(join(backup, 'backup.unfinished'), readFileSync(join(backup, 'log.vkey')))
     await backUp(old, backup)
-    await restore(backup, join(old.root, 'restored'))
+    await restoreFrom(backup, join(old.root, 'restored'))
   })
 
   const writeInto = (dir: string, name: string, bytes: Uint8Array) => {
@@ -186,7 +166,7 @@ describe('a backup', () => {
     await backUp(other, backup)
     expect(await codeOf(backUp(old, backup))).toBe('data.unwritable')
     expect(await codeOf(backUp(old, old.dir))).toBe('data.unwritable')
-    await restore(backup, join(old.root, 'restored'))
+    await restoreFrom(backup, join(old.root, 'restored'))
   })
 
   it('does not go over a newer one, nor over another history of the same log', async () => {
@@ -232,7 +212,7 @@ describe('a backup', () => {
     await hub.close()
     for (const [round, least] of expected.entries()) {
       const dir = join(place.root, `restored${round}`)
-      const { tail, vault } = await restore(join(place.root, `backup${round}`), dir)
+      const { tail, vault } = await restoreFrom(join(place.root, `backup${round}`), dir)
       expect(vault).toMatchObject({ shut: 0 })
       expect(tail).toBeGreaterThanOrEqual(0)
       const restored = await openAt({ dir, anchorPath: join(place.root, `anchor${round}`) })
@@ -261,7 +241,7 @@ describe('a backup', () => {
     const backup = join(old.root, 'backup')
     expect((await backUp(old, backup)).tail).toBeGreaterThan(0)
     const dir = join(old.root, 'restored')
-    expect((await restore(backup, dir)).tail).toBeGreaterThan(0)
+    expect((await restoreFrom(backup, dir)).tail).toBeGreaterThan(0)
     const restored = await openAt({ dir, anchorPath: old.anchorPath })
     const { output } = await restored.ask(owner, 'state.get', { namespace: 'n', key: 'last' })
     expect(output).toMatchObject({ value: 'acknowledged' })
@@ -277,115 +257,9 @@ describe('a backup', () => {
     const backup = join(old.root, 'backup')
     await backUp(old, backup)
     const dir = join(old.root, 'restored')
-    await restore(backup, dir)
+    await restoreFrom(backup, dir)
     expect(readFileSync(join(dir, 'modules/archive/1/ab/abcd'), 'utf8')).toBe('a scroll')
     expect(existsSync(join(dir, 'cache'))).toBe(false)
-  })
-})
-
-describe('a torn backup', () => {
-  let old: Place
-  let backup = ''
-  let names: string[] = []
-  beforeAll(async () => {
-    const root = mkdtempSync(join(tmpdir(), 'polity-torn-'))
-    old = await livedIn(3, { root, dir: join(root, 'data'), anchorPath: join(root, 'anchor') })
-    backup = join(old.root, 'backup')
-    await backUp(old, backup)
-    names = filesIn(backup).filter((name) => name !== 'checkpoint')
-  })
-  afterAll(() => rmSync(old.root, { recursive: true, force: true }))
-
-  async function expectTorn(from: string, path: string): Promise<void> {
-    const dir = join(from, '..', 'restored')
-    const error = await errorOf(restore(from, dir))
-    expect(error).toMatchObject({ code: 'backup.torn' })
-    expect(error.facts.path).toBe(path)
-    expect(error.message).toContain(path)
-    expect(existsSync(dir)).toBe(false)
-  }
-
-  it('is refused whichever file is missing, cut short, longer, or has one bit flipped', async () => {
-    let copies = 0
-    await fc.assert(
-      fc.asyncProperty(
-        fc.constantFrom(...names),
-        fc.constantFrom('missing', 'cut', 'longer', 'flipped', 'empty'),
-        fc.nat(),
-        async (name, fault, at) => {
-          const root = join(old.root, `copy${copies++}`)
-          const copy = copyOf(backup, join(root, 'backup'))
-          if (!damage(join(copy, name), fault, at)) return
-          if (fault === 'missing' && name === 'manifest.json') expect(await openBackup(copy)).toBeUndefined()
-          else await expectTorn(copy, name)
-          rmSync(root, { recursive: true })
-        },
-      ),
-      { numRuns: 50, endOnFailure: true },
-    )
-  })
-
-  /** Answers whether the file is another one now: an empty one cannot be cut. */
-  function damage(path: string, fault: string, at: number): boolean {
-    const bytes = readFileSync(path)
-    if (fault === 'missing') rmSync(path)
-    else if (fault === 'cut') truncateSync(path, bytes.length > 0 ? at % bytes.length : 0)
-    else if (fault === 'empty') truncateSync(path, 0)
-    else if (fault === 'longer') writeFileSync(path, Buffer.concat([bytes, Buffer.from('x')]))
-    else writeFileSync(path, flipped(bytes, at))
-    return readFileIfAny(path)?.equals(bytes) !== true
-  }
-
-  const readFileIfAny = (path: string) => (existsSync(path) ? readFileSync(path) : undefined)
-
-  function flipped(bytes: Buffer, at: number): Buffer {
-    const copy = Buffer.from(bytes)
-    if (copy.length > 0) copy[at % copy.length] = (copy[at % copy.length] ?? 0) ^ (1 << (at % 8))
-    return copy
-  }
-
-  it('whose manifest leads out of its folder is refused', async () => {
-    const { manifest } = JSON.parse(readFileSync(join(backup, 'manifest.json'), 'utf8'))
-    for (const path of ['../outside', '/etc/passwd', 'a/../../b', 'keys/../../../x', 'rows\\x', '']) {
-      const copy = copyOf(backup, join(old.root, 'hostile', 'backup'))
-      const file = { sha256: '0'.repeat(64), sizeBytes: 0 }
-      writeFileSync(
-        join(copy, 'manifest.json'),
-        formatManifest({ ...manifest, files: { ...manifest.files, [path]: file } }),
-      )
-      await expectTorn(copy, 'manifest.json')
-      rmSync(join(old.root, 'hostile'), { recursive: true })
-    }
-  })
-
-  it('is refused though its manifest fits it, when it is not what was signed', async () => {
-    const copy = copyOf(backup, join(old.root, 'forged', 'backup'))
-    const [bundle = ''] = names.filter((name) => name.startsWith('tile/entries/'))
-    const bytes = readFileSync(join(copy, bundle))
-    const forged = Buffer.from(bytes.toString('latin1').replace('"n"', '"m"'), 'latin1')
-    expect(forged.equals(bytes)).toBe(false)
-    writeFileSync(join(copy, bundle), forged)
-    const { manifest } = JSON.parse(readFileSync(join(copy, 'manifest.json'), 'utf8'))
-    manifest.files[bundle] = { sha256: hash('sha256', forged, 'hex'), sizeBytes: forged.length }
-    writeFileSync(join(copy, 'manifest.json'), formatManifest(manifest))
-    const dir = join(old.root, 'forged', 'restored')
-    expect(await errorOf(restore(copy, dir))).toMatchObject({
-      code: 'verify.failed',
-      facts: { reason: 'root' },
-    })
-    expect(existsSync(dir)).toBe(false)
-    // Another checkpoint in the manifest is not the log's.
-    manifest.checkpoint = manifest.checkpoint.replace(/^(.*\n)\d+/, '$17')
-    writeFileSync(join(copy, 'manifest.json'), formatManifest(manifest))
-    expect(await codeOf(restore(copy, dir))).toBe('backup.torn')
-  })
-
-  it('with a FIFO in the place of a file is refused, and not waited for', async () => {
-    const copy = copyOf(backup, join(old.root, 'fifo', 'backup'))
-    const [bundle = ''] = names.filter((name) => name.startsWith('tile/entries/'))
-    rmSync(join(copy, bundle))
-    execFileSync('mkfifo', [join(copy, bundle)])
-    await expectTorn(copy, bundle)
   })
 })
 
@@ -394,17 +268,17 @@ describe('a restore', () => {
     const old = await livedIn()
     const backup = join(old.root, 'backup')
     await backUp(old, backup)
-    expect(await codeOf(restore(backup, old.dir))).toBe('data.unwritable')
+    expect(await codeOf(restoreFrom(backup, old.dir))).toBe('data.unwritable')
     const photos = join(old.root, 'photos')
     mkdirSync(photos)
     writeFileSync(join(photos, 'photo.jpg'), 'a photo')
-    expect(await codeOf(restore(backup, photos))).toBe('data.unwritable')
+    expect(await codeOf(restoreFrom(backup, photos))).toBe('data.unwritable')
     mkdirSync(join(photos, '.polity-restoring'))
-    expect(await codeOf(restore(backup, photos))).toBe('data.unwritable')
+    expect(await codeOf(restoreFrom(backup, photos))).toBe('data.unwritable')
     expect(existsSync(join(photos, 'photo.jpg'))).toBe(true)
     const empty = join(old.root, 'empty')
     mkdirSync(empty)
-    await restore(backup, empty)
+    await restoreFrom(backup, empty)
     await verifyFolder({ dir: empty, anchorPath: old.anchorPath })
   })
 
@@ -416,7 +290,7 @@ describe('a restore', () => {
     mkdirSync(join(dir, '.polity-restoring'), { recursive: true })
     writeFileSync(join(dir, '.polity-restoring', 'log.db'), 'torn')
     writeFileSync(join(dir, 'log.key'), 'moved already')
-    await restore(backup, dir)
+    await restoreFrom(backup, dir)
     expect(readdirSync(dir)).not.toContain('.polity-restoring')
     await verifyFolder({ dir, anchorPath: old.anchorPath })
   })
@@ -428,7 +302,7 @@ describe('a restore', () => {
     const dir = join(old.root, 'restored')
     const controller = new AbortController()
     controller.abort()
-    expect(await codeOf(restore(backup, dir, { signal: controller.signal }))).toBe('cancelled')
+    expect(await codeOf(restoreFrom(backup, dir, { signal: controller.signal }))).toBe('cancelled')
     expect(existsSync(dir)).toBe(false)
   })
 
@@ -440,7 +314,55 @@ describe('a restore', () => {
     await hub.invoke(owner, 'state.put', { namespace: 'n', key: 'later', value: 1 })
     await hub.close()
     const dir = join(old.root, 'restored')
-    await restore(backup, dir)
+    await restoreFrom(backup, dir)
     expect(await codeOf(openAt({ dir, anchorPath: old.anchorPath }))).toBe('log.rollback')
+  })
+})
+
+describe('of a pruned log', () => {
+  it('a backup carries what is left: it verifies, opens, and goes on', async () => {
+    const place = tempFolder()
+    const clock = movedClock()
+    const options = { dir: place.dir, anchorPath: place.anchorPath }
+    const old = await agedHub('sqlite', options, clock)
+    await old.write(120)
+    clock.pass(400)
+    await old.act('log.prune', {})
+    await old.hub.close()
+    const backup = join(place.root, 'backup')
+    await backUp(place, backup)
+    const views = viewsOfContracts(await loadContracts())
+    const dir = join(place.root, 'restored')
+    expect(await restoreFrom(backup, dir, { views })).toMatchObject({ missingKeys: [], vault: { shut: 0 } })
+    const verified = () =>
+      verifyData(dir, {
+        env: {},
+        anchorPath: place.anchorPath,
+        views,
+        vaultKey: readFileSync(dataPaths(dir).vaultKey),
+      })
+    await verified()
+    await verifyExport(backup)
+    const hub = await agedHub('sqlite', { ...options, dir }, clock)
+    expect(await hub.ask('state.get', { namespace: 'ns', key: 'k0' })).toMatchObject({
+      value: { secret: 'k0' },
+    })
+    await hub.write(1, 'after')
+    await hub.hub.close()
+    await verified()
+    const source = await openDataFolder({ dir }, place.anchorPath)
+    expect(source.minimumIndex).toBeGreaterThan(0)
+    expect(await codeOf(recoverLog(source, join(place.root, 'new'), recoverOptions(views)))).toBe(
+      'log.pruned',
+    )
+    await source.close()
+  })
+
+  const recoverOptions = (views: readonly View[]) => ({
+    views,
+    env: systemEnv(),
+    release: 'test',
+    notes: [],
+    vaultKeyPaths: [],
   })
 })

@@ -9,7 +9,6 @@ import type { Hub } from '../../src/hub.ts'
 import type { Caller } from '../../src/kernel/catalog/decide.ts'
 import { asPolityError } from '../../src/kernel/errors.ts'
 import { OWNER } from '../../src/kernel/identity/identity.ts'
-import { requireErasableSubject } from '../../src/modules/archive/keeping.ts'
 import { archiveModule } from '../../src/modules/archive/module.ts'
 import type { ArchiveOptions } from '../../src/modules/archive/settings.ts'
 import { codeOf, ENGINES, entriesOf, errorOf, openTestHub, owner, somebody, tempFolder } from './lab/hubs.ts'
@@ -295,16 +294,18 @@ describe.each(ENGINES)('what keeps a scroll (%s)', (engine) => {
     await preserve(hub, { scroll, content: 'two' })
     await act(hub, 'archive.hold', { scroll, version: 1 })
     expect(await codeOf(hub.invoke(owner, 'archive.delete', { scroll, version: 1 }))).toBe('archive.held')
-    const erasable = () => codeOf(requireErasableSubject(hub.views, `scroll/${scroll}`, Date.now()))
-    expect(await erasable()).toBe('archive.held')
+    const erase = () => hub.invoke(owner, 'vault.erase', { subject: `scroll/${scroll}` })
+    await expect(erase()).rejects.toMatchObject({ code: 'hold.active', facts: { reason: 'archive.held' } })
+    expect(await get(hub, { scroll, version: 1 })).toMatchObject({ isHeld: true })
     await act(hub, 'archive.delete', { scroll, version: 2 })
     expect(await get(hub, { scroll })).toMatchObject({ version: 1, isHeld: true })
     await act(hub, 'archive.release', { scroll })
-    await requireErasableSubject(hub.views, `scroll/${scroll}`, Date.now())
-    await requireErasableSubject(hub.views, 'scroll/unknown', Date.now())
-    await requireErasableSubject(hub.views, 'state/a/b', Date.now())
+    await act(hub, 'vault.erase', { subject: 'scroll/unknown' })
     await act(hub, 'archive.retain', { scroll, mode: 'governance', retainUntil: inYears(1) })
-    expect(await erasable()).toBe('archive.retained')
+    await expect(erase()).rejects.toMatchObject({
+      code: 'hold.active',
+      facts: { reason: 'archive.retained' },
+    })
     await act(hub, 'archive.bypass', { scroll })
     await act(hub, 'archive.delete', { scroll, version: 1 })
     expect((await hub.ask(owner, 'archive.versions', { scroll })).output).toEqual({ items: [] })

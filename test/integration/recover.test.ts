@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
 import { systemEnv } from '../../src/kernel/env.ts'
+import { FEEDS } from '../../src/kernel/feed/feed.ts'
 import { readAnchor } from '../../src/kernel/log/anchor.ts'
 import { dataPaths } from '../../src/kernel/log/layout.ts'
+import { sqliteStore } from '../../src/kernel/store/sqlite/sqlite-store.ts'
 import { openBackup } from '../../src/kernel/transfer/backup-source.ts'
 import { openDataFolder } from '../../src/kernel/transfer/data-source.ts'
 import { type RecoverOptions, recoverLog } from '../../src/kernel/transfer/recover.ts'
@@ -21,6 +23,8 @@ import {
   livedIn,
   openAt,
   type Place,
+  restoreFrom,
+  rowsOf,
   verifyFolder,
   views,
 } from './transfer-lab.ts'
@@ -136,6 +140,51 @@ describe('a log that is recovered', () => {
     const recovered = await fromFolder(old, to)
     expect(recovered.predecessor).toMatchObject({ size: total, survived: 10, proven: 0, gap: total - 10 })
     expect(recovered.damage).toContain('entry 10')
+    await verifyFolder(to)
+  })
+
+  it('has its feeds go on behind the entry where they were, or behind the last one that survived', async () => {
+    const old = await livedIn()
+    const store = sqliteStore(dataPaths(old.dir).database, 'write')
+    const size = await store.size()
+    const feed = (key: string, position: number) => ({
+      table: FEEDS,
+      key,
+      version: 3,
+      value: JSON.stringify({ holder: 'old', expiresAtMs: 0, position }),
+    })
+    await store.commit({ entries: [], nodes: [], rows: [feed('behind', 5), feed('ahead', size + 7)] })
+    await store.close()
+    const to = newPlace(old)
+    await fromFolder(old, to)
+    const positions = (await rowsOf(to.dir, (table) => table === FEEDS))
+      .filter(({ key }) => ['behind', 'ahead'].includes(key))
+      .map(({ key, value }) => [key, JSON.parse(value ?? '').position])
+    // What stood at 5 stands at 6, behind the new log's own first entry.
+    expect(positions).toEqual([
+      ['ahead', size + 1],
+      ['behind', 6],
+    ])
+  })
+
+  it('whose signing key was handed over goes on under keys of its own', async () => {
+    const old = await livedIn()
+    const hub = await openAt(old)
+    await hub.invoke(owner, 'keys.rotate', {})
+    await hub.invoke(owner, 'state.put', { namespace: 'n', key: 'later', value: 1 })
+    await hub.close()
+    const backup = join(old.root, 'backup')
+    await backUp(old, backup)
+    const restored = { ...old, dir: join(old.root, 'restored') }
+    await restoreFrom(backup, restored.dir)
+    await (await openAt(restored)).close()
+    await verifyFolder(restored)
+    const to = newPlace(old)
+    expect(await fromFolder(restored, to)).toMatchObject({ predecessor: { gap: 0 } })
+    await verifyFolder(to)
+    const after = await openAt(to)
+    await after.invoke(owner, 'keys.rotate', {})
+    await after.close()
     await verifyFolder(to)
   })
 

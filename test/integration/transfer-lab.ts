@@ -14,7 +14,9 @@ import { sqliteStore } from '../../src/kernel/store/sqlite/sqlite-store.ts'
 import type { StoredRow } from '../../src/kernel/store/store.ts'
 import { systemContract } from '../../src/kernel/system/module.ts'
 import { type Backup, writeBackup } from '../../src/kernel/transfer/backup.ts'
+import { openBackup } from '../../src/kernel/transfer/backup-source.ts'
 import { openDataFolder } from '../../src/kernel/transfer/data-source.ts'
+import { type RestoredLog, type RestoreOptions, restoreBackup } from '../../src/kernel/transfer/restore.ts'
 import { attest } from '../../src/modules/attest/module.ts'
 import { state } from '../../src/modules/state/module.ts'
 import { openTestHub, owner, tempFolder } from './lab/hubs.ts'
@@ -138,4 +140,15 @@ export const filesIn = (dir: string): string[] =>
 export function copyOf(dir: string, to: string): string {
   cpSync(dir, to, { recursive: true })
   return to
+}
+
+/** Throws where there is no manifest. */
+export async function restoreFrom(
+  from: string,
+  dir: string,
+  options: Partial<RestoreOptions> = {},
+): Promise<RestoredLog> {
+  const source = await openBackup(from)
+  if (source === undefined) throw new Error(`there is no manifest in ${from}`)
+  return restoreBackup(source, dir, { views, ...options })
 }

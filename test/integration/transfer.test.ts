@@ -144,6 +144,12 @@ describe('an import', () => {
       facts: { reason: 'root' },
     })
     expect(existsSync(dir)).toBe(false)
+    const forged = await openExport(from)
+    if (forged === undefined) throw new Error('there is no checkpoint')
+    const store = memoryStore()
+    expect(await errorOf(loadInto(store, forged, { views }))).toMatchObject({ facts: { reason: 'root' } })
+    // Without the log's name no hub takes the store for its own.
+    expect((await store.load('log.meta', ['origin'])).value.size).toBe(0)
     rmSync(bundle)
     expect(await codeOf(importFrom(from, dir))).toBe('backup.torn')
     expect(existsSync(dir)).toBe(false)

@@ -3,11 +3,11 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { serve } from '../../src/doors/http/fixtures/served.ts'
 import type { Hub } from '../../src/hub.ts'
-import type { Entry } from '../../src/kernel/log/entry.ts'
 import { type TestLog, testLog } from '../../src/kernel/witness/fixtures/test-log.ts'
 import { parseNote } from '../../src/kit/signed-note.ts'
 import { state } from '../../src/modules/state/module.ts'
 import { codeOf, entriesOf, openTestHub, tempFolder } from './lab/hubs.ts'
+import { alertOf } from './lab/witnesses.ts'
 import { openLogServer } from './log-stand-in.ts'
 
 const INTERVAL_MS = 20
@@ -42,13 +42,6 @@ async function standing(hub: Hub, holds: (standing: Standing) => boolean): Promi
     if (first && holds(first)) return first
     await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS))
   }
-}
-
-async function alertOf(hub: Hub, kind: string): Promise<Entry> {
-  for await (const page of hub.log.follow(undefined, AbortSignal.timeout(30_000)))
-    for (const entry of page)
-      if (entry.type === 'log.alert-raised@1' && entry.data.kind === kind) return entry
-  throw new Error(`no alert ${kind} was raised`)
 }
 
 describe('a peer', () => {

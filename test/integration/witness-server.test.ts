@@ -297,12 +297,18 @@ describe('a log that has two histories', () => {
     await using witness = await openWitness(log)
     await witness.submit(log, 0)
     const forks = Array.from({ length: 20 }, (_, n) => log.fork(5).grow(1 + (n % 3), `fork ${n}`))
-    const replies = await Promise.all(forks.map((fork) => witness.submit(fork, 5)))
-    const cosigned = replies.filter(({ status }) => status === 200)
-    expect(cosigned).toHaveLength(1)
-    expect(replies.filter(({ status }) => status === 409).map(({ text }) => text)).toEqual(
-      Array(19).fill(`${forks[replies.findIndex(({ status }) => status === 200)]?.leaves.length}\n`),
+    // All of them are checked before the first is written.
+    const answers = await Promise.allSettled(
+      forks.map((fork) =>
+        witness.hub.witness.addCheckpoint(Buffer.from(bodyOf(5, fork.proof(5), fork.note()))),
+      ),
     )
+    const won = answers.findIndex(({ status }) => status === 'fulfilled')
+    const refused = answers.filter((answer) => answer.status === 'rejected')
+    expect(refused.map(({ reason }) => [reason.code, reason.facts.size])).toEqual(
+      Array(19).fill(['witness.conflict', forks[won]?.leaves.length]),
+    )
+    expect((await witness.latest(log)).text).toContain(base64(forks[won]?.root() ?? Buffer.alloc(0)))
   })
 })
 

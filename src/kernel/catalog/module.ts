@@ -3,7 +3,7 @@
 import type { Env } from '../env.ts'
 import type { Feed, FeedOptions } from '../feed/feed.ts'
 import type { Fields, Static, TSchema, Type } from '../schema/schema.ts'
-import type { Invocable } from './context.ts'
+import type { Invocable, Reads } from './context.ts'
 import type { CommandHandler, QueryHandler } from './definition.ts'
 
 /** What a module may use beside its handlers' contexts. */
@@ -36,6 +36,8 @@ export interface StatementSigner {
 export interface OpenedModule {
   readonly commands?: readonly CommandHandler[]
   readonly queries?: readonly QueryHandler[]
+  /** Throws the reason for which the private payloads of a subject must stay, if the module knows one. */
+  requireErasable?(reads: Pick<Reads, 'get'>, subject: string, nowMs: number): Promise<void>
   /** Ends what the module started (threads, children). */
   close?(): Promise<void>
 }

@@ -161,8 +161,10 @@ const intervalOf = (size: number): number => Math.floor(size / RETAIN_INTERVAL_E
 async function attempt({ onFailure }: RetentionPorts, work: () => Promise<void>): Promise<void> {
   try {
     await work()
-  } catch (error) {
-    onFailure(asPolityError(error))
+  } catch (thrown) {
+    const error = asPolityError(thrown)
+    // What a closing log refuses is kept by `close`.
+    if (error.code !== 'log.closed') onFailure(error)
   }
 }
 

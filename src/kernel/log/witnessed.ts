@@ -5,7 +5,7 @@ import { PolityError } from '../errors.ts'
 import type { Published } from './proposal.ts'
 
 /** How long a caller waits for a quorum, unless it says otherwise; a witness that is back is asked again sooner. */
-export const COSIGN_WAIT_MAX_MS = 10_000
+const COSIGN_WAIT_MAX_MS = 10_000
 
 export interface WaitForWitnesses {
   /** Default and most: COSIGN_WAIT_MAX_MS, LONGEST_WAIT_MS. */
@@ -13,7 +13,7 @@ export interface WaitForWitnesses {
   readonly signal?: AbortSignal
 }
 
-export const LONGEST_WAIT_MS = 60_000
+const LONGEST_WAIT_MS = 60_000
 
 /** What everybody may ask. Nothing that only the log itself has signed ever gets here. */
 export interface Witnessed {

@@ -86,9 +86,12 @@ async function proposeTo(
   if (term) {
     try {
       return await term.sequencer.propose(proposal)
-    } catch (error) {
+    } catch (thrown) {
+      const error = asPolityError(thrown)
       // A term that still stands has refused for good; one that ended has left the proposal to its successor.
-      if (!MOVED.includes(asPolityError(error).code)) throw error
+      if (!MOVED.includes(error.code)) throw error
+      // The database knows first; the next renewal would only find out.
+      if (error.code === 'store.fenced') term.ended.abort(error)
     }
   }
   return forwarder.propose(proposal)

@@ -8,6 +8,7 @@ import { formatVkey, openNote } from '../../kit/signed-note.ts'
 import { asPolityError, PolityError } from '../errors.ts'
 import { commandSigner } from '../log/command-signer.ts'
 import { writeWholeFile } from '../log/files.ts'
+import { fixedKeys, type KeyKeeping } from '../log/key-ring.ts'
 import { type DataPaths, defaultAnchorPath, LOG_META, ORIGIN_KEY } from '../log/layout.ts'
 import type { Published } from '../log/proposal.ts'
 import { checkShown } from '../log/publisher.ts'
@@ -103,7 +104,8 @@ export async function openPostgresRealm(options: RealmOptions, url: string): Pro
     }),
     (each) => each.close(),
   )
-  const sequencer = { ...elected, vkey: formatVkey(signer.key), isAnchorAdopted: false }
+  const vkey = formatVkey(signer.key)
+  const sequencer = { ...elected, vkey, keys: sharedKeys(vkey), isAnchorAdopted: false }
   const realm = await assemble(options, { ...known, sequencer, reader, relay, holder, isAlone: false })
   mkdirSync(dirname(anchorPath), { recursive: true, mode: 0o700 })
   copies.push(
@@ -167,6 +169,17 @@ async function awaitOrigin(postgres: PostgresRealm): Promise<string> {
   }
   throw new PolityError('timeout', 'another hub holds this log, but has not named it: look at its messages')
 }
+
+/** Every hub of the log signs with the same key, so none of them may change it alone. */
+const sharedKeys = (vkey: string): KeyKeeping => ({
+  ...fixedKeys([vkey]),
+  async prepare() {
+    throw new PolityError(
+      'keys.external',
+      'several hubs share this log, and with it its key: export it, hand over in a folder, and import it again',
+    )
+  },
+})
 
 interface FollowingPorts extends Pick<Established, 'origin' | 'signer'> {
   readonly postgres: PostgresRealm

@@ -37,7 +37,7 @@ export async function openStored(
     return { store, place: database, published: async () => undefined, close: () => store.close() }
   }
   const { openPostgres } = await import('../store/postgres/postgres.ts')
-  const postgres = await openPostgres(storeUrl, realm)
+  const postgres = await openPostgres(storeUrl, realm, { mayMigrate: mode === 'write' })
   return {
     store: postgres.store(mode),
     place: postgres.place,

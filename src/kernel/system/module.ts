@@ -1,9 +1,10 @@
 // Handlers of the kernel's own actions and queries.
 
 import process from 'node:process'
+import type { CommandContext } from '../catalog/context.ts'
 import type { Definition } from '../catalog/definition.ts'
 import type { OpenedModule } from '../catalog/module.ts'
-import { PolityError } from '../errors.ts'
+import { asPolityError, PolityError } from '../errors.ts'
 import type { Gate } from '../gate/gate.ts'
 import { holdsOn } from '../retention/policy.ts'
 import * as contract from './contract.ts'
@@ -23,18 +24,14 @@ export interface SystemPorts {
   readonly startedAt: string
   readonly gate: () => Gate
   readonly definitions: () => readonly Definition[]
+  /** Asks every module whether it knows why a subject must stay. */
+  readonly requireErasable: NonNullable<OpenedModule['requireErasable']>
 }
 
 export const systemModule = (ports: SystemPorts): OpenedModule => ({
   commands: [
     erase.handle(async (ctx, { subject }) => {
-      const [hold] = await holdsOn(ctx, subject)
-      if (hold)
-        throw new PolityError(
-          'hold.active',
-          `${subject} is under the legal hold ${hold.name}: it cannot be erased until that is released`,
-          { subject, hold: hold.name, reason: hold.reason },
-        )
+      await requireErasable(ports, ctx, subject)
       const payloads = await ctx.shred(subject)
       ctx.record(SubjectErased({ subject, payloads }, { subject: 'vault' }))
       return { subject, payloads }
@@ -73,3 +70,20 @@ export const systemModule = (ports: SystemPorts): OpenedModule => ({
     }),
   ],
 })
+
+/** A legal hold wins, and so does what a module must keep. Throws `hold.active`. */
+async function requireErasable(ports: SystemPorts, ctx: CommandContext, subject: string): Promise<void> {
+  const [hold] = await holdsOn(ctx, subject)
+  if (hold)
+    throw new PolityError(
+      'hold.active',
+      `${subject} is under the legal hold ${hold.name}: it cannot be erased until that is released`,
+      { subject, hold: hold.name, reason: hold.reason },
+    )
+  try {
+    await ports.requireErasable(ctx, subject, Date.parse(ctx.now))
+  } catch (thrown) {
+    const { code, message } = asPolityError(thrown)
+    throw new PolityError('hold.active', message, { subject, reason: code }, thrown)
+  }
+}

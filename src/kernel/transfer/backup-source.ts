@@ -94,7 +94,7 @@ async function checkFiles(
     for (const [path, { sha256, sizeBytes }] of waiting) {
       checkAborted(signal)
       if ((await digestOf(join(dir, path), path, sizeBytes)) !== sha256)
-        void torn
+        throw torn(path, 'its bytes are not those that were written')
       done += sizeBytes
       onProgress?.(done, total)
     }

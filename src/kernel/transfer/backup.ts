@@ -19,6 +19,7 @@ import type { Published } from '../log/proposal.ts'
 import type { StoreReader } from '../store/store.ts'
 import { keyFilesIn } from './key-files.ts'
 import {
+  BACKUP_FORMAT,
   KEYS_DIR,
   MANIFEST,
   type Manifest,
@@ -97,7 +98,7 @@ export async function writeBackup(
     const keys = await copyKeys(options, folder)
     await folder.settle()
     const manifest: Manifest = {
-      format: 'polity.backup/1',
+      format: BACKUP_FORMAT,
       release: options.release,
       createdAt: new Date(options.env.now()).toISOString(),
       origin,

@@ -6,6 +6,7 @@ import type { FolderWriter } from '../audit/folder-writer.ts'
 import { readBounded } from '../audit/sources/export.ts'
 import { checkAborted } from '../audit/verify/failure.ts'
 import { isDerivedTable, isShadowTable, LOG_VIEWS } from '../log/catch-up.ts'
+import { BLOB_MAX_BYTES } from '../log/layout.ts'
 import { Closed, type Static, Type, validate } from '../schema/schema.ts'
 import { isKey, type RowPlace, type StoredRow, type StoreReader } from '../store/store.ts'
 import { torn } from './manifest.ts'
@@ -14,8 +15,8 @@ import { torn } from './manifest.ts'
 const ROWS_FILE_SIZE_BYTES = 8 * 1024 * 1024
 /** A payload of the vault may have some megabytes, so a page of rows has few. */
 const PAGE_ROWS = 64
-/** What a file may have at most: a full one, and the largest row after it. */
-export const ROWS_FILE_MAX_BYTES = 2 * ROWS_FILE_SIZE_BYTES
+/** What a file may have at most: nearly a full one, and then the largest row, evidence that is quoted twice. */
+const ROWS_FILE_MAX_BYTES = ROWS_FILE_SIZE_BYTES + 4 * BLOB_MAX_BYTES
 
 /** One line. */
 const Line = Closed({

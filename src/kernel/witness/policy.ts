@@ -33,7 +33,7 @@ export async function loadPolicy(committed: Pick<Views, 'get'>): Promise<PolicyI
   return text === undefined ? undefined : inForce(text)
 }
 
-export function inForce(text: string): PolicyInForce {
+function inForce(text: string): PolicyInForce {
   const policy = parsePolicy(text)
   // What needs no cosignature would be met by our own signature alone, and that is not called witnessed.
   const isAlone = isQuorum(policy, new Set())

@@ -5,7 +5,7 @@ import type { Beside } from '../catalog/hub-records.ts'
 import type { StoreReader } from '../store/store.ts'
 
 /** Working state: origin hash -> the latest checkpoint that was cosigned. It outlives a dismissal. */
-export const SEEN = 'witness.seen'
+const SEEN = 'witness.seen'
 
 export interface Seen {
   readonly origin: string

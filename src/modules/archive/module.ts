@@ -22,7 +22,14 @@ import { openCopies } from './copies.ts'
 import { followAlerts, followErasures, followKeeping, followRemovals } from './feeds.ts'
 import { openFts5Index } from './index/fts5/fts5-index.ts'
 import type { SearchIndex } from './index/search-index.ts'
-import { bypassRetention, deleteOne, forgetRuns, retainVersion, setHold } from './keeping.ts'
+import {
+  bypassRetention,
+  deleteOne,
+  forgetRuns,
+  requireErasableSubject,
+  retainVersion,
+  setHold,
+} from './keeping.ts'
 import { enterOne, preserveOne } from './preserving.ts'
 import { getVersion, listScrolls, listVersionsOf } from './reading.ts'
 import { scrubRegularly } from './rounds.ts'
@@ -72,6 +79,7 @@ async function openArchive(host: ModuleHost, { copies: places, credentials, sear
       listVersions.handle((ctx, input) => listVersionsOf(ctx, input, copies)),
       search.handle((ctx, input) => searching.search(ctx, input)),
     ],
+    requireErasable: requireErasableSubject,
     async close() {
       await rounds.close()
       await searching.close()

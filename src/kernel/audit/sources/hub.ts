@@ -5,7 +5,7 @@ import { PolityError } from '../../errors.ts'
 import { checkAborted, failed } from '../verify/failure.ts'
 import { SMALL_FILE_MAX_BYTES } from './export.ts'
 import type { LogSource, OpenSourceOptions } from './port.ts'
-import { RETENTION_MAX_BYTES, readRetention } from './retention.ts'
+import { RETENTION_MAX_BYTES, readPruned } from './retention.ts'
 import { type ReadPath, tiledSource } from './tiles.ts'
 
 const REQUEST_TIMEOUT_MS = 30_000
@@ -21,7 +21,7 @@ export async function hubSource(
   const note = await get('checkpoint', SMALL_FILE_MAX_BYTES)
   const vkey = await get('vkey', SMALL_FILE_MAX_BYTES)
   // A hub that knows nothing of retention holds its log as a whole.
-  const { minimumIndex } = readRetention(await get('retention', SMALL_FILE_MAX_BYTES))
+  const { minimumIndex } = readPruned(await get('retention', SMALL_FILE_MAX_BYTES))
   const { kept } = minimumIndex === 0 ? { kept: [] } : await readKept(get, minimumIndex)
   return {
     ...tiledSource(get, { minimumIndex }),
@@ -36,7 +36,7 @@ export async function hubSource(
 }
 
 async function readKept(get: ReadPath, minimumIndex: number) {
-  const { kept } = readRetention(await get('kept', RETENTION_MAX_BYTES))
+  const { kept } = readPruned(await get('kept', RETENTION_MAX_BYTES))
   // What was announced and is not removed yet is still there as itself.
   return { kept: kept.filter(({ seq }) => seq < minimumIndex) }
 }

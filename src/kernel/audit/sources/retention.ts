@@ -2,8 +2,6 @@
 
 import { Buffer } from 'node:buffer'
 import { type KeptEntry, keptEntries } from '../../log/pruning.ts'
-import { viewTable } from '../../log/view.ts'
-import { RETENTION_KEY, type RetentionState, retentionState, UNSET } from '../../retention/contract.ts'
 import type { StoreReader } from '../../store/store.ts'
 import { failed } from '../verify/failure.ts'
 import type { LogSource } from './port.ts'
@@ -13,31 +11,41 @@ export const RETENTION_FILE = 'retention.json'
 /** Kept entries are few; each takes up to 64 KiB and a proof. */
 export const RETENTION_MAX_BYTES = 16 * 1024 * 1024
 
-/** The bytes of RETENTION_FILE: the policy, the minimum index, and what is kept. */
-export async function retentionFile(
-  store: Pick<StoreReader, 'load' | 'scan' | 'minimumIndex'>,
-): Promise<Uint8Array> {
-  const stored = (await store.load(viewTable(retentionState), [RETENTION_KEY])).value.get(RETENTION_KEY)
-  const { days } = stored?.value == null ? UNSET : (JSON.parse(stored.value) as RetentionState)
+/** The bytes of RETENTION_FILE: the minimum index, and what is kept. The policy behind it is in the log. */
+export async function retentionFile(store: Pick<StoreReader, 'scan' | 'minimumIndex'>): Promise<Uint8Array> {
   const minimumIndex = await store.minimumIndex()
   const kept = (await keptEntries(store)).filter(({ seq }) => seq < minimumIndex)
-  return Buffer.from(`${JSON.stringify({ days, minimumIndex, kept })}\n`)
+  return rendered({ minimumIndex, kept })
 }
 
-/** Nothing of it is believed; absent, the log claims to be whole. Throws `verify.failed` with reason `pruned`. */
-export function readRetention(
-  bytes: Uint8Array | undefined,
-): Required<Pick<LogSource, 'minimumIndex' | 'kept'>> {
+type Pruned = Required<Pick<LogSource, 'minimumIndex' | 'kept'>>
+
+/** One form for one content: what is not checked by what it says is checked by how it is written. */
+const rendered = ({ minimumIndex, kept }: Pruned): Buffer =>
+  Buffer.from(
+    `${JSON.stringify({ minimumIndex, kept: kept.map(({ seq, text, proof }) => ({ seq, text, proof })) })}\n`,
+  )
+
+/** The file of an export. Nothing of it is believed; absent, the log claims to be whole. Throws `verify.failed` with reason `pruned`. */
+export function readRetention(bytes: Uint8Array | undefined): Pruned {
+  const pruned = readPruned(bytes)
+  if (bytes !== undefined && !rendered(pruned).equals(bytes)) throw otherForm()
+  return pruned
+}
+
+/** The same in the answer of a hub, which says more. */
+export function readPruned(bytes: Uint8Array | undefined): Pruned {
   if (bytes === undefined) return { minimumIndex: 0, kept: [] }
   const { minimumIndex, kept = [] } = (parse(bytes) ?? {}) as {
     readonly minimumIndex?: unknown
     readonly kept?: unknown
   }
   const isFormed = Number.isSafeInteger(minimumIndex) && (minimumIndex as number) >= 0
-  if (!isFormed || !Array.isArray(kept) || !kept.every(isKept))
-    throw failed('pruned', 'what lies beside the log about its pruning has another form')
+  if (!isFormed || !Array.isArray(kept) || !kept.every(isKept)) throw otherForm()
   return { minimumIndex: minimumIndex as number, kept }
 }
+
+const otherForm = () => failed('pruned', 'what lies beside the log about its pruning has another form')
 
 function parse(bytes: Uint8Array): unknown {
   try {

@@ -11,7 +11,7 @@ import { openAnchor, readNote } from './anchor.ts'
 import { epochWithoutLease, openLease, type WriterLease } from './lease.ts'
 import { type Outbox, openOutbox } from './outbox.ts'
 import { type Reads, readsOf } from './reader.ts'
-import { migrate } from './schema.ts'
+import { isMigrated, migrate } from './schema.ts'
 import { type Ask, openReadPool, openSession, openSnapshotSession } from './session.ts'
 import { openWrites, type Writes } from './writer.ts'
 
@@ -40,6 +40,8 @@ export interface PostgresRealm {
 export interface PostgresOptions {
   /** Connections for reads, at most. */
   readonly readersMax?: number
+  /** false: a realm that is not there, or of another release, is refused instead of made. */
+  readonly mayMigrate?: boolean
   /** Times the waits of `wake`; a lease is timed by the server. */
   readonly env?: Env
 }
@@ -56,11 +58,11 @@ const CONTROLS_MAX = 2
 export async function openPostgres(
   url: string,
   realm: string,
-  { readersMax = READERS_MAX, env = systemEnv() }: PostgresOptions = {},
+  { readersMax = READERS_MAX, env = systemEnv(), mayMigrate = true }: PostgresOptions = {},
 ): Promise<PostgresRealm> {
   const address = postgresAddress(url, realm)
   const { schema } = address
-  await migrateAt(address)
+  await (mayMigrate ? migrateAt(address) : requireMigrated(address))
   const readers = openReadPool(address, readersMax)
   const controls = openReadPool(address, CONTROLS_MAX)
   const open = new Set<Closable>([readers, controls])
@@ -96,6 +98,18 @@ export async function openPostgres(
       await Promise.all([...open].map((each) => each.close()))
     },
   }
+}
+
+async function requireMigrated(address: PostgresAddress): Promise<void> {
+  const session = openSession(address)
+  try {
+    if (await isMigrated(session, address.schema)) return
+  } finally {
+    await session.close()
+  }
+  throw new PolityError('hub.unreachable', `${address.place} holds no log that this release knows`, {
+    hint: 'start a hub with `polity up`, or name another database with --store',
+  })
 }
 
 async function migrateAt(address: PostgresAddress): Promise<void> {

@@ -99,6 +99,10 @@ export async function migrate(session: Session, schema: string): Promise<void> {
   })
 }
 
+/** Whether the schema is there and of this release. Throws `log.unsupported` for one of a newer release. */
+export const isMigrated = async (session: Session, schema: string): Promise<boolean> =>
+  isCurrent(await appliedSteps(session.ask, quote(schema)))
+
 /** An identifier as SQL text; `schemaOf` has checked what it is made of. */
 export const quote = (schema: string): string => `"${schema}"`
 
