@@ -5,12 +5,11 @@ import { EventEmitter } from 'node:events'
 import { type Ask, openAsk, openPermit, type Permit } from './kernel/catalog/ask.ts'
 import { type Catalog, openCatalog } from './kernel/catalog/catalog.ts'
 import type { Progress } from './kernel/catalog/context.ts'
-import { type Caller, callerOf, factTypes } from './kernel/catalog/decide.ts'
+import { type Caller, factTypes } from './kernel/catalog/decide.ts'
 import { openDenials } from './kernel/catalog/denials.ts'
-import { IDEMPOTENCY, type Idempotency, openIdempotency } from './kernel/catalog/idempotency.ts'
+import { IDEMPOTENCY, openIdempotency } from './kernel/catalog/idempotency.ts'
 import { type Answer, answerOf, type Invoke, type InvokePorts, openInvoke } from './kernel/catalog/invoke.ts'
 import type { Module, OpenedModule } from './kernel/catalog/module.ts'
-import { actorOf } from './kernel/catalog/recorder.ts'
 import type { Room } from './kernel/catalog/room.ts'
 import { openTurns } from './kernel/catalog/turns.ts'
 import { type Env, systemEnv } from './kernel/env.ts'
@@ -32,9 +31,10 @@ import type { Realm } from './kernel/realm/realm.ts'
 import { sweepRegularly } from './kernel/realm/sweeping.ts'
 import { retention } from './kernel/retention/module.ts'
 import { type PublicRetention, publicRetention } from './kernel/retention/policy.ts'
+import { invokeFrom, readableBy } from './kernel/runs/callers.ts'
 import { CARRIERS } from './kernel/runs/carriers.ts'
 import { RUN_STEPS } from './kernel/runs/journal.ts'
-import { RUNS, type RunRow } from './kernel/runs/run.ts'
+import { RUNS } from './kernel/runs/run.ts'
 import { openRuns, type Runs } from './kernel/runs/runs.ts'
 import { recordBundle, recordGenesis } from './kernel/system/genesis.ts'
 import { systemContract, systemModule } from './kernel/system/module.ts'
@@ -119,27 +119,62 @@ const SWEPT_TABLES = [IDEMPOTENCY, RUNS, RUN_STEPS, CARRIERS, FORWARDED, ...WORK
 /** Opens everything or nothing: what was opened before a failure is closed again, in reverse. */
 export async function openHub(options: HubOptions): Promise<Hub> {
   await using opening = new AsyncDisposableStack()
-  const env = options.env ?? systemEnv()
-  const onFailure = options.onFailure ?? (() => undefined)
-  const startedAt = new Date(env.now()).toISOString()
+  const ground = await openGround(options, opening)
+  const features = await openFeatures(options, ground, opening)
+  const law = await openLaw(options, ground, features)
+  const acting = openActing(ground, law, opening)
+  features.taking.resolve(acting.invoke)
+  const { realm, identity, onFailure } = ground
+  const { dir } = options
+  const owner = await establishOwner(identity, dir === undefined ? undefined : dataPaths(dir).adminToken)
+  opening.defer(sweepRegularly(realm, SWEPT_TABLES, onFailure))
+  await acting.ports.runs.resume()
 
+  const open = opening.move()
+  const face = faceOf({ ...ground, ...realm, ...acting, owner })
+  return { ...face, witness: features.witness.face, close: () => open.disposeAsync() }
+}
+
+/** What everything stands on: the log with its keys, and who may be asking. */
+interface Ground {
+  readonly realm: Realm
+  readonly identity: Identity
+  readonly env: Env
+  /** `polity://realm` */
+  readonly source: string
+  readonly startedAt: string
+  readonly onFailure: (error: PolityError) => void
+}
+
+async function openGround(options: HubOptions, opening: AsyncDisposableStack): Promise<Ground> {
+  const { env = systemEnv(), onFailure = () => undefined } = options
+  const startedAt = new Date(env.now()).toISOString()
   const realm = opening.adopt(await openHubRealm(options, env, onFailure), (each) => each.close())
-  const { log, views, committed, vault, reader } = realm
   const source = `polity://${realm.name}`
   await recordGenesis(realm, source, env, RELEASE)
+  const { log, committed: views, reader, vaultKey } = realm
+  const codeKey = deriveKey(vaultKey, 'sign-in codes')
+  const identity = openIdentity({ log, views, reader, env, source, codeKey })
+  return { realm, identity, env, source, startedAt, onFailure }
+}
 
-  const identity = openIdentity({
-    log,
-    views: committed,
-    reader,
-    env,
-    source,
-    codeKey: deriveKey(realm.vaultKey, 'sign-in codes'),
-  })
+/** Rooms and modules. They may ask for actions once somebody takes them. */
+interface Features {
+  readonly opened: readonly OpenedModule[]
+  readonly witness: ReturnType<typeof witnessRoom>
+  readonly taking: PromiseWithResolvers<Invoke>
+}
+
+async function openFeatures(
+  options: HubOptions,
+  { realm, env, source, onFailure }: Ground,
+  opening: AsyncDisposableStack,
+): Promise<Features> {
   const witness = witnessRoom(options.witness)
   const taking = Promise.withResolvers<Invoke>()
+  // Whoever waits hears of it; when nobody does, nobody has to.
   taking.promise.catch(() => undefined)
-  const hosted = opening.adopt(
+  const { opened } = opening.adopt(
     await openHosted(
       { realm, env, source, dir: options.dir, onFailure, invoke: taking.promise },
       [...roomsOf(options), witness],
@@ -148,33 +183,59 @@ export async function openHub(options: HubOptions): Promise<Hub> {
     (each) => each.close(),
   )
   opening.defer(() => taking.reject(new PolityError('log.closed', 'the hub is closing')))
+  return { opened, witness, taking }
+}
+
+/** What can be asked for, and the rules about it. */
+interface Law {
+  readonly catalog: Catalog
+  readonly gate: Gate
+}
+
+async function openLaw(options: HubOptions, ground: Ground, { opened }: Features): Promise<Law> {
+  const { realm, identity, env, source, startedAt } = ground
   const system = systemModule({
     release: RELEASE,
     realm: realm.name,
-    origin: log.origin,
+    origin: realm.log.origin,
     startedAt,
     gate: () => gate,
     definitions: () => catalog.definitions,
     requireErasable: async (...asked) => {
-      for (const module of hosted.opened) await module.requireErasable?.(...asked)
+      for (const module of opened) await module.requireErasable?.(...asked)
     },
   })
-  const catalog = catalogOf([system, identity.module, ...hosted.opened])
+  const catalog = catalogOf([system, identity.module, ...opened])
   const gate = await openHubGate(options, catalog)
   await recordBundle(realm, gate, source, env)
+  return { catalog, gate }
+}
 
-  const idempotency = openIdempotency(reader, env, deriveKey(realm.vaultKey, 'idempotency keys'))
+/** The one way through the rooms, and what is under way on it. */
+interface Acting {
+  readonly ports: InvokePorts
+  readonly invoke: Invoke
+  readonly progress: EventEmitter
+}
+
+function openActing(
+  { realm, identity, env, source, onFailure }: Ground,
+  { catalog, gate }: Law,
+  opening: AsyncDisposableStack,
+): Acting {
+  const { log, views, committed, vault, reader, vaultKey, holder, isAlone } = realm
+  const idempotency = openIdempotency(reader, env, deriveKey(vaultKey, 'idempotency keys'))
   const progress = new EventEmitter().setMaxListeners(0)
   const runs: Runs = opening.adopt(
     openRuns({
       log,
       reader,
       env,
-      stepKey: deriveKey(realm.vaultKey, 'step results'),
+      stepKey: deriveKey(vaultKey, 'step results'),
       source,
       reads: views,
-      holder: realm.holder,
-      isAlone: realm.isAlone,
+      holder,
+      isAlone,
       handlerOf: (action) => catalog.command(action),
       open: vault.reveal,
       invokeFrom: (run) => invokeFrom(run, { identity, idempotency }, (...asked) => invoke(...asked)),
@@ -188,31 +249,11 @@ export async function openHub(options: HubOptions): Promise<Hub> {
     openDenials(env, (error) => onFailure(asPolityError(error))),
     (each) => each.close(),
   )
-  const ports: InvokePorts = {
-    catalog,
-    gate,
-    log,
-    committed,
-    vault,
-    runs,
-    turns: openTurns(),
-    env,
-    source,
-    denials,
-    idempotency,
-    isSolo: identity.isSolo,
-    evidenceWritten: new Set(),
-  }
+  const { isSolo } = identity
+  const rooms = { catalog, gate, log, committed, vault, runs, denials, idempotency, isSolo }
+  const ports: InvokePorts = { ...rooms, turns: openTurns(), env, source, evidenceWritten: new Set() }
   const invoke = openInvoke(ports)
-  taking.resolve(invoke)
-  const { dir } = options
-  const owner = await establishOwner(identity, dir === undefined ? undefined : dataPaths(dir).adminToken)
-  opening.defer(sweepRegularly(realm, SWEPT_TABLES, onFailure))
-  await runs.resume()
-
-  const open = opening.move()
-  const face = faceOf({ startedAt, ports, views, reader, identity, invoke, owner, progress })
-  return { ...face, witness: witness.face, close: () => open.disposeAsync() }
+  return { ports, invoke, progress }
 }
 
 interface Opened {
@@ -316,41 +357,3 @@ const catalogOf = (modules: readonly OpenedModule[]): Catalog =>
     modules.flatMap(({ commands = [] }) => commands),
     modules.flatMap(({ queries = [] }) => queries),
   )
-
-/** To everybody but its own principal and owners, a run does not exist. */
-function readableBy({ chain, scopes }: Caller, run: RunRow): RunRow {
-  const isOwner = scopes === undefined && chain.every(({ roles }) => roles.includes('owner'))
-  if (isOwner || actorOf(chain) === actorOf(run.chain)) return run
-  throw new PolityError('run.not-found', `there is no run ${run.id}, or it was long ago`)
-}
-
-interface SubPorts {
-  readonly identity: Pick<Identity, 'requireLive'>
-  readonly idempotency: Idempotency
-}
-
-/**
- * A run asks for other actions in the name of its own chain, while the token that started it is good; asking
- * again after a crash finds the same invocation.
- */
-const invokeFrom =
-  (run: RunRow, { identity, idempotency }: SubPorts, invoke: Invoke) =>
-  async (definition: { readonly name: string }, input: unknown): Promise<never> => {
-    const caller = callerOf(run)
-    await identity.requireLive(caller)
-    const answer = await invoke(caller, definition.name, input, {
-      key: idempotency.subKey(run.id, definition.name, input),
-      isPartOfRun: true,
-      correlationId: run.correlationId,
-      ...(run.traceparent === undefined ? {} : { traceparent: run.traceparent }),
-    })
-    if (answer.status === 'done') return answer.output as never
-    throw new PolityError(
-      'denied',
-      'sentence' in answer ? answer.sentence : `${definition.name} is still running`,
-      {
-        action: definition.name,
-        decision: answer.decision,
-      },
-    )
-  }

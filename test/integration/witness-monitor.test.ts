@@ -37,8 +37,10 @@ interface Standing {
 /** Asks until it holds: the monitor looks again by itself. */
 async function standing(hub: Hub, holds: (standing: Standing) => boolean): Promise<Standing> {
   for (;;) {
-    const { logs } = (await hub.ask(hub.owner, 'monitor.status', {})).output as { logs: readonly Standing[] }
-    const [first] = logs
+    const { items } = (await hub.ask(hub.owner, 'monitor.status', {})).output as {
+      items: readonly Standing[]
+    }
+    const [first] = items
     if (first && holds(first)) return first
     await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS))
   }
@@ -170,7 +172,7 @@ describe('a peer', () => {
     await follow(hub, server.url, log.vkey)
     await standing(hub, ({ size }) => size === 10)
     await hub.invoke(hub.owner, 'monitor.unfollow', { url: server.url })
-    expect((await hub.ask(hub.owner, 'monitor.status', {})).output).toEqual({ logs: [] })
+    expect((await hub.ask(hub.owner, 'monitor.status', {})).output).toEqual({ items: [] })
     expect(await codeOf(hub.invoke(hub.owner, 'monitor.unfollow', { url: server.url }))).toBe('not-found')
     for (const url of ['ftp://log.example', 'file:///etc/passwd', 'http://', 'log.example'])
       expect(await codeOf(follow(hub, url, log.vkey))).toBe('input.invalid')

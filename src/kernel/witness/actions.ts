@@ -95,7 +95,7 @@ export const witnessActions = (ports: ActionPorts): OpenedModule => ({
       vkey: ports.key.vkey,
       logs: await admitted(ports, ctx),
     })),
-    monitorStatus.handle(async (ctx) => ({ logs: await followed(ports, ctx) })),
+    monitorStatus.handle(async (ctx) => ({ items: await followed(ports, ctx) })),
     listAlerts.handle(async (ctx, { after, limit = ALERTS_PAGE_SIZE }) => {
       const rows = await ctx.list(alerts, {
         limit,

@@ -243,7 +243,7 @@ const Followed = noun('monitor.log', {
 export const monitorStatus = query('monitor.status@1', {
   summary: 'The logs that this hub follows, and how far each was verified.',
   input: {},
-  output: Closed({ logs: Type.Array(Followed) }),
+  output: Page(Followed),
 })
 
 const Alert = noun('log.alert', {
