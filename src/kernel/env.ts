@@ -18,6 +18,16 @@ export interface Env {
   random(sizeBytes: number): Uint8Array
 }
 
+/** Ends early, and without an error, when the signal is aborted: whoever waits looks at it afterwards. */
+export const pause = (
+  env: Pick<Env, 'monotonic' | 'sleepUntil'>,
+  forMs: number,
+  signal: AbortSignal,
+): Promise<void> =>
+  env.sleepUntil(env.monotonic() + forMs, signal).catch((error: unknown) => {
+    if (!signal.aborted) throw error
+  })
+
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** The real world. */

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openBackup } from '../../src/kernel/transfer/backup-source.ts'
 import { formatManifest } from '../../src/kernel/transfer/manifest.ts'
 import { codeOf, errorOf } from './lab/hubs.ts'
-import { backUp, copyOf, filesIn, livedIn, type Place, restoreFrom } from './transfer-lab.ts'
+import { backUp, copyOf, filesIn, livedIn, type Place, restoreFrom, rowsOf } from './transfer-lab.ts'
 
 describe('a torn backup', () => {
   let old: Place
@@ -107,6 +107,33 @@ describe('a torn backup', () => {
     manifest.checkpoint = manifest.checkpoint.replace(/^(.*\n)\d+/, '$17')
     writeFileSync(join(copy, 'manifest.json'), formatManifest(manifest))
     expect(await codeOf(restoreFrom(copy, dir))).toBe('backup.torn')
+  })
+
+  it('gives nobody a token or a session that the log never gave, though its manifest fits it', async () => {
+    const [path = ''] = names.filter((name) => name.endsWith('00000.jsonl'))
+    const verifier = '0'.repeat(64)
+    const principal = { kind: 'user', id: 'mallory', roles: ['owner'] }
+    const rows = {
+      'view:identity.tokens@1': { id: 'beef', verifier, principal, issuedAt: '2026-01-01T00:00:00Z' },
+      'log.views': { foldedTo: 'current' },
+      'identity.sessions': { chain: [principal], expiresAtMs: 4e12 },
+    }
+    for (const [table, value] of Object.entries(rows)) {
+      const copy = copyOf(backup, join(old.root, 'injected', 'backup'))
+      const key = table === 'log.views' ? 'view:identity.tokens@1' : 'beef'
+      const row = { table, key, version: 1, value: JSON.stringify(value) }
+      const bytes = Buffer.concat([readFileSync(join(copy, path)), Buffer.from(`${JSON.stringify(row)}\n`)])
+      writeFileSync(join(copy, path), bytes)
+      const { manifest } = JSON.parse(readFileSync(join(copy, 'manifest.json'), 'utf8'))
+      manifest.files[path] = { sha256: hash('sha256', bytes, 'hex'), sizeBytes: bytes.length }
+      writeFileSync(join(copy, 'manifest.json'), formatManifest(manifest))
+      if (table === 'identity.sessions') {
+        const dir = join(old.root, 'injected', 'restored')
+        await restoreFrom(copy, dir)
+        expect(await rowsOf(dir, (each) => each === table)).toEqual([])
+      } else await expectTorn(copy, path)
+      rmSync(join(old.root, 'injected'), { recursive: true })
+    }
   })
 
   it('with a FIFO in the place of a file is refused, and not waited for', async () => {

@@ -80,6 +80,17 @@ describe('a backup', () => {
       expect(statSync(path).mode & 0o777, path).toBe(0o600)
   })
 
+  it('is for the owner only, also in a folder that was open to others before', async () => {
+    const old = await livedIn()
+    const backup = join(old.root, 'backup')
+    mkdirSync(backup, { mode: 0o755 })
+    await backUp(old, backup)
+    for (const name of filesIn(backup))
+      if (name.includes('/')) expect([name, statSync(join(backup, name)).mode & 0o077]).toEqual([name, 0])
+    for (const name of ['rows', 'keys', 'tile/entries'])
+      expect([name, statSync(join(backup, name)).mode & 0o777]).toEqual([name, 0o700])
+  })
+
   it('without keys is restored too, says which are missing, and takes them from elsewhere', async () => {
     const old = await livedIn()
     const backup = join(old.root, 'backup')

@@ -288,6 +288,17 @@ describe.each(ENGINES)('what keeps a scroll (%s)', (engine) => {
     expect(await codeOf(hub.invoke(owner, 'archive.delete', { scroll, version: 1 }))).toBe('not-found')
   })
 
+  it('a legal hold on its subject wins over deletion too', async () => {
+    const hub = await open()
+    const { scroll } = await preserve(hub)
+    await act(hub, 'hold.place', { name: 'case-8', reason: 'a lawsuit', subject: `scroll/${scroll}` })
+    expect(await codeOf(hub.invoke(owner, 'archive.delete', { scroll, version: 1 }))).toBe('hold.active')
+    expect(await get(hub, { scroll })).toMatchObject({ version: 1 })
+    await act(hub, 'hold.release', { name: 'case-8', reason: 'settled' })
+    await act(hub, 'archive.delete', { scroll, version: 1 })
+    expect(await codeOf(get(hub, { scroll }))).toBe('not-found')
+  })
+
   it('a hold wins over deletion and erasure until it is released, and is per version', async () => {
     const hub = await open()
     const { scroll } = await preserve(hub, { hold: true })

@@ -239,6 +239,18 @@ describe('forgetting a repository', () => {
     expect((await repository(hub, 'good')).history).toHaveLength(1)
   })
 
+  it('is refused under a legal hold, as every erasure is', async () => {
+    const hub = await open()
+    await analyze(hub, [good])
+    const hold = { name: 'case', reason: 'a lawsuit' }
+    await hub.invoke(owner, 'hold.place', { ...hold, subject: 'repository/good' })
+    expect(await codeOf(hub.invoke(owner, 'mirror.forget', { name: 'good' }))).toBe('hold.active')
+    expect(await repository(hub, 'good')).toMatchObject({ path: good })
+    await hub.invoke(owner, 'hold.release', hold)
+    await hub.invoke(owner, 'mirror.forget', { name: 'good' })
+    expect(await listed(hub)).toEqual([])
+  })
+
   it('is for those who may, and for what is there', async () => {
     const hub = await open()
     await analyze(hub, [good])

@@ -1,6 +1,15 @@
 // `polity backup | restore | import | recover | rescue` as people type them: beside a running hub, with exit codes and advice.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Finished, openSandbox, type RunningHub, type Sandbox } from './cli-process.ts'
@@ -28,6 +37,18 @@ describe('the care of a hub', () => {
     expect({ exitCode: restored.exitCode, stderr: restored.stderr }).toEqual({ exitCode: 0, stderr: '' })
     expect(JSON.parse(restored.stdout)).toMatchObject({ size, missingKeys: [] })
     expect((await polity('verify', at('restored'))).stdout).toContain('verified')
+  })
+
+  it('recovers what modules kept, and neither links nor pipes that lie among it', async () => {
+    await polity('backup', at('linked'), '--with-keys', '--data', hub.dataDir)
+    mkdirSync(join(at('linked'), 'modules/archive'), { recursive: true })
+    mkdirSync(at('elsewhere'))
+    symlinkSync(at('elsewhere'), join(at('linked'), 'modules/archive/1'))
+    execFileSync('mkfifo', [join(at('linked'), 'modules/archive/pipe')])
+    writeFileSync(join(at('linked'), 'modules/archive/kept'), '')
+    const data = at('unlinked')
+    expect(await polity('recover', '--from', at('linked'), '--data', data)).toMatchObject({ exitCode: 0 })
+    expect(readdirSync(join(data, 'modules/archive'))).toEqual(['kept'])
   })
 
   it('refuses a torn backup by its name, and leaves nothing', async () => {

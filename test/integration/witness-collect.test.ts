@@ -218,6 +218,7 @@ describe('a policy', () => {
       `${log}witness w ${witness.vkey}\nquorum w\n`,
       `${log}witness w ${witness.vkey} ftp://witness.example\nquorum w\n`,
       `${log}witness w ${witness.vkey} file:///etc/passwd\nquorum w\n`,
+      `${log}witness w ${witness.vkey} http://user:secret@witness.example\nquorum w\n`,
       `${log}witness w ${own.vkey} http://127.0.0.1:1\nquorum w\n`,
     ]
     for (const policy of refused)

@@ -177,6 +177,9 @@ describe('a peer', () => {
     for (const url of ['ftp://log.example', 'file:///etc/passwd', 'http://', 'log.example'])
       expect(await codeOf(follow(hub, url, log.vkey))).toBe('input.invalid')
     expect(await codeOf(follow(hub, server.url, 'nonsense'))).toBe('witness.key')
+    // The log, and every alert about it, would show the password.
+    const withPassword = server.url.replace('://', '://user:secret@')
+    expect(await codeOf(follow(hub, withPassword, log.vkey))).toBe('input.invalid')
   })
 })
 

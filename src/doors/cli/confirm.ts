@@ -1,4 +1,4 @@
-// Asks before what cannot be undone.
+// Asks before what does much, or cannot be undone.
 
 import type { Call } from './command.ts'
 import { escapeText } from './escape.ts'
@@ -12,7 +12,7 @@ export async function confirm(
 ): Promise<void> {
   if (settings.isYes) return
   if (!settings.mayAsk || !terminal.canAsk)
-    throw usage('this cannot be undone, and nobody can be asked', 'pass --yes to do it')
+    throw usage('this is asked first, and nobody can be asked here', 'pass --yes to do it')
   terminal.note(escapeText(what))
   if (!(await terminal.ask(escapeText(question)))) throw usage('not done')
 }

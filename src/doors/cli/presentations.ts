@@ -7,6 +7,7 @@ import { listedRepositoryLines } from './repositories.ts'
 import { repositoryReportLines } from './repository-report.ts'
 import { tableLines } from './table.ts'
 import { issuedTokenLines, revokedTokenLines, tokenLines } from './tokens.ts'
+import { witnessStatusLines } from './witnesses.ts'
 
 export interface Presentation {
   readonly lines: Present
@@ -33,6 +34,7 @@ const PRESENTATIONS: Readonly<Record<string, Presentation>> = {
   'token.list': { lines: tokenLines },
   'token.revoke': { lines: revokedTokenLines },
   'vault.erase': { lines: erasedLines, remarks: erasureRemarks },
+  'witness.status': { lines: witnessStatusLines },
 }
 
 /** `name` with or without its major. */

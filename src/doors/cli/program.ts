@@ -168,7 +168,7 @@ function addShape(command: Command, shape: CommandShape, run: Run, perform: Perf
   if (kind === 'query')
     command.addOption(new Option('--out <file>', 'write the answer to this file as canonical JSON'))
   if (risk === 'critical')
-    command.addHelpText('after', '\nThis cannot be undone: it is asked first, unless --yes is given.')
+    command.addHelpText('after', '\nThis is critical: it is asked first, unless --yes is given.')
   command.action(() => perform(run, command, command.args))
 }
 

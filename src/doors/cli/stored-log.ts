@@ -10,8 +10,8 @@ import { dataPaths } from '../../kernel/log/layout.ts'
 import type { Published } from '../../kernel/log/proposal.ts'
 import { openStored, type StoredPlace } from '../../kernel/realm/stored.ts'
 import type { Store } from '../../kernel/store/store.ts'
-import { parseCheckpoint } from '../../kit/checkpoint.ts'
-import { isBy, openNote, parseNote, parseVkey } from '../../kit/signed-note.ts'
+import { openCheckpoint } from '../../kit/signed-checkpoint.ts'
+import { isBy, parseNote, parseVkey } from '../../kit/signed-note.ts'
 import { inclusionProof, type ReadTiles } from '../../kit/tile-tree.ts'
 import { formatProof } from '../../kit/tlog-proof.ts'
 
@@ -108,7 +108,7 @@ function newestOf(checkpoints: readonly ShownCheckpoint[], vkey: string, dir: st
     // The copy beside the data may lag behind a change of the key, the anchor never does.
     const ours = checkpoints.filter(({ note }) => parseNote(note).signatures.some((each) => isBy(key, each)))
     const heads = (ours.length > 0 ? ours : checkpoints).map(({ note }) => ({
-      size: parseCheckpoint(openNote(note, [key]).text).size,
+      size: openCheckpoint(note, key).size,
       checkpoint: note,
     }))
     return heads.reduce((newest, each) => (each.size > newest.size ? each : newest))

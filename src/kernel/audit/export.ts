@@ -3,8 +3,8 @@
 import { Buffer } from 'node:buffer'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join, relative, resolve } from 'node:path'
-import { parseCheckpoint } from '../../kit/checkpoint.ts'
-import { openNote, parseVkey } from '../../kit/signed-note.ts'
+import { openCheckpoint } from '../../kit/signed-checkpoint.ts'
+import { parseVkey } from '../../kit/signed-note.ts'
 import { TILE_WIDTH, type TileRef, tilesOfSize, treeRoot } from '../../kit/tile-tree.ts'
 import { encodeEntries, entriesPath, parseTilePath, tilePath } from '../../kit/tlog-tiles.ts'
 import { PolityError } from '../errors.ts'
@@ -75,7 +75,7 @@ export async function exportLog(
 }
 
 function originOf({ checkpoint, size }: Published, vkey: string): string {
-  const { origin, size: signed } = parseCheckpoint(openNote(checkpoint, [parseVkey(vkey)]).text)
+  const { origin, size: signed } = openCheckpoint(checkpoint, parseVkey(vkey))
   if (signed !== size)
     throw new PolityError('internal', `the checkpoint of size ${size} is signed for ${signed}`)
   return origin
@@ -110,7 +110,7 @@ const nameOf = (vkey: string): string => vkey.slice(0, vkey.indexOf('+'))
 
 function openExported(note: string, vkey: string, refuse: (why: string) => PolityError) {
   try {
-    return parseCheckpoint(openNote(note, [parseVkey(vkey)]).text)
+    return openCheckpoint(note, parseVkey(vkey))
   } catch (error) {
     throw refuse(
       `its checkpoint is damaged (${(error as Error).message}); remove the folder and export again`,

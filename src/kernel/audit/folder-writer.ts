@@ -24,21 +24,27 @@ export interface FileDigest {
 export interface FolderWriterOptions {
   /** Gets every file that was put or written, with its digest. */
   readonly onFile?: (path: string, digest: FileDigest) => void
+  /** Files and folders are for the owner only. */
+  readonly isPrivate?: boolean
 }
 
 /** Paths are relative to the folder, with `/` between names. */
 export class FolderWriter {
   readonly #dir: string
   readonly #onFile: FolderWriterOptions['onFile']
+  readonly #fileMode: number
+  readonly #folderMode: number
   readonly #folders = new Set<string>()
   readonly #pending = new Set<Promise<void>>()
   #failure: unknown
   /** Files whose bytes were not there before. */
   written = 0
 
-  constructor(dir: string, { onFile }: FolderWriterOptions = {}) {
+  constructor(dir: string, { onFile, isPrivate = false }: FolderWriterOptions = {}) {
     this.#dir = dir
     this.#onFile = onFile
+    this.#fileMode = isPrivate ? 0o600 : 0o644
+    this.#folderMode = isPrivate ? 0o700 : 0o777
   }
 
   /** Starts to put a file; it is left alone when it is known to stand there, or has these bytes. */
@@ -50,7 +56,7 @@ export class FolderWriter {
   }
 
   /** Writes a file, whole or not at all. */
-  async write(path: string, bytes: Uint8Array, mode = 0o644): Promise<void> {
+  async write(path: string, bytes: Uint8Array, mode = this.#fileMode): Promise<void> {
     const target = await this.#place(path)
     const aside = await open(`${target}${ASIDE_SUFFIX}`, 'w', mode)
     try {
@@ -120,7 +126,7 @@ export class FolderWriter {
   /** Each new folder is an entry of its parent, which is synced for it. */
   async #makeFolder(path: string): Promise<void> {
     if (this.#folders.has(path)) return
-    await mkdir(path, { recursive: true })
+    await mkdir(path, { recursive: true, mode: this.#folderMode })
     for (let at = path; at.startsWith(this.#dir) && !this.#folders.has(at); at = dirname(at))
       this.#folders.add(at)
   }

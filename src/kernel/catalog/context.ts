@@ -56,7 +56,7 @@ export interface CommandContext extends Reads {
   record(...drafts: readonly Draft[]): void
   /**
    * Destroys the vault keys of a subject with the commit of an atomic command: its private values become
-   * tombstones. Answers how many payloads are stored for it now.
+   * tombstones. Answers how many payloads are stored for it now. Throws `hold.active` under a legal hold.
    */
   shred(subject: string): Promise<number>
   step<T>(name: string, body: (step: StepContext) => T | Promise<T>): Promise<T>

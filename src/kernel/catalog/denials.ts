@@ -1,6 +1,6 @@
 // Repeated denials: the first is recorded at once, the rest of the window as one entry with a count.
 
-import type { Env } from '../env.ts'
+import { type Env, pause } from '../env.ts'
 
 const WINDOW_MS = 60_000
 /** Beyond this many callers at a time every denial is recorded by itself. */
@@ -38,7 +38,7 @@ export function openDenials(env: Env, onFailure: (error: unknown) => void): Deni
 
   const endOf = async (key: string) => {
     // Closing ends the window early; what it counted is recorded all the same.
-    await env.sleepUntil(env.monotonic() + WINDOW_MS, closing.signal).catch(() => undefined)
+    await pause(env, WINDOW_MS, closing.signal)
     const window = windows.get(key)
     windows.delete(key)
     if (window && window.count > 0) await write(window, window.count)

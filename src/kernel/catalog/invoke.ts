@@ -1,11 +1,12 @@
 // The one way to change anything: authenticate -> validate -> decide -> run -> outcome.
 
-import { asPolityError, errorFromWire, PolityError } from '../errors.ts'
+import { asPolityError, type ErrorCode, errorFromWire, PolityError } from '../errors.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { Draft } from '../log/entry.ts'
 import type { Durability, Log } from '../log/log.ts'
 import type { Proposal, WorkingWrite } from '../log/proposal.ts'
 import type { Views } from '../log/views.ts'
+import { requireUnheld } from '../retention/policy.ts'
 import type { RunRow } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
 import { commitPrivate, KnownOpenings } from '../schema/privacy.ts'
@@ -299,7 +300,9 @@ function atomicContext(
     now,
     signal: NEVER,
     record: (...more) => drafts.push(...more),
-    shred: (subject) => {
+    shred: async (subject) => {
+      // Whatever action asks for it, and whatever it is called: a legal hold wins.
+      await requireUnheld(reads, subject)
       shred.push(subject)
       return vault.count(subject)
     },
@@ -336,13 +339,13 @@ async function startRun(ports: InvokePorts, invocation: Invocation): Promise<Ans
     const receipt = await ports.log.append({ entries, seals: [...seals, ...inputSeals], rows, expect })
     cursor = ports.log.cursorAt(receipt.first + receipt.count)
   } catch (error) {
-    ports.runs.abandon(id)
     const { code } = asPolityError(error)
-    const kept = keyRow && code === 'expectation.failed' && (await ports.idempotency.find(keyRow))
-    if (kept) return answerAgain(ports, kept, options)
-    // A store that failed may have applied the run all the same: then it is durable, and ours to carry out.
-    // One that cannot even be asked leaves the first error standing.
-    if (code !== 'store.failed' || !(await ports.runs.isDurable(id).catch(() => false))) throw error
+    if (!(await isTaken(ports.runs, id, code))) {
+      ports.runs.abandon(id)
+      const kept = keyRow && code === 'expectation.failed' && (await ports.idempotency.find(keyRow))
+      if (kept) return answerAgain(ports, kept, options)
+      throw error
+    }
     cursor = headCursor(ports)
   }
   rememberEvidence(decision, ports.evidenceWritten)
@@ -356,6 +359,13 @@ async function startRun(ports: InvokePorts, invocation: Invocation): Promise<Ans
   if (finished.error) return answerOf(ports, finished)
   return { status: 'done', decision: decision.id, output, cursor: ports.log.cursorAt(size), run: id }
 }
+
+/** Codes after which nobody knows whether the run was recorded. */
+const OPEN: readonly ErrorCode[] = ['store.failed', 'store.unreachable', 'timeout']
+
+/** Whether the run is durable all the same, and ours to carry out. What cannot be asked leaves the first error standing. */
+const isTaken = async (runs: Runs, id: string, code: ErrorCode): Promise<boolean> =>
+  OPEN.includes(code) && (await runs.isDurable(id).catch(() => false))
 
 const headCursor = ({ log }: Pick<InvokePorts, 'log'>): string => log.cursorAt(log.head().size)
 

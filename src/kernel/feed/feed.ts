@@ -1,6 +1,6 @@
 // A feed: a cursor under a lease, the one way to follow the log. One row holds both, so whoever lost the lease cannot move the cursor.
 
-import type { Env } from '../env.ts'
+import { type Env, pause } from '../env.ts'
 import { asPolityError, type ErrorCode, PolityError } from '../errors.ts'
 import { type Entry, parseEntry } from '../log/entry.ts'
 import type { Log } from '../log/log.ts'
@@ -97,9 +97,6 @@ const feedError = (name: string, error: PolityError): PolityError =>
     error,
   )
 
-const pause = (env: Env, forMs: number, signal: AbortSignal): Promise<void> =>
-  env.sleepUntil(env.monotonic() + forMs, signal).catch(() => undefined)
-
 /** The row, if nobody else holds it; undefined while another hub does. */
 async function acquire(
   { reader, env, holder, isAlone, log }: FeedPorts,
@@ -177,11 +174,16 @@ async function pageOf(
 }
 
 /** Resolves when something new is published, or when it is time to renew. */
-async function news({ log, isAlone }: FeedPorts, position: number, signal: AbortSignal): Promise<void> {
-  const due = isAlone ? signal : AbortSignal.any([signal, AbortSignal.timeout(RENEW_MS)])
+async function news({ log, env, isAlone }: FeedPorts, position: number, signal: AbortSignal): Promise<void> {
+  const ended = new AbortController()
+  const due = AbortSignal.any([signal, ended.signal])
+  const renewal = isAlone ? undefined : pause(env, RENEW_MS, due).then(() => ended.abort())
   try {
     await log.published(position + 1, due)
   } catch (error) {
     if (!due.aborted) throw error
+  } finally {
+    ended.abort()
+    await renewal
   }
 }

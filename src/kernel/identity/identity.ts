@@ -29,7 +29,7 @@ import {
 /** Working state: hash of a used sign-in code -> nothing. */
 const USED_CODES = 'identity.used-codes'
 /** Working state: hash of a session's secret -> SessionRow. */
-const SESSIONS = 'identity.sessions'
+export const SESSIONS = 'identity.sessions'
 
 export const SIGN_IN_VALID_MS = 10 * 60_000
 export const SESSION_VALID_MS = 12 * 3600_000

@@ -3,6 +3,7 @@
 import type { CommandContext, QueryContext } from '../catalog/context.ts'
 import type { OpenedModule } from '../catalog/module.ts'
 import { defineRoom, type RoomHost } from '../catalog/room.ts'
+import { pause } from '../env.ts'
 import { asPolityError, PolityError } from '../errors.ts'
 import { checkpointKey, readCheckpointPage } from '../log/checkpoints.ts'
 import { viewTable } from '../log/view.ts'
@@ -164,7 +165,7 @@ async function endOverlaps(host: RoomHost, signal: AbortSignal): Promise<void> {
       const failure = asPolityError(error)
       if (!signal.aborted && failure.code !== 'expectation.failed') onFailure(failure)
     }
-    await env.sleepUntil(env.monotonic() + OVERLAP_CHECK_MS, signal).catch(() => undefined)
+    await pause(env, OVERLAP_CHECK_MS, signal)
   }
 }
 

@@ -3,7 +3,7 @@
 import { Buffer } from 'node:buffer'
 import { leafHash } from '../../kit/merkle.ts'
 import { TreeEdge } from '../../kit/tile-tree.ts'
-import type { Env } from '../env.ts'
+import { type Env, pause } from '../env.ts'
 import { asPolityError, PolityError } from '../errors.ts'
 import {
   type Batch,
@@ -172,12 +172,9 @@ async function settleLater(ports: WriterPorts, head: Head, signal: AbortSignal):
   try {
     await settleHead(ports, head)
   } catch {
-    await pause(env, signal)
+    await pause(env, SETTLE_INTERVAL_MS, signal)
   }
 }
-
-const pause = (env: Env, signal: AbortSignal): Promise<void> =>
-  env.sleepUntil(env.monotonic() + SETTLE_INTERVAL_MS, signal).catch(() => undefined)
 
 /** One step for one subject. What fails is tried again, by the next hub if need be: nothing of it can be opened. */
 async function dropDead({ store, env }: WriterPorts, { dead }: Head, signal: AbortSignal): Promise<void> {
@@ -190,7 +187,7 @@ async function dropDead({ store, env }: WriterPorts, { dead }: Head, signal: Abo
     if (next === undefined) dead.delete(subject)
     else dead.set(subject, next)
   } catch {
-    await pause(env, signal)
+    await pause(env, SETTLE_INTERVAL_MS, signal)
   }
 }
 

@@ -7,6 +7,7 @@ import type { Sequencer } from '../log/sequencer.ts'
 import type { WriterLease } from '../store/postgres/lease.ts'
 import type { Outbox } from '../store/postgres/outbox.ts'
 import type { Wake } from '../wake/wake.ts'
+import { openFailing } from './failing.ts'
 import { type Forwarder, openForwarder, serveForwarded } from './forwarding.ts'
 import { TOPICS } from './topics.ts'
 
@@ -122,6 +123,7 @@ async function runElections(
 ): Promise<void> {
   const { ttlMs = LEASE_TTL_MS, wake, onFailure } = ports
   const everyMs = ttlMs / RENEWALS_PER_TTL
+  const failing = openFailing(onFailure)
   while (!signal.aborted) {
     const term = current()
     await wake.wait(TOPICS.lease, term ? AbortSignal.any([signal, term.ended.signal]) : signal, everyMs)
@@ -132,8 +134,9 @@ async function runElections(
         set(undefined)
         await endTerm(ports, term)
       }
+      failing.works()
     } catch (error) {
-      onFailure(asPolityError(error, 'store.unreachable'))
+      failing.fails(error)
     }
   }
 }

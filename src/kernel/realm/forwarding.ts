@@ -8,6 +8,7 @@ import type { Proposal, Receipt } from '../log/proposal.ts'
 import type { Sequencer } from '../log/sequencer.ts'
 import type { Outbox, Parcel } from '../store/postgres/outbox.ts'
 import type { Wake } from '../wake/wake.ts'
+import { openFailing } from './failing.ts'
 import { TOPICS } from './topics.ts'
 
 /** Working state: ids of proposals that were handed over and are written, so that a second writer writes none twice. */
@@ -17,6 +18,8 @@ const FORWARDED_KEPT_MS = 3600_000
 const ANSWER_WAIT_MAX_MS = 30_000
 /** How often is asked where nothing pushes. */
 const POLL_MS = 250
+/** How often is asked whether what nobody answered is still there: a crash of the server empties the outbox. */
+const RESEND_INTERVAL_MS = 1_000
 const SERVED_AT_ONCE = 256
 
 export interface Forwarder {
@@ -39,6 +42,10 @@ interface Waiting {
   readonly resolve: (receipt: Receipt) => void
   readonly reject: (error: PolityError) => void
   readonly untilMs: number
+  /** The sealed proposal, to be sent again if it is lost on the way. */
+  readonly bytes: Uint8Array
+  /** Whether it has arrived once. */
+  isSent: boolean
 }
 
 export function openForwarder(ports: ForwardingPorts): Forwarder {
@@ -50,21 +57,25 @@ export function openForwarder(ports: ForwardingPorts): Forwarder {
 
   const collect = async () => {
     for (const { id, bytes } of await outbox.take([...waiting.keys()])) {
-      const answer = seal.open(bytes, `answer ${id}`) as AnswerWire
-      if ('receipt' in answer) waiting.get(id)?.resolve(answer.receipt)
-      else waiting.get(id)?.reject(errorFromWire(answer.error))
+      const asker = waiting.get(id)
       waiting.delete(id)
+      if (asker) settle(asker, () => seal.open(bytes, `answer ${id}`) as AnswerWire)
     }
-    for (const [id, { untilMs, reject }] of waiting)
-      if (env.monotonic() >= untilMs || closing.signal.aborted) {
-        waiting.delete(id)
-        reject(unanswered())
-      }
+    failOverdue(waiting, ports, closing.signal, unanswered())
   }
   const listen = async () => {
+    let resentMs = env.monotonic()
     while (waiting.size > 0) {
       await wake.wait(TOPICS.answers, closing.signal, POLL_MS)
-      await collect().catch((error: unknown) => failWaiting(waiting, ports, asPolityError(error)))
+      try {
+        await collect()
+        if (env.monotonic() < resentMs + RESEND_INTERVAL_MS) continue
+        resentMs = env.monotonic()
+        await resend(waiting, ports)
+      } catch (error) {
+        // The database does not answer: whoever waited too long is told, the others wait on.
+        failOverdue(waiting, ports, closing.signal, asPolityError(error))
+      }
     }
     running = undefined
   }
@@ -72,9 +83,12 @@ export function openForwarder(ports: ForwardingPorts): Forwarder {
     propose: (proposal) =>
       new Promise((resolve, reject) => {
         const id = env.id()
-        waiting.set(id, { resolve, reject, untilMs: env.monotonic() + ANSWER_WAIT_MAX_MS })
-        outbox.send(id, seal.seal(proposal, `proposal ${id}`)).then(
+        const bytes = seal.seal(proposal, `proposal ${id}`)
+        const own = { resolve, reject, bytes, untilMs: env.monotonic() + ANSWER_WAIT_MAX_MS, isSent: false }
+        waiting.set(id, own)
+        outbox.send(id, bytes).then(
           () => {
+            own.isSent = true
             wake.notify(TOPICS.outbox)
             running ??= listen()
           },
@@ -91,16 +105,43 @@ export function openForwarder(ports: ForwardingPorts): Forwarder {
   }
 }
 
+/** An answer that was sealed with another key is one all the same: it will not come again. */
+function settle({ resolve, reject }: Waiting, open: () => AnswerWire): void {
+  try {
+    const answer = open()
+    if ('receipt' in answer) resolve(answer.receipt)
+    else reject(errorFromWire(answer.error))
+  } catch (error) {
+    reject(asPolityError(error))
+  }
+}
+
+/** The same id is the same proposal: what was written although its answer was lost is not written again. */
+async function resend(waiting: Map<string, Waiting>, { outbox, wake }: ForwardingPorts): Promise<void> {
+  const sent = [...waiting].flatMap(([id, { isSent }]) => (isSent ? [id] : []))
+  const missing = await outbox.missing(sent)
+  for (const id of missing) {
+    const lost = waiting.get(id)
+    if (lost) await outbox.send(id, lost.bytes)
+  }
+  if (missing.length > 0) wake.notify(TOPICS.outbox)
+}
+
 const unanswered = (): PolityError =>
   new PolityError(
     'timeout',
     `no writer answered within ${ANSWER_WAIT_MAX_MS} ms; what was asked for may still be written: ask again with the same idempotency key`,
   )
 
-/** The database does not answer: whoever waited too long is told, the others wait on. */
-function failWaiting(waiting: Map<string, Waiting>, { env }: ForwardingPorts, error: PolityError): void {
+/** Nobody waits for a hub that is closing. */
+function failOverdue(
+  waiting: Map<string, Waiting>,
+  { env }: ForwardingPorts,
+  closing: AbortSignal,
+  error: PolityError,
+): void {
   for (const [id, { untilMs, reject }] of waiting)
-    if (env.monotonic() >= untilMs) {
+    if (closing.aborted || env.monotonic() >= untilMs) {
       waiting.delete(id)
       reject(error)
     }
@@ -113,25 +154,26 @@ export interface ServingPorts extends ForwardingPorts {
 /** The writer's side: writes what others hand over, each once, until it is closed. */
 export function serveForwarded(ports: ServingPorts): { close(): Promise<void> } {
   const { outbox, wake } = ports
+  const seal = openSeal(ports)
   const closing = new AbortController()
-  /** Being written: still in the outbox, but nobody may take them a second time. */
-  const taken = new Set<string>()
+  const failing = openFailing(ports.onFailure)
   const running = (async () => {
     while (!closing.signal.aborted) {
       try {
-        const items = (await outbox.waiting(SERVED_AT_ONCE)).filter(({ id }) => !taken.has(id))
-        if (items.length > 0) {
-          for (const { id } of items) taken.add(id)
-          const answers = await Promise.all(items.map((item) => serve(ports, item)))
-          await outbox.answer(answers.filter((answer) => answer !== undefined))
-          for (const { id } of items) taken.delete(id)
+        const items = await outbox.waiting(SERVED_AT_ONCE)
+        const answers = await Promise.all(items.map((item) => serve(ports, seal, item)))
+        const given = answers.filter((answer) => answer !== undefined)
+        if (given.length > 0) {
+          await outbox.answer(given)
+          failing.works()
           wake.notify(TOPICS.answers)
           continue
         }
-        await outbox.sweep(2 * ANSWER_WAIT_MAX_MS)
+        // Nothing waits, or what waits is left to this writer's successor.
+        if (items.length === 0) await outbox.sweep(2 * ANSWER_WAIT_MAX_MS)
+        failing.works()
       } catch (error) {
-        taken.clear()
-        ports.onFailure(asPolityError(error, 'store.unreachable'))
+        failing.fails(error)
       }
       await wake.wait(TOPICS.outbox, closing.signal, POLL_MS)
     }
@@ -145,8 +187,7 @@ export function serveForwarded(ports: ServingPorts): { close(): Promise<void> } 
 }
 
 /** The answer; undefined where this writer was replaced, and its successor shall take the proposal. */
-async function serve(ports: ServingPorts, { id, bytes }: Parcel): Promise<Parcel | undefined> {
-  const seal = openSeal(ports)
+async function serve(ports: ServingPorts, seal: Seal, { id, bytes }: Parcel): Promise<Parcel | undefined> {
   const answer = (wire: AnswerWire) => ({ id, bytes: seal.seal(wire, `answer ${id}`) })
   try {
     const proposal = seal.open(bytes, `proposal ${id}`) as Proposal
@@ -185,6 +226,12 @@ async function proposeOnce(
   }
 }
 
+interface Seal {
+  seal(message: Proposal | AnswerWire, about: string): Uint8Array
+  /** Throws `log.corrupt` for what another hub of this log did not write. */
+  open(bytes: Uint8Array, about: string): unknown
+}
+
 const NONCE_SIZE_BYTES = 12
 const TAG_SIZE_BYTES = 16
 
@@ -192,16 +239,15 @@ const TAG_SIZE_BYTES = 16
  * AES-256-GCM (NIST SP 800-38D) under a key of the vault's; purpose and id are bound to it. Inside is the structured
  * clone of a message, as between threads; nothing is read of it before the tag is right.
  */
-function openSeal({ key, env }: Pick<ForwardingPorts, 'key' | 'env'>) {
+function openSeal({ key, env }: Pick<ForwardingPorts, 'key' | 'env'>): Seal {
   const secret = new Uint8Array(hkdfSync('sha256', key, '', 'polity forwarding', 32))
   return {
-    seal(message: Proposal | AnswerWire, about: string): Uint8Array {
+    seal(message, about) {
       const nonce = env.random(NONCE_SIZE_BYTES)
       const cipher = createCipheriv('aes-256-gcm', secret, nonce).setAAD(Buffer.from(about))
       return Buffer.concat([nonce, cipher.update(serialize(message)), cipher.final(), cipher.getAuthTag()])
     },
-    /** Throws `log.corrupt` for what another hub of this log did not write. */
-    open(bytes: Uint8Array, about: string): unknown {
+    open(bytes, about) {
       try {
         const nonce = bytes.subarray(0, NONCE_SIZE_BYTES)
         const decipher = createDecipheriv('aes-256-gcm', secret, nonce)

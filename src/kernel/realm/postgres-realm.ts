@@ -2,10 +2,10 @@
 
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
-import { parseCheckpoint } from '../../kit/checkpoint.ts'
-import { formatVkey, openNote } from '../../kit/signed-note.ts'
-import { asPolityError, PolityError } from '../errors.ts'
+import { openCheckpoint } from '../../kit/signed-checkpoint.ts'
+import { formatVkey } from '../../kit/signed-note.ts'
+import type { Env } from '../env.ts'
+import { PolityError } from '../errors.ts'
 import { commandSigner } from '../log/command-signer.ts'
 import { writeWholeFile } from '../log/files.ts'
 import { fixedKeys, type KeyKeeping } from '../log/key-ring.ts'
@@ -20,6 +20,7 @@ import { assemble } from './assembly.ts'
 import { establishVaultKey, keepCheckpointFile, newOrigin, prepareFolder } from './data-folder.ts'
 import { lockData } from './data-lock.ts'
 import { LEASE_TTL_MS, openElectedSequencer } from './election.ts'
+import { openFailing } from './failing.ts'
 import type { Realm, RealmOptions } from './realm.ts'
 import { openRelay, type Relay } from './relay.ts'
 import { TOPICS } from './topics.ts'
@@ -49,7 +50,7 @@ export async function openPostgresRealm(options: RealmOptions, url: string): Pro
   await using opening = new AsyncDisposableStack()
   const paths = prepareFolder(options.dir)
   opening.adopt(lockData(paths.lock), (lock) => lock.release())
-  const postgres = opening.adopt(await openPostgres(url, options.name), (each) => each.close())
+  const postgres = opening.adopt(await openPostgres(url, options.name, { env }), (each) => each.close())
   const holder = env.id()
   const known = await establish(options, postgres, paths, holder)
   const { origin, signer } = known
@@ -130,7 +131,7 @@ async function establish(
   const isNew = won !== undefined && (await postgres.store('read').size()) === 0
   const origin =
     won === undefined
-      ? await awaitOrigin(postgres)
+      ? await awaitOrigin(postgres, options.env)
       : ((await readOrigin(postgres)) ?? (await writeOrigin(options, postgres, won.epoch)))
   const vaultKey = establishVaultKey(paths.vaultKey, isNew)
   const statementSigner = fileSigner(`${origin}/statements`, paths.statementKey, isNew)
@@ -161,11 +162,11 @@ async function writeOrigin(options: RealmOptions, postgres: PostgresRealm, epoch
   return origin
 }
 
-async function awaitOrigin(postgres: PostgresRealm): Promise<string> {
+async function awaitOrigin(postgres: PostgresRealm, env: Env): Promise<string> {
   for (let waitedMs = 0; waitedMs < ORIGIN_WAIT_MAX_MS; waitedMs += ORIGIN_POLL_MS) {
     const origin = await readOrigin(postgres)
     if (origin !== undefined) return origin
-    await setTimeout(ORIGIN_POLL_MS)
+    await env.sleepUntil(env.monotonic() + ORIGIN_POLL_MS)
   }
   throw new PolityError('timeout', 'another hub holds this log, but has not named it: look at its messages')
 }
@@ -192,6 +193,10 @@ interface FollowingPorts extends Pick<Established, 'origin' | 'signer'> {
 function followPublished(ports: FollowingPorts) {
   const { postgres, wake, relay, onFailure } = ports
   const closing = new AbortController()
+  const failing = openFailing((error) => {
+    relay.fail(error)
+    onFailure(error)
+  })
   let last = -1
   const announce = (published: Published) => {
     if (published.size <= last) return
@@ -199,20 +204,21 @@ function followPublished(ports: FollowingPorts) {
     relay.announce(published)
   }
   const look = async () => {
+    // What this hub's own writer announces while the answer is on its way is newer than the answer may be.
+    const before = last
     const note = await postgres.published()
     if (note === undefined) return
     const published = { size: sizeOf(note, ports), checkpoint: note }
-    if (published.size < last) relay.lose(rolledBack(published.size, last))
+    if (published.size < before) relay.lose(rolledBack(published.size, before))
     announce(published)
   }
   const running = (async () => {
     while (!closing.signal.aborted) {
       try {
         await look()
+        failing.works()
       } catch (error) {
-        const failure = asPolityError(error, 'store.unreachable')
-        relay.fail(failure)
-        onFailure(failure)
+        failing.fails(error)
       }
       await wake.wait(TOPICS.published, closing.signal, PUBLISHED_POLL_MS)
     }
@@ -229,7 +235,7 @@ function followPublished(ports: FollowingPorts) {
 /** Throws `log.corrupt` for what no key of this log has signed. */
 function sizeOf(note: string, { origin, signer }: FollowingPorts): number {
   try {
-    const checkpoint = parseCheckpoint(openNote(note, [signer.key]).text)
+    const checkpoint = openCheckpoint(note, signer.key)
     if (checkpoint.origin !== origin) throw new TypeError(`it speaks for ${checkpoint.origin}`)
     return checkpoint.size
   } catch (error) {

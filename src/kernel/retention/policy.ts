@@ -1,6 +1,7 @@
 // The policy in force: how long entries stay, which holds stand, and what is published of both.
 
 import type { Reads } from '../catalog/context.ts'
+import { PolityError } from '../errors.ts'
 import { parseEntry } from '../log/entry.ts'
 import type { Log } from '../log/log.ts'
 import { type KeptEntry, keptEntries, lastPruning } from '../log/pruning.ts'
@@ -26,6 +27,21 @@ export async function holdsOn(reads: Pick<Reads, 'get'>, subject: string): Promi
   const names = (await reads.get(heldSubjects, subject))?.value.holds ?? []
   const rows = await Promise.all(names.map((name) => reads.get(holds, name)))
   return rows.flatMap((row) => (row === undefined ? [] : [row.value]))
+}
+
+/** Throws `hold.active` while a legal hold stands on the subject. */
+export async function requireUnheld(
+  reads: Pick<Reads, 'get'>,
+  subject: string,
+  what = 'erased',
+): Promise<void> {
+  const [hold] = await holdsOn(reads, subject)
+  if (hold)
+    throw new PolityError(
+      'hold.active',
+      `${subject} is under the legal hold ${hold.name}: it cannot be ${what} until that is released`,
+      { subject, hold: hold.name, reason: hold.reason },
+    )
 }
 
 export const allHolds = async (views: Pick<Views, 'list'>): Promise<Hold[]> =>

@@ -95,6 +95,24 @@ describe('a run', () => {
       expect(await realm.views.get(stepped, `run-1/${step}`)).toMatchObject({ value: { times: 1 } })
   })
 
+  it('that was left behind, because its hub never learned that it was recorded, is taken up by that hub', async () => {
+    const { hub, begin, env, rowOf } = await house()
+    const beat = Promise.withResolvers<void>()
+    let beats = 0
+    const sleepUntil: Env['sleepUntil'] = (atMs, signal) =>
+      beats++ === 0 ? beat.promise : env.sleepUntil(atMs, signal)
+    const runs = hub('first', { env: { ...env, sleepUntil } })
+    await runs.resume()
+    await begin(runs, 'run-1')
+    runs.abandon('run-1')
+    await begin(runs, 'run-2')
+    beat.resolve()
+    while ((await rowOf('run-1')).status === 'running') await setImmediate()
+    expect(await rowOf('run-1')).toMatchObject({ status: 'done', carrier: 'first' })
+    // It is about to be started by whoever drafted it.
+    expect(await rowOf('run-2')).toMatchObject({ status: 'running' })
+  })
+
   it('that was taken over refuses the late result of the hub that was paused', async () => {
     const { hub, begin, env, rowOf } = await house()
     const held = Promise.withResolvers<void>()

@@ -1,6 +1,6 @@
 // Which hub carries which run out: each says regularly that it lives, and takes up what one that is gone has left.
 
-import type { Env } from '../env.ts'
+import { type Env, pause } from '../env.ts'
 import { asPolityError, type PolityError } from '../errors.ts'
 import type { Log } from '../log/log.ts'
 import { pages } from '../store/pages.ts'
@@ -24,6 +24,8 @@ export interface CarriersPorts {
   readonly holder: string
   /** No other hub can be at work: whatever is unfinished is this one's. */
   readonly isAlone: boolean
+  /** Whether this hub is carrying the run out, or is about to. */
+  readonly isCarrying: (id: string) => boolean
   readonly onFailure: (error: PolityError) => void
 }
 
@@ -58,7 +60,7 @@ async function watch(
 ): Promise<void> {
   const { env } = ports
   for (;;) {
-    await env.sleepUntil(env.monotonic() + HEARTBEAT_MS, signal).catch(() => undefined)
+    await pause(env, HEARTBEAT_MS, signal)
     if (signal.aborted) return
     try {
       await sayAlive(ports)
@@ -81,19 +83,22 @@ async function sayAlive({ log, env, holder }: CarriersPorts): Promise<void> {
   )
 }
 
-/** Unfinished runs that nobody carries out, now carried out by this hub. Of two hubs that want one, one gets it. */
+/**
+ * Unfinished runs that nobody carries out, now carried out by this hub. Of two hubs that want one, one gets it. One
+ * of this hub's own was left behind when a database that went away did not say that it had taken it.
+ */
 async function takeOver(ports: CarriersPorts): Promise<CarriedRun[]> {
   const taken: CarriedRun[] = []
   for (const run of await unfinished(ports.reader)) {
-    const { carrier } = run.row
-    if (ports.isAlone) taken.push(run)
-    else if (carrier !== ports.holder && !(await isAlive(ports, carrier))) {
-      const won = await claim(ports, run)
-      if (won) taken.push(won)
-    }
+    if (await isCarried(ports, run.row)) continue
+    const won = ports.isAlone ? run : await claim(ports, run)
+    if (won) taken.push(won)
   }
   return taken
 }
+
+const isCarried = async (ports: CarriersPorts, { id, carrier }: RunRow): Promise<boolean> =>
+  ports.isAlone || carrier === ports.holder ? ports.isCarrying(id) : isAlive(ports, carrier)
 
 async function unfinished(reader: StoreReader): Promise<CarriedRun[]> {
   const runs: CarriedRun[] = []

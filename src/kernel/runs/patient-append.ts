@@ -12,7 +12,7 @@ export interface PatientPorts {
   readonly reader: Pick<StoreReader, 'load'>
 }
 
-/** What passes by itself once there is room on the disk or in the queue. */
+/** What passes by itself once there is room on the disk or in the queue, and a store or a writer that answers. */
 const PASSING: readonly ErrorCode[] = [
   'store.full',
   'store.readonly',
@@ -20,6 +20,7 @@ const PASSING: readonly ErrorCode[] = [
   'store.locked',
   'log.saturated',
   'store.unreachable',
+  'timeout',
 ]
 const RETRY_INTERVAL_MS = 500
 

@@ -139,7 +139,8 @@ export function openRuns(ports: RunsPorts): Runs {
     // The decision wrote the row's first version.
     start: (row, input) => launch({ row, version: 1 }, input, Journal.empty(row.id, cipher)),
     async resume() {
-      carriers = await openCarriers(ports, (found) => takeUp(found.filter(({ row }) => !active.has(row.id))))
+      const isCarrying = (id: string) => active.has(id) || drafted.has(id)
+      carriers = await openCarriers({ ...ports, isCarrying }, takeUp)
       return carriers.first.map(({ row }) => row)
     },
     async close() {

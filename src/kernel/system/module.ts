@@ -6,7 +6,7 @@ import type { Definition } from '../catalog/definition.ts'
 import type { OpenedModule } from '../catalog/module.ts'
 import { asPolityError, PolityError } from '../errors.ts'
 import type { Gate } from '../gate/gate.ts'
-import { holdsOn } from '../retention/policy.ts'
+import { requireUnheld } from '../retention/policy.ts'
 import * as contract from './contract.ts'
 import { erase, readLog, SubjectErased, status } from './contract.ts'
 
@@ -73,13 +73,7 @@ export const systemModule = (ports: SystemPorts): OpenedModule => ({
 
 /** A legal hold wins, and so does what a module must keep. Throws `hold.active`. */
 async function requireErasable(ports: SystemPorts, ctx: CommandContext, subject: string): Promise<void> {
-  const [hold] = await holdsOn(ctx, subject)
-  if (hold)
-    throw new PolityError(
-      'hold.active',
-      `${subject} is under the legal hold ${hold.name}: it cannot be erased until that is released`,
-      { subject, hold: hold.name, reason: hold.reason },
-    )
+  await requireUnheld(ctx, subject)
   try {
     await ports.requireErasable(ctx, subject, Date.parse(ctx.now))
   } catch (thrown) {

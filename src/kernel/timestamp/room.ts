@@ -2,6 +2,7 @@
 
 import { parseNote } from '../../kit/signed-note.ts'
 import { defineRoom, type Room, type RoomHost } from '../catalog/room.ts'
+import { pause } from '../env.ts'
 import { asPolityError, type ErrorCode } from '../errors.ts'
 import {
   checkpointKey,
@@ -59,7 +60,7 @@ async function stampForEver(
       failures += 1
     }
     const waitMs = Math.min(INTERVAL_MS * 2 ** failures, RETRY_MAX_MS)
-    await env.sleepUntil(env.monotonic() + waitMs, signal).catch(() => undefined)
+    await pause(env, waitMs, signal)
   }
 }
 

@@ -4,8 +4,8 @@ import { createHash, hash } from 'node:crypto'
 import { constants, createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseCheckpoint } from '../../kit/checkpoint.ts'
-import { openNote, parseVkey } from '../../kit/signed-note.ts'
+import { openCheckpoint } from '../../kit/signed-checkpoint.ts'
+import { parseVkey } from '../../kit/signed-note.ts'
 import { readBounded } from '../audit/sources/export.ts'
 import { checkAborted } from '../audit/verify/failure.ts'
 import { TAIL_MAX_BYTES, TAIL_NAME } from './backup.ts'
@@ -60,6 +60,7 @@ export async function openBackup(
       readRows(
         dir,
         rowFiles.filter((path) => path !== tailFile),
+        { isPruned: minimumIndex > 0 },
         signal,
       ),
     keys: under(paths, KEYS_DIR),
@@ -73,7 +74,7 @@ const under = (paths: readonly string[], folder: string): string[] =>
 
 function checkSigned({ vkey, checkpoint, origin, size }: Manifest): void {
   try {
-    const signed = parseCheckpoint(openNote(checkpoint, [parseVkey(vkey)]).text)
+    const signed = openCheckpoint(checkpoint, parseVkey(vkey))
     if (signed.origin !== origin || signed.size !== size)
       throw new TypeError(`it speaks for ${signed.size} entries of ${signed.origin}`)
   } catch (error) {

@@ -3,8 +3,8 @@
 import { Buffer } from 'node:buffer'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
-import { parseCheckpoint } from '../../kit/checkpoint.ts'
-import { openNote, parseVkey } from '../../kit/signed-note.ts'
+import { openCheckpoint } from '../../kit/signed-checkpoint.ts'
+import { parseVkey } from '../../kit/signed-note.ts'
 import { treeRoot } from '../../kit/tile-tree.ts'
 import { removeStale, writeBlobs, writeCheckpoints, writeTiles } from '../audit/export.ts'
 import { ASIDE_SUFFIX, type FileDigest, FolderWriter, folderError } from '../audit/folder-writer.ts'
@@ -81,6 +81,8 @@ export async function writeBackup(
     const earlier = await claimFolder(reader, head, dir, vkey)
     const files: Record<string, FileDigest> = {}
     const folder = new FolderWriter(dir, {
+      // The folder may have been there before, and be open to others.
+      isPrivate: true,
       onFile: (name, digest) => {
         files[name] = digest
       },
@@ -120,7 +122,7 @@ export async function writeBackup(
 }
 
 function openHead({ checkpoint, size }: Published, vkey: string) {
-  const opened = parseCheckpoint(openNote(checkpoint, [parseVkey(vkey)]).text)
+  const opened = openCheckpoint(checkpoint, parseVkey(vkey))
   if (opened.size !== size)
     throw new PolityError('internal', `the checkpoint of size ${size} is signed for ${opened.size}`)
   return opened

@@ -2,8 +2,8 @@
 
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseCheckpoint } from '../../kit/checkpoint.ts'
-import { openNote, parseVkey } from '../../kit/signed-note.ts'
+import { openCheckpoint } from '../../kit/signed-checkpoint.ts'
+import { parseVkey } from '../../kit/signed-note.ts'
 import { readBounded, readLine, readSmallFile } from '../audit/sources/export.ts'
 import { checkAborted, failed } from '../audit/verify/failure.ts'
 import { PolityError } from '../errors.ts'
@@ -48,10 +48,7 @@ async function keyOf(dir: string, given: string | undefined): Promise<string> {
 
 function openCheckpoint(dir: string, note: string, vkey: string) {
   try {
-    const key = parseVkey(vkey)
-    const checkpoint = parseCheckpoint(openNote(note, [key]).text)
-    if (checkpoint.origin !== key.name) throw new TypeError(`it speaks for ${checkpoint.origin}`)
-    return checkpoint
+    return openCheckpoint(note, parseVkey(vkey))
   } catch (error) {
     throw failed('checkpoint', `the checkpoint of ${dir}: ${(error as Error).message}`, {}, error)
   }

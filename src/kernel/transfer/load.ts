@@ -2,9 +2,9 @@
 
 import { Buffer } from 'node:buffer'
 import { setImmediate } from 'node:timers/promises'
-import { parseCheckpoint } from '../../kit/checkpoint.ts'
 import { HASH_SIZE_BYTES, nodeHash } from '../../kit/merkle.ts'
-import { openNote, parseVkey } from '../../kit/signed-note.ts'
+import { openCheckpoint } from '../../kit/signed-checkpoint.ts'
+import { parseVkey } from '../../kit/signed-note.ts'
 import { TILE_WIDTH, TreeEdge } from '../../kit/tile-tree.ts'
 import { checkEntry } from '../audit/verify/entry.ts'
 import { checkAborted, failed } from '../audit/verify/failure.ts'
@@ -85,7 +85,7 @@ async function loadSigned(
 ): Promise<number> {
   const { head, minimumIndex, size } = source
   if (head === undefined) throw failed('checkpoint', `${source.name} shows no checkpoint`)
-  const { root } = parseCheckpoint(openNote(head.checkpoint, [parseVkey(source.vkey)]).text)
+  const { root } = openCheckpoint(head.checkpoint, parseVkey(source.vkey))
   const edge = await loadPruned(store, source)
   const loading = new Loading(store, edge, minimumIndex)
   if (edge.size === head.size) compareRoot(edge, root)

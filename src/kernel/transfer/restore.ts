@@ -3,8 +3,8 @@
 import { randomBytes } from 'node:crypto'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { parseCheckpoint } from '../../kit/checkpoint.ts'
-import { openNote, parseVkey } from '../../kit/signed-note.ts'
+import { openCheckpoint } from '../../kit/signed-checkpoint.ts'
+import { parseVkey } from '../../kit/signed-note.ts'
 import { treeRoot } from '../../kit/tile-tree.ts'
 import { checkEvidence } from '../audit/verify/evidence.ts'
 import { failed } from '../audit/verify/failure.ts'
@@ -121,7 +121,7 @@ async function checkLoaded(
   { signal }: LoadOptions,
 ): Promise<Pick<RestoredLog, 'evidence' | 'vault'>> {
   if (head === undefined) throw failed('checkpoint', 'there is no checkpoint to hold the log against')
-  const { root } = parseCheckpoint(openNote(head.checkpoint, [parseVkey(vkey)]).text)
+  const { root } = openCheckpoint(head.checkpoint, parseVkey(vkey))
   const stored = await treeRoot(head.size, (refs) =>
     Promise.all(refs.map(({ level, index, width }) => store.tile(level, index, width))),
   )

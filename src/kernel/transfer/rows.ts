@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { FolderWriter } from '../audit/folder-writer.ts'
 import { readBounded } from '../audit/sources/export.ts'
 import { checkAborted } from '../audit/verify/failure.ts'
+import { SESSIONS } from '../identity/identity.ts'
 import { isDerivedTable, isShadowTable, LOG_VIEWS } from '../log/catch-up.ts'
 import { BLOB_MAX_BYTES } from '../log/layout.ts'
 import { Closed, type Static, Type, validate } from '../schema/schema.ts'
@@ -29,10 +30,10 @@ const Line = Closed({
 
 /**
  * Whether a row has to be carried. Rows of views are folded again, except where the entries are gone that they
- * were folded from.
+ * were folded from. Sessions end with a transfer: whoever changed a row of one would be signed in.
  */
 const isCarried = (table: string, isPruned: boolean): boolean =>
-  isPruned ? !isShadowTable(table) : !isDerivedTable(table) && table !== LOG_VIEWS
+  table !== SESSIONS && (isPruned ? !isShadowTable(table) : !isDerivedTable(table) && table !== LOG_VIEWS)
 
 /** Rows to be carried, in the order (table, key), in pages of bounded size. */
 export async function* carriedRows(
@@ -86,10 +87,14 @@ export async function writeRows(
   return rows
 }
 
-/** The rows of these files, file by file. Throws `backup.torn`. */
+/**
+ * The rows of these files, file by file. Throws `backup.torn`, also for a row that no backup carries: one of a view
+ * would be believed without being folded, and could be a token that the log never issued.
+ */
 export async function* readRows(
   dir: string,
   paths: readonly string[],
+  { isPruned }: { readonly isPruned: boolean },
   signal?: AbortSignal,
 ): AsyncGenerator<readonly StoredRow[], void> {
   for (const path of paths) {
@@ -100,6 +105,12 @@ export async function* readRows(
       .toString()
       .split('\n')
       .flatMap((line) => (line === '' ? [] : [parseLine(path, line)]))
+      .filter(({ table }) => {
+        if (table !== SESSIONS && !isCarried(table, isPruned))
+          throw torn(path, `it holds a row of ${table}, which is folded from the log`)
+        // Backups of earlier hubs may hold sessions.
+        return table !== SESSIONS
+      })
   }
 }
 

@@ -2,8 +2,8 @@
 
 import { Buffer } from 'node:buffer'
 import { setImmediate } from 'node:timers/promises'
-import { parseCheckpoint } from '../../kit/checkpoint.ts'
-import { openNote, parseVkey } from '../../kit/signed-note.ts'
+import { openCheckpoint } from '../../kit/signed-checkpoint.ts'
+import { parseVkey } from '../../kit/signed-note.ts'
 import { TreeEdge } from '../../kit/tile-tree.ts'
 import { checkEntry } from '../audit/verify/entry.ts'
 import { checkAborted, failed } from '../audit/verify/failure.ts'
@@ -83,9 +83,7 @@ function knownCheckpoints({ head, shown, vkey }: TransferSource, notes: readonly
 
 function openKnown(note: string, vkey: string): Known {
   try {
-    const key = parseVkey(vkey)
-    const { size, root, origin } = parseCheckpoint(openNote(note, [key]).text)
-    if (origin !== key.name) throw new TypeError(`it speaks for ${origin}`)
+    const { size, root } = openCheckpoint(note, parseVkey(vkey))
     return { size, root, note }
   } catch (error) {
     throw failed('checkpoint', `a checkpoint is not this log's: ${(error as Error).message}`, {}, error)

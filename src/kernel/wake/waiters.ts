@@ -1,6 +1,6 @@
 // Those who wait in this process, by topic: what every Wake adapter has in common.
 
-import type { Env } from '../env.ts'
+import { type Env, pause } from '../env.ts'
 import { checkTopic } from './wake.ts'
 
 /** Notifications kept for topics that nobody waits for at the moment; the oldest goes first. */
@@ -39,7 +39,7 @@ export function openWaiters(env: Env): Waiters {
       const others = waiting.get(topic) ?? new Set()
       waiting.set(topic, others.add(woken))
       try {
-        await sleep(env, timeoutMs, AbortSignal.any([signal, woken.signal]))
+        await pause(env, timeoutMs, AbortSignal.any([signal, woken.signal]))
       } finally {
         others.delete(woken)
         if (others.size === 0 && waiting.get(topic) === others) waiting.delete(topic)
@@ -60,9 +60,3 @@ export function openWaiters(env: Env): Waiters {
     },
   }
 }
-
-/** Ends early, and without an error, when the signal is aborted. */
-export const sleep = (env: Env, timeoutMs: number, signal: AbortSignal): Promise<void> =>
-  env.sleepUntil(env.monotonic() + timeoutMs, signal).catch((error: unknown) => {
-    if (!signal.aborted) throw error
-  })

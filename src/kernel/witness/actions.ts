@@ -9,6 +9,7 @@ import type { RoomHost } from '../catalog/room.ts'
 import { PolityError } from '../errors.ts'
 import type { Published } from '../log/proposal.ts'
 import { SCAN_LIMIT_MAX } from '../store/store.ts'
+import { requireHttp } from './bounded-request.ts'
 import {
   admit,
   admittedLogs,
@@ -50,6 +51,7 @@ export const witnessActions = (ports: ActionPorts): OpenedModule => ({
   commands: [
     admit.handle(async (ctx, { vkey, url }) => {
       const { name: origin } = logKeyOf(vkey)
+      if (url !== undefined) requireHttp(url)
       if (origin === ports.realm.log.origin)
         throw keyError('a hub is no witness of its own log: another one has to cosign it')
       const known = (await ctx.get(admittedLogs, origin))?.value.vkeys ?? []
@@ -75,7 +77,7 @@ export const witnessActions = (ports: ActionPorts): OpenedModule => ({
     }),
     follow.handle(async (ctx, { url, vkey }) => {
       const { name: origin } = logKeyOf(vkey)
-      if (URL.parse(url) === null) throw new PolityError('input.invalid', `${url} is not a URL`)
+      requireHttp(url)
       const others = await ctx.list(followedLogs, { limit: FOLLOWED_MAX })
       if (others.length >= FOLLOWED_MAX && !others.some(({ key }) => key === url))
         throw new PolityError('limit', `at most ${FOLLOWED_MAX} logs can be followed`)

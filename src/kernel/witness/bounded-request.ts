@@ -55,9 +55,11 @@ export function textOf({ bytes }: BoundedAnswer, url: string): string {
   }
 }
 
-/** Throws `input.invalid` for another scheme than http and https. */
+/** Throws `input.invalid` for another scheme than http and https, and for credentials: the log would show them. */
 export function requireHttp(url: string): void {
-  const { protocol } = URL.parse(url) ?? { protocol: '' }
+  const { protocol, username, password } = URL.parse(url) ?? { protocol: '', username: '', password: '' }
+  if (username !== '' || password !== '')
+    throw new PolityError('input.invalid', 'a URL of a log or witness is public: it may hold no password')
   if (protocol !== 'http:' && protocol !== 'https:')
     throw new PolityError('input.invalid', `${url.slice(0, 200)} is not an http or https URL`)
 }

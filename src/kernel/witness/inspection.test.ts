@@ -2,6 +2,9 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { formatVkey } from '../../kit/signed-note.ts'
+import { KEY_ENTRIES } from '../keys/chain.ts'
+import { rotationStatement } from '../keys/rotation.ts'
 import { keySigner } from '../log/signer.ts'
 import { type TestLog, testLog, viewOf } from './fixtures/test-log.ts'
 import { inspect, type Verified } from './inspection.ts'
@@ -132,6 +135,24 @@ describe('a log that does not', () => {
     expect(await findingOf(look(log, { checkpoint: async () => altered }))).toMatchObject({
       kind: 'unknown-signer',
     })
+  })
+
+  it('is believed so many handovers of its key, and not one for each of its entries', async () => {
+    const log = testLog()
+    let old = log.signer
+    for (let n = 0; n < 100; n++) {
+      const next = keySigner(log.origin)
+      const [from, to] = [formatVkey(old.key), formatVkey(next.key)]
+      const claim = { from, to, at: '2026-01-01T00:00:00Z', reason: 'scheduled' } as const
+      const statement = Buffer.from(rotationStatement(claim))
+      const [signatureByOld, signatureByNew] = [old, next].map(({ sign }) =>
+        Buffer.from(sign(statement)).toString('base64'),
+      )
+      const data = { ...claim, signatureByOld, signatureByNew, overlapUntil: claim.at }
+      log.leaves.push(Buffer.from(JSON.stringify({ type: KEY_ENTRIES.rotated, data })))
+      old = next
+    }
+    expect((await look(log)).vkeys).toHaveLength(63)
   })
 
   it('cannot be judged when what it serves is no checkpoint at all', async () => {

@@ -40,6 +40,8 @@ export interface InspectionPorts {
 
 /** To tell a fork from a damaged tile, all leaf hashes are read again, up to this many. */
 const PROVEN_ENTRIES_MAX = 1_048_576
+/** A log changes its key rarely; one that hands it over without end is believed so often and no more. */
+const TRUSTED_KEYS_MAX = 64
 /** Read at a time: a bundle may have 16 MiB. */
 const TILES_AT_ONCE = 4
 /** An unverified note stands in an alert as it came, but not all of it. */
@@ -183,7 +185,7 @@ function followRotation(
 ): void {
   const text = Buffer.from(leaf).toString()
   // Most entries are not read: only one that holds the words can be of the type.
-  if (!text.includes(KEY_ENTRIES.rotated)) return
+  if (!text.includes(KEY_ENTRIES.rotated) || trusted.size >= TRUSTED_KEYS_MAX) return
   const rotation = rotationIn(text)
   if (rotation === undefined || !trusted.has(rotation.from)) return
   try {

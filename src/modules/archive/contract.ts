@@ -189,7 +189,7 @@ export const deleteVersion = command('archive.delete@1', {
   summary: 'Deletes one version from every copy, unless it is retained or held.',
   input: { scroll: Scroll, version: Type.Integer({ minimum: 1, description: 'the version to delete' }) },
   output: Closed({ scroll: Type.String(), version: Integer }),
-  errors: ['not-found', 'archive.retained', 'archive.held'],
+  errors: ['not-found', 'archive.retained', 'archive.held', 'hold.active'],
   risk: 'high',
   effect: 'atomic',
   resource: ofScroll,

@@ -2,7 +2,7 @@
 
 import type { CommandContext, Reads } from '../../kernel/catalog/context.ts'
 import { PolityError } from '../../kernel/errors.ts'
-import { holdsOn } from '../../kernel/retention/policy.ts'
+import { holdsOn, requireUnheld } from '../../kernel/retention/policy.ts'
 import type { Static } from '../../kernel/schema/schema.ts'
 import {
   type bypass,
@@ -85,6 +85,7 @@ export async function deleteOne(
 ): Promise<{ scroll: string; version: number }> {
   const { row, kept, what, nowMs } = await findVersion(ctx, scroll, version)
   requireDeletable(what, kept, nowMs)
+  await requireUnheld(ctx, subjectOf(scroll), 'deleted')
   ctx.record(VersionDeleted(idOf(row), { subject: subjectOf(scroll) }))
   return { scroll, version: row.version }
 }

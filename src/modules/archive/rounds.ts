@@ -7,16 +7,15 @@ const FIRST_AFTER_MS = 15 * 60_000
 const INTERVAL_MS = 24 * 3600_000
 
 /** A scrub that fails is recorded as a failed run, and the next round tries again. */
-export function scrubRegularly({ env, invokeAsHub }: Pick<ModuleHost, 'env' | 'invokeAsHub'>): {
-  close(): Promise<void>
-} {
+export function scrubRegularly(host: Pick<ModuleHost, 'env' | 'invokeAsHub'>): { close(): Promise<void> } {
+  const { env } = host
   const closing = new AbortController()
   const { signal } = closing
   const going = (async () => {
     let nextMs = env.monotonic() + FIRST_AFTER_MS
     for (;;) {
       await env.sleepUntil(nextMs, signal)
-      await invokeAsHub(scrub, {}).catch(() => undefined)
+      await scrubEverything(host, signal).catch(() => undefined)
       nextMs = env.monotonic() + INTERVAL_MS
     }
   })().catch(() => undefined)
@@ -26,4 +25,16 @@ export function scrubRegularly({ env, invokeAsHub }: Pick<ModuleHost, 'env' | 'i
       await going
     },
   }
+}
+
+/** One scrub looks at a bounded number of versions, so a large archive takes several. */
+async function scrubEverything(
+  { invokeAsHub }: Pick<ModuleHost, 'invokeAsHub'>,
+  signal: AbortSignal,
+): Promise<void> {
+  let after: string | undefined
+  do {
+    const answer = await invokeAsHub(scrub, after === undefined ? {} : { after })
+    after = answer.after
+  } while (after !== undefined && !signal.aborted)
 }

@@ -212,7 +212,7 @@ export const forget = command('mirror.forget@1', {
     'Forgets a repository for ever: its row, its path and its analyses; the log and its proofs stay valid.',
   input: { name: RepositoryName },
   output: Closed({ name: RepositoryName }),
-  errors: ['not-found'],
+  errors: ['not-found', 'hold.active'],
   risk: 'high',
   effect: 'atomic',
   facts: ['name'],

@@ -133,7 +133,14 @@ function nearestFolder(path: string): string {
   return at
 }
 
-const SECRET_FILES = ['signingKey', 'statementKey', 'vaultKey', 'adminToken'] as const
+const SECRET_FILES = [
+  'signingKey',
+  'mlDsaKey',
+  'statementKey',
+  'witnessKey',
+  'vaultKey',
+  'adminToken',
+] as const
 const OTHERS_MASK = 0o077
 
 function checkPermissions(dir: string, paths: DataPaths): Verdict {

@@ -1,6 +1,6 @@
 // `polity recover --from OLD`: after a loss, a log under a new name that says what it goes on from and what is missing.
 
-import { cpSync, existsSync, readFileSync } from 'node:fs'
+import { cpSync, existsSync, lstatSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import process from 'node:process'
 import { systemEnv } from '../../../kernel/env.ts'
@@ -93,7 +93,13 @@ function noteIn(file: string): string {
 
 function copyModules(from: string, to: string): void {
   const { modules } = dataPaths(from)
-  if (existsSync(modules)) cpSync(modules, dataPaths(to).modules, { recursive: true })
+  if (existsSync(modules)) cpSync(modules, dataPaths(to).modules, { recursive: true, filter: isFileOrFolder })
+}
+
+/** A link would let the new hub write where the old folder pointed, and reading a pipe would never end. */
+function isFileOrFolder(path: string): boolean {
+  const stat = lstatSync(path)
+  return stat.isFile() || stat.isDirectory()
 }
 
 function adviseOn({ terminal }: Call, { vkey, predecessor, isVaultKept, damage }: RecoveredLog): void {

@@ -70,15 +70,12 @@ export function openS3Client(options: S3Options): S3Client {
           request.signal?.throwIfAborted()
           const isPassing = error instanceof PolityError && error.code === 'blob.unreachable'
           if (!isPassing || attempt === ATTEMPTS_MAX) throw error
-          await pause(env, RETRY_DELAY_MS * 2 ** (attempt - 1), request.signal)
+          await env.sleepUntil(env.monotonic() + RETRY_DELAY_MS * 2 ** (attempt - 1), request.signal)
         }
       }
     },
   }
 }
-
-const pause = (env: Pick<Env, 'monotonic' | 'sleepUntil'>, durationMs: number, signal?: AbortSignal) =>
-  env.sleepUntil(env.monotonic() + durationMs, signal)
 
 async function sendOnce(
   options: S3Options,

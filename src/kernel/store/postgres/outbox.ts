@@ -24,6 +24,8 @@ export interface Outbox {
   answer(items: readonly Parcel[]): Promise<void>
   /** Answers that have come, each of them once. */
   take(ids: readonly string[]): Promise<Parcel[]>
+  /** Those that are neither waiting nor answered: a crash of the server took them. */
+  missing(ids: readonly string[]): Promise<string[]>
   /** Drops what is older; answers how many. */
   sweep(maxAgeMs: number): Promise<number>
 }
@@ -76,6 +78,15 @@ export function openOutbox(ask: Ask, schema: string): Outbox {
         `DELETE FROM ${table} WHERE id = ANY($1::text[]) AND answer IS NOT NULL RETURNING id, answer AS bytes`,
         [ids],
       )
+    },
+    async missing(ids) {
+      if (ids.length === 0) return []
+      const found = await ask<{ id: string }>(
+        `SELECT id FROM unnest($1::text[]) AS asked(id)
+           WHERE NOT EXISTS (SELECT FROM ${table} o WHERE o.id = asked.id)`,
+        [ids],
+      )
+      return found.map(({ id }) => id)
     },
     async sweep(maxAgeMs) {
       const [dropped] = await ask<{ count: string }>(

@@ -2,12 +2,12 @@
 
 import { Buffer } from 'node:buffer'
 import type { Client, Notification } from 'pg'
-import type { Env } from '../../env.ts'
+import { type Env, pause } from '../../env.ts'
 import { asPolityError, PolityError } from '../../errors.ts'
 import { postgresAddress } from '../../store/postgres/address.ts'
 import { quote } from '../../store/postgres/schema.ts'
 import { connect } from '../../store/postgres/session.ts'
-import { openWaiters, sleep, type Waiters } from '../waiters.ts'
+import { openWaiters, type Waiters } from '../waiters.ts'
 import { checkTopic, type Wake } from '../wake.ts'
 
 export interface PostgresWakePorts {
@@ -49,7 +49,7 @@ export async function openPostgresWake(ports: PostgresWakePorts): Promise<Wake> 
         isFailing = false
         retryMs = RETRY_MIN_MS
         tested.resolve()
-        await sleep(env, SELF_TEST_INTERVAL_MS, AbortSignal.any([closing.signal, opened.ended]))
+        await pause(env, SELF_TEST_INTERVAL_MS, AbortSignal.any([closing.signal, opened.ended]))
       }
       if (!closing.signal.aborted) throw opened.ended.aborted ? lost(address.place) : unpushed(address.place)
     } finally {
@@ -68,7 +68,7 @@ export async function openPostgresWake(ports: PostgresWakePorts): Promise<Wake> 
         isFailing = true
       }
       tested.resolve()
-      await sleep(env, retryMs, closing.signal)
+      await pause(env, retryMs, closing.signal)
       retryMs = Math.min(2 * retryMs, RETRY_MAX_MS)
     }
   })()
@@ -164,7 +164,7 @@ function openLine(client: Client, channel: string, waiters: Waiters, { env }: Po
       expected = `${TEST_PREFIX}${Buffer.from(env.random(12)).toString('hex')}`
       due.add(expected)
       await push()
-      await sleep(env, SELF_TEST_TIMEOUT_MS, AbortSignal.any([heard.signal, ending.signal]))
+      await pause(env, SELF_TEST_TIMEOUT_MS, AbortSignal.any([heard.signal, ending.signal]))
       return heard.signal.aborted
     },
     send(topic) {
