@@ -11,7 +11,6 @@ import { IDEMPOTENCY, openIdempotency } from './kernel/catalog/idempotency.ts'
 import { type Answer, answerOf, type Invoke, type InvokePorts, openInvoke } from './kernel/catalog/invoke.ts'
 import type { Module, OpenedModule } from './kernel/catalog/module.ts'
 import type { Room } from './kernel/catalog/room.ts'
-import { openTurns } from './kernel/catalog/turns.ts'
 import { type Env, systemEnv } from './kernel/env.ts'
 import { asPolityError, PolityError } from './kernel/errors.ts'
 import { loadBundle, STARTER_DIR } from './kernel/gate/bundle.ts'
@@ -29,8 +28,8 @@ import { FORWARDED } from './kernel/realm/forwarding.ts'
 import { openRealm } from './kernel/realm/open-realm.ts'
 import type { Realm } from './kernel/realm/realm.ts'
 import { sweepRegularly } from './kernel/realm/sweeping.ts'
-import { retention } from './kernel/retention/module.ts'
 import { type PublicRetention, publicRetention } from './kernel/retention/policy.ts'
+import { retentionRoom } from './kernel/retention/room.ts'
 import { invokeFrom, readableBy } from './kernel/runs/callers.ts'
 import { CARRIERS } from './kernel/runs/carriers.ts'
 import { RUN_STEPS } from './kernel/runs/journal.ts'
@@ -40,6 +39,7 @@ import { recordBundle, recordGenesis } from './kernel/system/genesis.ts'
 import { systemContract, systemModule } from './kernel/system/module.ts'
 import type { TimestampAuthority } from './kernel/timestamp/ask-authority.ts'
 import { timestampRoom } from './kernel/timestamp/room.ts'
+import { openTurns } from './kernel/turns.ts'
 import {
   type WitnessFace,
   type WitnessSettings,
@@ -109,7 +109,7 @@ export interface Hub {
 }
 
 /** Rooms of the kernel with actions of their own. */
-const ROOMS: readonly Room[] = [keysRoom, retention]
+const ROOMS: readonly Room[] = [keysRoom, retentionRoom]
 
 const roomsOf = ({ timestamps }: HubOptions): readonly Room[] =>
   timestamps === undefined ? ROOMS : [...ROOMS, timestampRoom(timestamps)]
@@ -199,6 +199,7 @@ async function openLaw(options: HubOptions, ground: Ground, { opened }: Features
     realm: realm.name,
     origin: realm.log.origin,
     startedAt,
+    role: () => (realm.isAlone ? 'alone' : realm.isWriter?.() ? 'writer' : 'follower'),
     gate: () => gate,
     definitions: () => catalog.definitions,
     requireErasable: async (...asked) => {

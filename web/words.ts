@@ -55,14 +55,52 @@ const TELLERS: Readonly<Record<string, (data: Json) => Told>> = {
   'identity.token-issued@1': (data) => plain(`issued a token${forPrincipal(data)}`),
   'identity.token-revoked@1': (data) => plain(`revoked the token ${text(data.id)}`),
   'identity.session-opened@1': () => plain('signed a browser in'),
-  'log.opened@1': (data) => plain(`opened the log ${text(data.origin)}`),
+  'log.opened@1': ({ origin, predecessor }) =>
+    plain(`opened the log ${text(origin)}${predecessor === undefined ? '' : ', which goes on from another'}`),
+  'hub.rescued@1': ({ user }) => ({ what: `was rescued by ${text(user)}`, tone: 'bad', verdict: 'rescue' }),
+  'log.key-rotated@1': ({ reason }) =>
+    reason === 'compromised'
+      ? { what: 'handed the log over to a new key, because the old one was stolen', tone: 'bad' }
+      : plain('handed the log over to a new key'),
+  'log.key-retired@1': () => plain('retired the old key of the log'),
+  'log.cosigner-named@1': () => plain('named a further key of the log for retained checkpoints'),
   'gate.bundle-activated@1': (data) =>
     plain(`put ${counted(list(data.policies).length, 'rule')} in force (${text(data.mode)})`),
   'log.retention-set@1': (data) => plain(`set that entries stay ${count(data.days)} days`),
   'log.hold-placed@1': (data) => plain(`placed the hold ${text(data.name)} (${text(data.reason)})`),
   'log.hold-released@1': (data) => plain(`released the hold ${text(data.name)} (${text(data.reason)})`),
   'log.pruned@1': (data) => plain(`pruned the log below entry ${count(data.minimumIndex)}`),
+  'log.alert-raised@1': tellAlert,
   'vault.subject-erased@1': (data) => plain(`erased the private data of ${text(data.subject)}`),
+  'witness.log-admitted@1': ({ origin }) => plain(`admitted the log ${text(origin)} for cosigning`),
+  'witness.log-dismissed@1': ({ origin }) => plain(`dismissed the log ${text(origin)} from cosigning`),
+  'witness.policy-set@1': () => plain('set who must cosign the log'),
+  'monitor.log-followed@1': ({ origin, url }) =>
+    plain(`started to follow the log ${text(origin)} at ${text(url)}`),
+  'monitor.log-unfollowed@1': ({ url }) => plain(`stopped following the log at ${text(url)}`),
+  'archive.version-preserved@1': (data) => plain(`preserved ${versionOf(data)}`),
+  'archive.version-retained@1': (data) =>
+    plain(`retained ${versionOf(data)} until ${text(data.retainUntil)} (${text(data.mode)})`),
+  'archive.retention-bypassed@1': (data) => plain(`cut the retention of ${versionOf(data)} short`),
+  'archive.version-held@1': (data) => plain(`put ${versionOf(data)} under legal hold`),
+  'archive.version-released@1': (data) => plain(`released ${versionOf(data)} from its legal hold`),
+  'archive.version-deleted@1': (data) => plain(`deleted ${versionOf(data)}`),
+  'archive.copy-damaged@1': (data) => ({
+    what: `found ${versionOf(data)} ${text(data.problem)} in the copy ${text(data.copy)}`,
+    tone: 'bad',
+    verdict: 'damage',
+  }),
+  'archive.copy-repaired@1': (data) => ({
+    what: `repaired ${versionOf(data)} in the copy ${text(data.copy)}`,
+    tone: 'good',
+    verdict: 'repaired',
+  }),
+  'archive.scroll-lost@1': (data) => ({
+    what: `found no good copy of ${versionOf(data)} any more`,
+    tone: 'bad',
+    verdict: 'lost',
+  }),
+  'archive.scrubbed@1': tellScrub,
 }
 
 export function tell({ type, subject, data }: Entry): Told {
@@ -96,6 +134,55 @@ function tellOutcome(data: Json): Told {
   const why = [text(code), text(message)].filter((part) => part !== '').join(': ')
   return { what, tone: 'bad', verdict: text(status), ...(why === '' ? {} : { sentence: why }) }
 }
+
+/** An alert of a later release is told by its kind. */
+function tellAlert(data: Json): Told {
+  const sentence = text(data.detail)
+  return {
+    what: alertWords(text(data.kind), text(data.log), text(data.witness)),
+    tone: 'bad',
+    verdict: 'alert',
+    ...(sentence === '' ? {} : { sentence }),
+  }
+}
+
+function alertWords(kind: string, log: string, witness: string): string {
+  switch (kind) {
+    case 'fork':
+      return `found a fork of the log ${log}`
+    case 'rollback':
+      return `found the log ${log} rolled back`
+    case 'gap':
+      return `found a gap in the log ${log}`
+    case 'unknown-signer':
+      return `found the log ${log} signed by an unknown key`
+    case 'witness-ahead':
+      return `found the witness ${witness} ahead of the log ${log}`
+    case 'bad-witness':
+      return `got an answer from the witness ${witness} of the log ${log} that no honest one gives`
+    default:
+      return `raised the alert ${kind} about the log ${log}`
+  }
+}
+
+function tellScrub(data: Json): Told {
+  const what = `checked every copy of ${counted(count(data.versions), 'archived version')}`
+  const damaged = count(data.damaged)
+  const lost = count(data.lost)
+  if (damaged > 0 || lost > 0)
+    return {
+      what: `${what}: ${count(data.repaired)} repaired`,
+      tone: 'bad',
+      verdict: `${damaged} damaged, ${lost} lost`,
+    }
+  const away = list(data.unreachable).length
+  return away > 0
+    ? { what, tone: 'bad', verdict: counted(away, 'copy away', 'copies away') }
+    : { what, tone: 'good', verdict: 'whole' }
+}
+
+const versionOf = ({ scroll, version }: Json): string =>
+  `version ${count(version)} of the scroll ${text(scroll)}`
 
 function forPrincipal({ principal }: Json): string {
   const { kind, id } = (principal ?? {}) as Json

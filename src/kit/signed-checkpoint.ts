@@ -5,8 +5,8 @@ import { KitError } from './error.ts'
 import { type NoteKey, openNote } from './signed-note.ts'
 
 /**
- * Opens a note that `key` has signed, whoever else has. "The origin SHOULD be the name of the key" (C2SP
- * tlog-checkpoint, "Note text"); here it must be. Throws KitError of `openNote` and `parseCheckpoint`, and
+ * Opens a note that `key` has signed, whoever else has. The key's name should match the origin (C2SP
+ * tlog-checkpoint, "Signatures"); here it must. Throws the KitErrors of `openNote` and `parseCheckpoint`, and
  * `checkpoint` for one that speaks for another log.
  */
 export function openCheckpoint(note: string, key: NoteKey): Required<Checkpoint> {

@@ -54,7 +54,7 @@ export interface CheckedCheckpoint {
 }
 
 /** The quorum that asks for no cosignature; never the name of a witness or group. */
-export const NO_QUORUM = 'none'
+const NO_QUORUM = 'none'
 
 // The spec asks for at least 32 of each.
 const MAX_LOGS = 256

@@ -24,8 +24,8 @@ import { describe, it } from 'vitest'
 
 export interface Cluster {
   readonly port: number
-  /** Through TCP on 127.0.0.1; `parameters` as in a URL, such as `sslmode=require`. */
-  url(access?: { readonly host?: string; readonly password?: string; readonly parameters?: string }): string
+  /** Through TCP, by default on 127.0.0.1 with the right password. */
+  url(access?: Access): string
   /** The folder of its Unix socket. */
   readonly socketDir: string
   /** A folder that the server may read, for certificates. */
@@ -44,9 +44,18 @@ export interface Cluster {
   remove(): Promise<void>
 }
 
+interface Access {
+  readonly host?: string
+  /** Empty: none. */
+  readonly password?: string
+  readonly database?: string
+  /** As in a URL, such as `sslmode=require`. */
+  readonly parameters?: string
+}
+
 export type Settings = Readonly<Record<string, string>>
 
-export interface ClusterOptions {
+interface ClusterOptions {
   readonly settings?: Settings
   /** Without it everybody on this machine is let in. */
   readonly password?: string
@@ -312,8 +321,9 @@ async function asked<R extends object>(
 function urlOf(
   { port }: Place,
   known: string | undefined,
-  { host = HOST, password = known, parameters = '' }: Parameters<Cluster['url']>[0] & object,
+  { host = HOST, password = known ?? '', database = DATABASE, parameters = '' }: Access,
 ): string {
-  const secret = password === undefined ? '' : `:${encodeURIComponent(password)}`
-  return `postgres://${ACCOUNT}${secret}@${host}:${port}/${DATABASE}${parameters === '' ? '' : `?${parameters}`}`
+  const secret = password === '' ? '' : `:${encodeURIComponent(password)}`
+  const query = parameters === '' ? '' : `?${parameters}`
+  return `postgres://${ACCOUNT}${secret}@${host}:${port}/${database}${query}`
 }

@@ -1,4 +1,15 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { loadContracts } from '../../src/doors/cli/contracts.ts'
@@ -10,6 +21,7 @@ import { viewsOfContracts } from '../../src/kernel/log/upcast.ts'
 import type { View } from '../../src/kernel/log/view.ts'
 import { openBackup } from '../../src/kernel/transfer/backup-source.ts'
 import { openDataFolder } from '../../src/kernel/transfer/data-source.ts'
+import { formatManifest } from '../../src/kernel/transfer/manifest.ts'
 import { recoverLog } from '../../src/kernel/transfer/recover.ts'
 import { codeOf, entriesOf as entriesOfHub, errorOf, owner, tempFolder } from './lab/hubs.ts'
 import { agedHub, movedClock } from './retention-fixture.ts'
@@ -164,6 +176,34 @@ describe('a backup', () => {
     mkdirSync(join(dir, name, '..'), { recursive: true })
     writeFileSync(join(dir, name), bytes)
   }
+
+  it('into a folder that somebody else prepared gives away no key, and removes nothing elsewhere', async () => {
+    const old = await livedIn()
+    const prepared = join(old.root, 'prepared')
+    mkdirSync(join(prepared, 'keys'), { recursive: true })
+    writeFileSync(join(prepared, 'backup.unfinished'), readFileSync(dataPaths(old.dir).vkey))
+    const aside = join(prepared, 'keys/log.key.tmp')
+    writeFileSync(aside, '', { mode: 0o666 })
+    const early = openSync(aside, 'r')
+    await backUp(old, prepared)
+    expect(readFileSync(early, 'utf8')).toBe('')
+    closeSync(early)
+
+    const elsewhere = join(old.root, 'elsewhere')
+    mkdirSync(elsewhere)
+    writeFileSync(join(elsewhere, 'precious'), '')
+    symlinkSync(elsewhere, join(prepared, 'x'))
+    const { manifest } = JSON.parse(readFileSync(join(prepared, 'manifest.json'), 'utf8'))
+    manifest.files['x/precious'] = { sha256: '0'.repeat(64), sizeBytes: 0 }
+    writeFileSync(join(prepared, 'manifest.json'), formatManifest(manifest))
+    await backUp(old, prepared)
+    expect(readdirSync(elsewhere)).toEqual(['precious'])
+
+    rmSync(join(prepared, 'keys'), { recursive: true })
+    symlinkSync(elsewhere, join(prepared, 'keys'))
+    expect(await codeOf(backUp(old, prepared))).toBe('data.unwritable')
+    expect(readdirSync(elsewhere)).toEqual(['precious'])
+  })
 
   it('does not go into a folder that holds anything else', async () => {
     const old = await livedIn()

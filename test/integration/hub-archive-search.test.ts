@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Hub } from '../../src/hub.ts'
 import { archiveModule } from '../../src/modules/archive/module.ts'
-import { ENGINES, openTestHub, owner, settle, tempFolder } from './lab/hubs.ts'
+import { codeOf, ENGINES, openTestHub, owner, settle, tempFolder } from './lab/hubs.ts'
 
 interface Answer {
   readonly items: readonly { readonly scroll: string; readonly title: string; readonly snippet: string }[]
@@ -54,6 +54,15 @@ describe.each(ENGINES)('the search (%s)', (engine) => {
     expect(await titles(hub, { q: 'alpha' })).toEqual(['draft'])
     await act(hub, 'archive.delete', { scroll, version: 1 })
     expect(await titles(hub, {})).toEqual([])
+  })
+
+  it('is not asked about times that there are not', async () => {
+    const hub = await openTestHub(engine, { modules })
+    for (const time of ['2026-99-99T00:00:00Z', '2026-01-01T23:59:60Z'])
+      for (const edge of ['since', 'until'])
+        expect(await codeOf(hub.ask(owner, 'archive.search', { [edge]: time }))).toBe('input.invalid')
+    for (const time of ['0000-01-01T00:00:00Z', '2026-02-30T00:00:00Z', '9999-12-31T23:59:59Z'])
+      expect(await search(hub, { since: time, until: time })).toMatchObject({ items: [] })
   })
 
   it('filters, and pages from the newest to the oldest', async () => {

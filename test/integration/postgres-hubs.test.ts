@@ -75,6 +75,8 @@ await describeOnPostgres('hubs on one database', () => {
     copyKeys('a', 'b')
     const b = await start('b')
     expect(b.log.origin).toBe(a.log.origin)
+    const roles = await Promise.all([a, b].map((hub) => hub.ask(owner, 'hub.status', {})))
+    expect(roles.map(({ output }) => (output as { role: string }).role)).toEqual(['writer', 'follower'])
     await put(a, 'plan', 'ship')
     await b.log.published(a.log.head().size)
     expect(await get(b, 'plan')).toBe('ship')

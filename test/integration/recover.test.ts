@@ -1,5 +1,6 @@
 // After a loss: a log under a new name that says what it goes on from, holds what survived byte for byte, and loses no payload.
 
+import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -233,6 +234,10 @@ describe('a log that is recovered', () => {
     writeFileSync(dataPaths(old.dir).vaultKey, 'short')
     expect(await codeOf(fromFolder(old, to))).toBe('data.unwritable')
     expect(await codeOf(fromFolder(old, old))).toBe('data.unwritable')
+    // A pipe would be waited for, with the whole program.
+    rmSync(dataPaths(old.dir).vaultKey)
+    execFileSync('mkfifo', [dataPaths(old.dir).vaultKey])
+    expect(await codeOf(fromFolder(old, to))).toBe('data.unwritable')
   })
 
   it('can be recovered again, and both predecessors stand in it', async () => {

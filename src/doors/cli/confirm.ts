@@ -12,7 +12,7 @@ export async function confirm(
 ): Promise<void> {
   if (settings.isYes) return
   if (!settings.mayAsk || !terminal.canAsk)
-    throw usage('this is asked first, and nobody can be asked here', 'pass --yes to do it')
+    throw usage('this is asked first, and nobody can be asked here', `pass --yes to do it: ${what}`)
   terminal.note(escapeText(what))
   if (!(await terminal.ask(escapeText(question)))) throw usage('not done')
 }

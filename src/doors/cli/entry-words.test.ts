@@ -2,6 +2,9 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import * as records from '../../kernel/catalog/records.ts'
+import type { EntryType } from '../../kernel/log/entry.ts'
+import { loadContracts } from './contracts.ts'
 import { tell, who } from './entry-words.ts'
 
 const told = (type: string, data: Readonly<Record<string, unknown>>) =>
@@ -35,6 +38,21 @@ describe('telling an entry', () => {
       'found the health of x below 70 (59.9)',
     ],
     ['identity.token-issued@1', { principal: { kind: 'agent', id: 'bot' } }, 'issued a token for agent:bot'],
+    [
+      'witness.log-admitted@1',
+      { origin: 'example.org/log', vkey: 'k' },
+      'admitted the log example.org/log for cosigning',
+    ],
+    [
+      'monitor.log-followed@1',
+      { origin: 'example.org/log', url: 'https://example.org/log' },
+      'started to follow the log example.org/log at https://example.org/log',
+    ],
+    [
+      'archive.version-preserved@1',
+      { scroll: 'minutes', version: 2, title: { $private: 'x' } },
+      'preserved version 2 of the scroll minutes',
+    ],
     ['acme.launched@3', {}, 'acme.launched@3 on repository/x'],
     ['constructor', {}, 'constructor on repository/x'],
   ])('%s', (type, data, what) => expect(told(type, data).what).toBe(what))
@@ -59,6 +77,45 @@ describe('telling an entry', () => {
     expect(told('action.finished@1', failed).sentence).toBe('read it again (state.stale)')
   })
 
+  it('tells an alert loudly, by its kind or as one of a later release', () => {
+    const alert = { log: 'example.org/log', detail: 'two roots for size 9', evidence: ['note'] }
+    expect(told('log.alert-raised@1', { ...alert, kind: 'fork' })).toEqual({
+      what: 'found a fork of the log example.org/log',
+      tone: 'bad',
+      verdict: 'alert',
+      sentence: 'two roots for size 9',
+    })
+    const ahead = { ...alert, kind: 'witness-ahead', witness: 'w1' }
+    expect(told('log.alert-raised@1', ahead).what).toBe(
+      'found the witness w1 ahead of the log example.org/log',
+    )
+    expect(told('log.alert-raised@1', { ...alert, kind: 'eclipse' }).what).toBe(
+      'raised the alert eclipse about the log example.org/log',
+    )
+  })
+
+  it('never calls an archive whole that is not, or that nobody could look into', () => {
+    const scrubbed = { versions: 3, damaged: 0, repaired: 0, lost: 0, unreachable: [] }
+    expect(told('archive.scrubbed@1', scrubbed)).toMatchObject({ tone: 'good', verdict: 'whole' })
+    expect(told('archive.scrubbed@1', { ...scrubbed, damaged: 2, repaired: 1, lost: 1 })).toMatchObject({
+      tone: 'bad',
+      verdict: '2 damaged, 1 lost',
+    })
+    expect(told('archive.scrubbed@1', { ...scrubbed, unreachable: ['b'] })).toMatchObject({
+      tone: 'bad',
+      verdict: '1 copy away',
+    })
+  })
+
+  it('has words for every entry type that a hub writes', async () => {
+    const types = [records, ...(await loadContracts())]
+      .flatMap((each) => Object.values(each))
+      .filter(isEntryType)
+    expect(types.length).toBeGreaterThan(30)
+    const unknown = types.map(({ name }) => name).filter((name) => told(name, {}).what.startsWith(name))
+    expect(unknown).toEqual([])
+  })
+
   it('takes an effect it does not know for a denial, never for an allowance', () => {
     for (const data of [{}, { effect: 'allowed' }, { effect: 7 }])
       expect(told('action.decided@1', data).verdict).toBe('denied')
@@ -75,9 +132,11 @@ describe('telling an entry', () => {
       'action.finished@1',
       'mirror.analysis-completed@1',
       'log.opened@1',
+      'log.alert-raised@1',
+      'archive.scrubbed@1',
     )
     const data = fc.dictionary(
-      fc.constantFrom('action', 'name', 'count', 'failed', 'sentence'),
+      fc.constantFrom('action', 'name', 'count', 'failed', 'sentence', 'kind', 'detail', 'damaged'),
       fc.jsonValue(),
     )
     fc.assert(
@@ -87,3 +146,6 @@ describe('telling an entry', () => {
     )
   })
 })
+
+const isEntryType = (member: unknown): member is EntryType =>
+  typeof member === 'function' && 'kind' in member && member.kind === 'entry-type'

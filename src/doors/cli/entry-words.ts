@@ -28,6 +28,7 @@ const TELLERS: Readonly<Record<string, (data: Data) => Told>> = {
     what: `could not analyse ${text(name)} (${text(code)})`,
     tone: 'bad',
   }),
+  'mirror.repository-forgotten@1': ({ name }) => plain(`had ${text(name)} forgotten`),
   'mirror.health-fell@1': ({ name, health, threshold }) => ({
     what: `found the health of ${text(name)} below ${text(threshold)} (${tenths(health)})`,
     tone: 'bad',
@@ -61,7 +62,36 @@ const TELLERS: Readonly<Record<string, (data: Data) => Told>> = {
   'log.hold-placed@1': ({ name, reason }) => plain(`placed the hold ${text(name)} (${text(reason)})`),
   'log.hold-released@1': ({ name, reason }) => plain(`released the hold ${text(name)} (${text(reason)})`),
   'log.pruned@1': ({ minimumIndex }) => plain(`pruned the log below entry ${text(minimumIndex)}`),
+  'log.alert-raised@1': tellAlert,
   'vault.subject-erased@1': ({ subject }) => plain(`erased the private data of ${text(subject)}`),
+  'witness.log-admitted@1': ({ origin }) => plain(`admitted the log ${text(origin)} for cosigning`),
+  'witness.log-dismissed@1': ({ origin }) => plain(`dismissed the log ${text(origin)} from cosigning`),
+  'witness.policy-set@1': () => plain('set who must cosign the log'),
+  'monitor.log-followed@1': ({ origin, url }) =>
+    plain(`started to follow the log ${text(origin)} at ${text(url)}`),
+  'monitor.log-unfollowed@1': ({ url }) => plain(`stopped following the log at ${text(url)}`),
+  'archive.version-preserved@1': (data) => plain(`preserved ${versionOf(data)}`),
+  'archive.version-retained@1': (data) =>
+    plain(`retained ${versionOf(data)} until ${text(data.retainUntil)} (${text(data.mode)})`),
+  'archive.retention-bypassed@1': (data) => plain(`cut the retention of ${versionOf(data)} short`),
+  'archive.version-held@1': (data) => plain(`put ${versionOf(data)} under legal hold`),
+  'archive.version-released@1': (data) => plain(`released ${versionOf(data)} from its legal hold`),
+  'archive.version-deleted@1': (data) => plain(`deleted ${versionOf(data)}`),
+  'archive.copy-damaged@1': (data) => ({
+    what: `found ${versionOf(data)} ${text(data.problem)} in the copy ${text(data.copy)}`,
+    tone: 'bad',
+    verdict: 'damage',
+  }),
+  'archive.copy-repaired@1': (data) => ({
+    what: `repaired ${versionOf(data)} in the copy ${text(data.copy)}`,
+    tone: 'good',
+  }),
+  'archive.scroll-lost@1': (data) => ({
+    what: `found no good copy of ${versionOf(data)} any more`,
+    tone: 'bad',
+    verdict: 'lost',
+  }),
+  'archive.scrubbed@1': tellScrub,
 }
 
 /** Every text in the answer is escaped. */
@@ -100,6 +130,53 @@ function tellAnalysis({ analyzed, failed }: Data): Told {
   const what = `completed an analysis of ${counted(Number(analyzed) + failures, 'repository', 'repositories')}`
   return failures > 0 ? { what, tone: 'bad', verdict: `${failures} failed` } : plain(what)
 }
+
+/** An alert of a later release is told by its kind. */
+function tellAlert({ kind, log, witness, detail }: Data): Told {
+  const sentence = text(detail)
+  return {
+    what: alertWords(text(kind), text(log), text(witness)),
+    tone: 'bad',
+    verdict: 'alert',
+    ...(sentence === '' ? {} : { sentence }),
+  }
+}
+
+function alertWords(kind: string, log: string, witness: string): string {
+  switch (kind) {
+    case 'fork':
+      return `found a fork of the log ${log}`
+    case 'rollback':
+      return `found the log ${log} rolled back`
+    case 'gap':
+      return `found a gap in the log ${log}`
+    case 'unknown-signer':
+      return `found the log ${log} signed by an unknown key`
+    case 'witness-ahead':
+      return `found the witness ${witness} ahead of the log ${log}`
+    case 'bad-witness':
+      return `got an answer from the witness ${witness} of the log ${log} that no honest one gives`
+    default:
+      return `raised the alert ${kind} about the log ${log}`
+  }
+}
+
+function tellScrub({ versions, damaged, repaired, lost, unreachable }: Data): Told {
+  const what = `checked every copy of ${counted(versions, 'archived version', 'archived versions')}`
+  const away = Array.isArray(unreachable) ? unreachable.length : 0
+  if (Number(damaged) > 0 || Number(lost) > 0)
+    return {
+      what: `${what}: ${text(repaired)} repaired`,
+      tone: 'bad',
+      verdict: `${text(damaged)} damaged, ${text(lost)} lost`,
+    }
+  return away > 0
+    ? { what, tone: 'bad', verdict: counted(away, 'copy away', 'copies away') }
+    : { what, tone: 'good', verdict: 'whole' }
+}
+
+const versionOf = ({ scroll, version }: Data): string =>
+  `version ${text(version)} of the scroll ${text(scroll)}`
 
 function forPrincipal(principal: unknown): string {
   const { kind, id } = (principal ?? {}) as { readonly kind?: unknown; readonly id?: unknown }

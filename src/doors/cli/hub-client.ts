@@ -1,6 +1,7 @@
 // Talks to a running hub over HTTP: actions, queries, runs, plain reads and the event stream.
 
 import { setTimeout as delay } from 'node:timers/promises'
+import { readBody } from '../../kernel/bounded-body.ts'
 import { ERROR_CODES, type ErrorCode, PolityError } from '../../kernel/errors.ts'
 import type { Address } from './address.ts'
 import { readEvents, type ServerEvent } from './sse.ts'
@@ -133,20 +134,12 @@ function unreachable(url: string, error: unknown): PolityError {
 }
 
 async function bodyOf(response: Response, url: string): Promise<string> {
-  const decoder = new TextDecoder()
-  let text = ''
-  let sizeBytes = 0
+  const tooLarge = () => new RangeError(`it answers more than ${RESPONSE_MAX_BYTES} bytes`)
   try {
-    for await (const part of response.body ?? []) {
-      sizeBytes += part.length
-      if (sizeBytes > RESPONSE_MAX_BYTES)
-        throw new RangeError(`it answers more than ${RESPONSE_MAX_BYTES} bytes`)
-      text += decoder.decode(part, { stream: true })
-    }
+    return new TextDecoder().decode(await readBody(response, RESPONSE_MAX_BYTES, tooLarge))
   } catch (error) {
     throw unreachable(url, error)
   }
-  return text + decoder.decode()
 }
 
 function parse(text: string, url: string): unknown {

@@ -13,7 +13,7 @@ interface ShownKey {
 
 const KEY_COLUMNS = [
   { title: 'key', isWhole: true },
-  { title: 'state' },
+  { title: 'state', isWhole: true },
   { title: 'since', isOptional: true },
   { title: 'until', isOptional: true },
   { title: 'why', isOptional: true },

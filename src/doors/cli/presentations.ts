@@ -1,10 +1,13 @@
 // How people read particular answers, by the name of the action or query; every other answer has the general form.
 
 import { documentLines } from './documents.ts'
+import { erasureReportLines, erasureReportRemarks, holdLines } from './holds.ts'
 import { checkpointLines, keyLines } from './keys.ts'
+import { alertLines, alertRemarks, followedLines } from './monitors.ts'
 import { type Present, recordLines } from './render.ts'
 import { listedRepositoryLines } from './repositories.ts'
 import { repositoryReportLines } from './repository-report.ts'
+import { foundLines, foundRemarks, scrollLines, versionLines } from './scrolls.ts'
 import { tableLines } from './table.ts'
 import { issuedTokenLines, revokedTokenLines, tokenLines } from './tokens.ts'
 import { witnessStatusLines } from './witnesses.ts'
@@ -18,12 +21,19 @@ export interface Presentation {
 }
 
 const PRESENTATIONS: Readonly<Record<string, Presentation>> = {
+  'alerts.list': { lines: alertLines, remarks: alertRemarks },
+  'archive.list': { lines: scrollLines },
+  'archive.search': { lines: foundLines, remarks: foundRemarks },
+  'archive.versions': { lines: versionLines },
   'attest.list': { lines: attestationLines },
   'checkpoints.list': { lines: checkpointLines },
+  'erasure.report': { lines: erasureReportLines, remarks: erasureReportRemarks },
+  'hold.list': { lines: holdLines },
   'hub.status': { lines: statusLines, hasMore: true },
   'keys.list': { lines: keyLines },
   'mirror.repositories': { lines: (page, { width }) => listedRepositoryLines(page, width) },
   'mirror.repository': { lines: (repository, { width }) => repositoryReportLines(repository, width) },
+  'monitor.status': { lines: followedLines },
   'state.get': { lines: documentLines },
   'state.list': { lines: documentLines },
   'state.put': { lines: documentLines },
@@ -51,7 +61,7 @@ interface ShownStatus extends Readonly<Record<string, unknown>> {
 const MIB = 1024 * 1024
 
 function statusLines(output: unknown, { isWhole }: Parameters<Present>[1]): string[] {
-  const { release, realm, origin, vkey, size, mode, bundle, startedAt, memoryRssBytes, ...rest } =
+  const { release, realm, origin, vkey, size, mode, bundle, startedAt, role, memoryRssBytes, ...rest } =
     output as ShownStatus
   const { actions = [], queries = [] } = rest
   return recordLines({
@@ -60,6 +70,7 @@ function statusLines(output: unknown, { isWhole }: Parameters<Present>[1]): stri
     entries: size,
     gate: `${String(mode)}, rules ${String(bundle).slice(0, 'sha256:'.length + 12)}…`,
     since: startedAt,
+    ...(role === 'alone' ? {} : { role: `${String(role)} among the hubs of this log` }),
     memory: `${Math.round(Number(memoryRssBytes) / MIB)} MiB`,
     log: origin,
     ...(isWhole

@@ -190,9 +190,9 @@ function fieldOption(field: Field): Option {
 const kindName = ({ kind }: Field): string => (kind === 'text' ? 'text' : kind)
 
 /** Commander shows the choices of an option itself; those of an argument are told here. */
-function helpOf({ kind, isList, choices, description }: Field): string {
-  const how =
-    choices && !isList ? `one of ${choices.join(', ')}` : kind === 'json' ? 'JSON, @FILE or - for stdin' : ''
+function helpOf({ kind, isList, choices, isDocument = false, description }: Field): string {
+  const elsewhere = kind === 'json' ? 'JSON, @FILE or - for stdin' : isDocument ? '@FILE or - for stdin' : ''
+  const how = choices && !isList ? `one of ${choices.join(', ')}` : elsewhere
   return [description ?? (isList ? 'one or more' : ''), how].filter((part) => part !== '').join('; ')
 }
 

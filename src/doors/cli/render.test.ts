@@ -40,6 +40,13 @@ describe('an answer', () => {
     ])
   })
 
+  it('says that a list is empty instead of leaving a gap', () => {
+    expect(answerLines({ missingKeys: [], report: { holds: [] } })).toEqual([
+      'missingKeys  none',
+      'report       holds none',
+    ])
+  })
+
   it('leaves the value of a document JSON, which it is', () => {
     const form = { width: undefined, isWhole: false }
     expect(documentLines({ key: 'k', value: { a: [1] } }, form)).toEqual(['key    k', 'value  {"a":[1]}'])

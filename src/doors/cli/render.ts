@@ -6,6 +6,8 @@ import { padText, textWidth } from './text-width.ts'
 
 const COLUMNS_MAX = 12
 const UNKNOWN = '–'
+/** An empty list is an answer, not a gap. */
+const NONE = 'none'
 
 /** Where an answer is shown. */
 export interface Form {
@@ -58,14 +60,14 @@ export function recordLines(record: Readonly<Record<string, unknown>>): string[]
 /** A text keeps its own lines (a signed note has some); a list has one line per item. */
 function linesOf(value: unknown): string[] {
   if (typeof value === 'string') return value.replace(/\n$/, '').split('\n').map(escapeText)
-  if (Array.isArray(value)) return value.map((item) => escapeText(cellOf(item)))
+  if (Array.isArray(value)) return value.length === 0 ? [NONE] : value.map((item) => escapeText(cellOf(item)))
   return [escapeText(cellOf(value))]
 }
 
 function cellOf(value: unknown): string {
   if (value === undefined) return ''
   if (value === null) return UNKNOWN
-  if (Array.isArray(value)) return value.map(cellOf).join(', ')
+  if (Array.isArray(value)) return value.length === 0 ? NONE : value.map(cellOf).join(', ')
   if (isRecord(value)) return wordsOf(value)
   return String(value)
 }

@@ -97,6 +97,17 @@ describe('a definition', () => {
     expect(one(greedy).options.map(({ spelling }) => spelling)).toEqual(['input-token', 'input-json'])
   })
 
+  it('gives an argument its own name: an argument has a place, and cannot be taken for a global option', () => {
+    const follow = query('some.follow@1', {
+      summary: '.',
+      input: { url: Type.String(), token: Type.String() },
+      output: Answer,
+      cli: { positional: ['url'] },
+    })
+    expect(one(follow).positional.map(({ name, spelling }) => [name, spelling])).toEqual([['url', 'url']])
+    expect(one(follow).options.map(({ spelling }) => spelling)).toEqual(['input-token'])
+  })
+
   it('is refused when its facet names a field that it does not have', () => {
     const wrong = query('some.wrong@1', {
       summary: '.',

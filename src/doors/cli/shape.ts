@@ -30,7 +30,7 @@ export interface CommandShape {
   readonly options: readonly Field[]
 }
 
-/** Global options own their names; an input field of such a name gets a prefix. */
+/** Global options own their names; an option for an input field of such a name gets a prefix. */
 const GLOBAL_NAMES = new Set([
   'json',
   'url',
@@ -81,7 +81,7 @@ function shapeOf(definition: Definition): CommandShape {
     const field = fields.find((each) => each.name === name)
     if (field === undefined)
       throw new TypeError(`${definition.name} has no field ${name} for its command line`)
-    return field
+    return { ...field, spelling: kebabOf(name) }
   })
   return {
     path: (cli.as ?? baseName(definition.name)).split(/[. ]/),
@@ -92,7 +92,7 @@ function shapeOf(definition: Definition): CommandShape {
 }
 
 function fieldOf(name: string, schema: TSchema, isRequired: boolean): Field {
-  const kebab = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+  const kebab = kebabOf(name)
   const spelling = GLOBAL_NAMES.has(kebab) ? `input-${kebab}` : kebab
   const { items, description, contentMediaType } = schema as Keywords
   const item = items === undefined ? undefined : kindOf(items)
@@ -107,6 +107,8 @@ function fieldOf(name: string, schema: TSchema, isRequired: boolean): Field {
     ...(contentMediaType === undefined ? {} : { isDocument: true }),
   }
 }
+
+const kebabOf = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
 interface Keywords {
   readonly type?: unknown

@@ -97,6 +97,17 @@ describe('a file', () => {
   it('is read where @ names it', async () =>
     expect(await readJson(file('{"a":1}'), '--input')).toEqual({ a: 1 }))
 
+  it('is not taken for the text of a document when only its name is given', async () => {
+    const path = file('quorum none').slice(1)
+    const shape = { positional: [field('policy', { isDocument: true })], options: [] }
+    await expect(inputOf(shape, [path], {})).rejects.toMatchObject({
+      code: 'usage',
+      message: `POLICY is a text, not the name of a file: @${path} reads it from there`,
+    })
+    expect(await inputOf(shape, [`@${path}`], {})).toEqual({ policy: 'quorum none' })
+    expect(await inputOf(shape, ['quorum none'], {})).toEqual({ policy: 'quorum none' })
+  })
+
   it('is refused when it is no JSON, without advice about quotes', async () => {
     const failure = await readJson(file('hello'), '--input').catch((error: Error) => error.message)
     expect(failure).toContain('--input is not JSON')

@@ -1,7 +1,7 @@
 // Turns the words of a command line into the values of an input: text as it is, numbers, and JSON from the line, a file or stdin.
 
 import { Buffer } from 'node:buffer'
-import { createReadStream } from 'node:fs'
+import { createReadStream, existsSync } from 'node:fs'
 import process from 'node:process'
 import { PolityError } from '../../kernel/errors.ts'
 import { usage } from './failure.ts'
@@ -66,6 +66,8 @@ async function wordValue(
       return readJson(word, what, read)
     case 'text':
       if (isDocument && (word === '-' || word.startsWith('@'))) return read(word)
+      if (isDocument && existsSync(word))
+        throw usage(`${what} is a text, not the name of a file: @${word} reads it from there`)
       if (choices && !choices.includes(word)) throw usage(`${what} is one of ${choices.join(', ')}`)
       return word
   }

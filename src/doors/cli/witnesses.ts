@@ -32,7 +32,7 @@ const WITNESS_COLUMNS = [
   { title: 'cosigned', isNumeric: true },
   { title: 'lag', isNumeric: true },
   { title: 'last', isOptional: true },
-  { title: 'trouble', isOptional: true },
+  { title: 'trouble', isWrapped: true },
 ] as const
 
 const LOG_COLUMNS = [

@@ -1,7 +1,7 @@
 // The log as a list: pages of entries in either order, and single entries; private values stay references.
 
 import { Buffer } from 'node:buffer'
-import { READ_LIMIT_MAX } from '../../kernel/log/log.ts'
+import { READ_LIMIT_MAX } from '../../kernel/log/reading.ts'
 import { Closed, Integer, type Static, Type, validate } from '../../kernel/schema/schema.ts'
 import { fieldsOf } from './fields.ts'
 import { json, LOG_READ, type Route } from './route.ts'

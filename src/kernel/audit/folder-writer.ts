@@ -2,8 +2,8 @@
 
 import { createHash, hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, rename, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { type FileHandle, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join, sep } from 'node:path'
 import { PolityError } from '../errors.ts'
 import { syncFolder } from '../log/files.ts'
 import { readBounded } from './sources/export.ts'
@@ -58,7 +58,7 @@ export class FolderWriter {
   /** Writes a file, whole or not at all. */
   async write(path: string, bytes: Uint8Array, mode = this.#fileMode): Promise<void> {
     const target = await this.#place(path)
-    const aside = await open(`${target}${ASIDE_SUFFIX}`, 'w', mode)
+    const aside = await openAside(target, mode)
     try {
       await aside.chmod(mode)
       await aside.writeFile(bytes)
@@ -73,7 +73,7 @@ export class FolderWriter {
   async copy(path: string, from: string, signal?: AbortSignal): Promise<void> {
     const target = await this.#place(path)
     const { mode } = await stat(from)
-    const aside = await open(`${target}${ASIDE_SUFFIX}`, 'w', 0o600)
+    const aside = await openAside(target, 0o600)
     const digest = createHash('sha256')
     let sizeBytes = 0
     try {
@@ -127,9 +127,29 @@ export class FolderWriter {
   async #makeFolder(path: string): Promise<void> {
     if (this.#folders.has(path)) return
     await mkdir(path, { recursive: true, mode: this.#folderMode })
+    if (!(await isWithin(this.#dir, path)))
+      throw new PolityError(
+        'data.unwritable',
+        `${path} is a link that leads out of ${this.#dir}: remove it, or name another folder`,
+        { path },
+      )
     for (let at = path; at.startsWith(this.#dir) && !this.#folders.has(at); at = dirname(at))
       this.#folders.add(at)
   }
+}
+
+/** Always a new file: one that lies there may be a link, or belong to somebody who has it open and reads along. */
+async function openAside(target: string, mode: number): Promise<FileHandle> {
+  const path = `${target}${ASIDE_SUFFIX}`
+  await rm(path, { force: true })
+  return open(path, 'wx', mode)
+}
+
+/** Whether a folder really is in another one, or is it, once all links are followed. False where there is none. */
+export async function isWithin(dir: string, path: string): Promise<boolean> {
+  const [outer, inner] = await Promise.all([dir, path].map((each) => realpath(each).catch(() => undefined)))
+  if (outer === undefined || inner === undefined) return false
+  return inner === outer || inner.startsWith(outer.endsWith(sep) ? outer : `${outer}${sep}`)
 }
 
 /** What the file system refused, as the error of a folder that is written: `store.full` or `data.unwritable`. */

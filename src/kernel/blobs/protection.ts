@@ -55,6 +55,18 @@ export function requireChangeable(
   throw retained(sha256, `is under ${now.mode} retention until ${now.retainUntil}, which cannot be weakened`)
 }
 
+/** The protection with another retention, or none. Throws what `requireChangeable` throws. */
+export function changed(
+  sha256: string,
+  current: Protection,
+  wanted: Retention | null,
+  options: { readonly isBypass: boolean; readonly nowMs: number },
+): Protection {
+  requireChangeable(sha256, current, wanted, options)
+  const { isHeld } = current
+  return wanted === null ? { isHeld } : { isHeld, retention: wanted }
+}
+
 /** Throws `blob.retained` while the blob is held or retained. */
 export function requireDroppable(
   sha256: string,

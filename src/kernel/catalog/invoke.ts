@@ -11,6 +11,7 @@ import type { RunRow } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
 import { commitPrivate, KnownOpenings } from '../schema/privacy.ts'
 import { validate } from '../schema/schema.ts'
+import type { Turns } from '../turns.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Catalog } from './catalog.ts'
 import type { CommandContext, Reads } from './context.ts'
@@ -31,7 +32,6 @@ import { actorOf, type Origin, seal } from './recorder.ts'
 import { ActionFinished } from './records.ts'
 import { noteDenial, type Refusal, type RefusalPorts, recordFailure, recordRefusal } from './refusals.ts'
 import { trackedReads } from './tracked-reads.ts'
-import type { Turns } from './turns.ts'
 
 export interface InvokeOptions {
   /** Idempotency key: the same key and input answer the same; another input is `idempotency.conflict`. */

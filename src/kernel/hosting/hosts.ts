@@ -4,9 +4,10 @@ import type { Caller } from '../catalog/decide.ts'
 import { recordAsHub } from '../catalog/hub-records.ts'
 import type { Invoke } from '../catalog/invoke.ts'
 import type { Module, ModuleHost, OpenedModule } from '../catalog/module.ts'
+import { outputOf } from '../catalog/output-of.ts'
 import type { Room, RoomHost } from '../catalog/room.ts'
 import type { Env } from '../env.ts'
-import { PolityError } from '../errors.ts'
+import type { PolityError } from '../errors.ts'
 import { type Feed, type FeedOptions, openFeed } from '../feed/feed.ts'
 import type { Realm } from '../realm/realm.ts'
 import { keyidOf } from '../system/genesis.ts'
@@ -99,8 +100,5 @@ const invokeAsHub =
     options: { readonly key?: string } = {},
   ): Promise<never> => {
     const invoke = await opened
-    const answer = await invoke(HUB, definition.name, input, options)
-    if (answer.status === 'done') return answer.output as never
-    const sentence = 'sentence' in answer ? answer.sentence : `${definition.name} is still running`
-    throw new PolityError('denied', sentence, { action: definition.name, decision: answer.decision })
+    return outputOf(await invoke(HUB, definition.name, input, options), definition.name) as never
   }

@@ -5,7 +5,8 @@ import type { OpenedModule } from '../catalog/module.ts'
 import { defineRoom, type RoomHost } from '../catalog/room.ts'
 import { pause } from '../env.ts'
 import { asPolityError, PolityError } from '../errors.ts'
-import { checkpointKey, readCheckpointPage } from '../log/checkpoints.ts'
+import { readCheckpointPage } from '../log/checkpoints.ts'
+import { numberKey } from '../log/layout.ts'
 import { viewTable } from '../log/view.ts'
 import type { Static } from '../schema/schema.ts'
 import * as contract from './contract.ts'
@@ -57,7 +58,7 @@ async function openKeys(host: RoomHost): Promise<OpenedModule> {
         const items = await readCheckpointPage(reader, {
           limit,
           maxSize: log.head().size,
-          ...(after === undefined ? {} : { after: checkpointKey(after) }),
+          ...(after === undefined ? {} : { after: numberKey(after) }),
         })
         const last = items.length === limit ? items.at(-1)?.size : undefined
         return {

@@ -10,7 +10,6 @@ import { emptyMemoryData, type MemoryData, memoryStore } from '../store/memory/m
 import { memoryAnchor } from './anchor.ts'
 import {
   CHECKPOINTS,
-  checkpointKey,
   RETAIN_INTERVAL_ENTRIES,
   readCheckpoint,
   readCheckpointPage,
@@ -18,6 +17,7 @@ import {
   timestampProposal,
 } from './checkpoints.ts'
 import { entryType, sealEntry } from './entry.ts'
+import { numberKey } from './layout.ts'
 import { mlDsaCosigner } from './ml-dsa.ts'
 import { openSequencer, type SequencerPorts } from './sequencer.ts'
 import { keySigner } from './signer.ts'
@@ -105,8 +105,8 @@ describe('the checkpoints that are retained', () => {
       if (n === 0) await sequencer.propose(ticks(3))
       await sequencer.close()
     }
-    const { value } = await memoryStore(at.data).load(CHECKPOINTS, [checkpointKey(3)])
-    expect(value.get(checkpointKey(3))?.version).toBe(1)
+    const { value } = await memoryStore(at.data).load(CHECKPOINTS, [numberKey(3)])
+    expect(value.get(numberKey(3))?.version).toBe(1)
   })
 
   it('carry the cosignature of the log itself, with the time', async () => {
@@ -161,7 +161,7 @@ describe('the checkpoints that are retained', () => {
       await store.commit({
         entries: [],
         nodes: [],
-        rows: [{ table: CHECKPOINTS, key: checkpointKey(1), version: 1, value }],
+        rows: [{ table: CHECKPOINTS, key: numberKey(1), version: 1, value }],
       })
       await expect(readCheckpoint(store, 1)).rejects.toMatchObject({ code: 'log.corrupt' })
     },

@@ -8,6 +8,7 @@ import type { Env } from '../env.ts'
 import { asPolityError, PolityError } from '../errors.ts'
 import { pages } from '../store/pages.ts'
 import type { Store, StoreReader } from '../store/store.ts'
+import { numberKey } from './layout.ts'
 import type { Proposal, Published, WorkingWrite } from './proposal.ts'
 
 /** Working state: size as 16 digits -> RetainedRow. */
@@ -35,8 +36,6 @@ export interface RetainedCheckpoint {
   readonly timestamp?: Uint8Array
 }
 
-export const checkpointKey = (size: number): string => String(size).padStart(16, '0')
-
 /** All retained checkpoints in order of size. Throws `log.corrupt` for a row that is none. */
 export async function* readCheckpoints(
   reader: Pick<StoreReader, 'scan'>,
@@ -61,7 +60,7 @@ export async function readCheckpoint(
   reader: Pick<StoreReader, 'load'>,
   size: number,
 ): Promise<RetainedCheckpoint | undefined> {
-  const key = checkpointKey(size)
+  const key = numberKey(size)
   const value = (await reader.load(CHECKPOINTS, [key])).value.get(key)?.value
   return value == null ? undefined : parseRow(key, value)
 }
@@ -72,7 +71,7 @@ export async function timestampProposal(
   size: number,
   timestamp: Uint8Array,
 ): Promise<Proposal> {
-  const key = checkpointKey(size)
+  const key = numberKey(size)
   const known = (await reader.load(CHECKPOINTS, [key])).value.get(key)
   if (known?.value == null) throw new PolityError('not-found', `no checkpoint of size ${size} is retained`)
   const { note, at } = parseRow(key, known.value)
@@ -113,7 +112,7 @@ function parseRow(key: string, value: string): RetainedCheckpoint {
   }
 }
 
-export interface RetentionPorts {
+export interface CheckpointKeepingPorts {
   readonly env: Env
   readonly store: Store
   /** A further signature for every retained checkpoint. */
@@ -123,7 +122,7 @@ export interface RetentionPorts {
   readonly onFailure: (error: PolityError) => void
 }
 
-export interface Retention {
+export interface CheckpointKeeping {
   /** Retains what covers a further interval, in the background. */
   published(published: Published): void
   /** Waits for what is being retained; from here on only the last checkpoint counts. To be called while the writer still takes proposals. */
@@ -133,7 +132,10 @@ export interface Retention {
 }
 
 /** `initial`: what was published before. */
-export function openRetention(ports: RetentionPorts, initial: Published | undefined): Retention {
+export function openCheckpointKeeping(
+  ports: CheckpointKeepingPorts,
+  initial: Published | undefined,
+): CheckpointKeeping {
   let last = initial
   let reached = intervalOf(initial?.size ?? 0)
   let writing: Promise<void> = Promise.resolve()
@@ -158,7 +160,7 @@ export function openRetention(ports: RetentionPorts, initial: Published | undefi
 
 const intervalOf = (size: number): number => Math.floor(size / RETAIN_INTERVAL_ENTRIES)
 
-async function attempt({ onFailure }: RetentionPorts, work: () => Promise<void>): Promise<void> {
+async function attempt({ onFailure }: CheckpointKeepingPorts, work: () => Promise<void>): Promise<void> {
   try {
     await work()
   } catch (thrown) {
@@ -168,13 +170,13 @@ async function attempt({ onFailure }: RetentionPorts, work: () => Promise<void>)
   }
 }
 
-async function retain(ports: RetentionPorts, published: Published): Promise<void> {
+async function retain(ports: CheckpointKeepingPorts, published: Published): Promise<void> {
   await ports.propose({ entries: [], rows: [await rowOf(ports, published)] })
 }
 
-async function retainFinal(ports: RetentionPorts, published: Published): Promise<void> {
+async function retainFinal(ports: CheckpointKeepingPorts, published: Published): Promise<void> {
   const { store } = ports
-  const key = checkpointKey(published.size)
+  const key = numberKey(published.size)
   const known = (await store.load(CHECKPOINTS, [key])).value.get(key)
   // What is there may carry a timestamp.
   if (known?.value != null) return
@@ -187,7 +189,7 @@ async function retainFinal(ports: RetentionPorts, published: Published): Promise
 }
 
 async function rowOf(
-  { env, cosigner }: RetentionPorts,
+  { env, cosigner }: CheckpointKeepingPorts,
   { size, checkpoint }: Published,
 ): Promise<WorkingWrite> {
   const nowMs = env.now()
@@ -196,7 +198,7 @@ async function rowOf(
       cosigner === undefined ? checkpoint : await cosigned(checkpoint, cosigner, Math.floor(nowMs / 1000)),
     at: new Date(nowMs).toISOString(),
   }
-  return { table: CHECKPOINTS, key: checkpointKey(size), value: JSON.stringify(row) }
+  return { table: CHECKPOINTS, key: numberKey(size), value: JSON.stringify(row) }
 }
 
 const cosigned = async (note: string, cosigner: Cosigner, timestampSeconds: number): Promise<string> =>

@@ -67,3 +67,6 @@ export function defaultAnchorPath(origin: string, env: Readonly<Record<string, s
   const state = isAbsolute(stated) ? stated : join(home || homedir(), '.local', 'state')
   return join(state, 'polity', 'anchors', `${hash('sha256', origin, 'hex').slice(0, 16)}.anchor`)
 }
+
+/** Keys a row by a number: 16 digits hold every safe integer, and sort as the numbers do. */
+export const numberKey = (number: number): string => String(number).padStart(16, '0')

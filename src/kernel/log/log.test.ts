@@ -10,8 +10,9 @@ import { Integer } from '../schema/schema.ts'
 import { simulation } from '../simulator/realm.ts'
 import { emptyMemoryData, memoryStore } from '../store/memory/memory-store.ts'
 import { type Draft, entryType, sealEntry } from './entry.ts'
-import { type Log, openLog, READ_LIMIT_MAX, type ReadOptions } from './log.ts'
+import { type Log, openLog } from './log.ts'
 import { LIMITS } from './proposal.ts'
+import { READ_LIMIT_MAX, type ReadOptions } from './reading.ts'
 import type { Sequencer } from './sequencer.ts'
 
 const Even = entryType('number.even@1', { number: Integer })

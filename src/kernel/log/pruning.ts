@@ -5,6 +5,7 @@ import { Closed, Integer, Sha256, type Static, Type } from '../schema/schema.ts'
 import { pages } from '../store/pages.ts'
 import type { StoreReader } from '../store/store.ts'
 import { entryType, parseEntry } from './entry.ts'
+import { numberKey } from './layout.ts'
 import { type View, viewTable } from './view.ts'
 
 /** Keys change rarely: far fewer than an announcement can name. */
@@ -54,8 +55,6 @@ export interface KeptEntry {
   readonly proof: string
 }
 
-export const seqKey = (seq: number): string => String(seq).padStart(16, '0')
-
 /** The newest announcement, carried out or not; undefined in a log that was never pruned. */
 export async function lastPruning(log: Pick<StoreReader, 'entries'>): Promise<RecordedPruning | undefined> {
   const [stored] = await log.entries({
@@ -73,8 +72,8 @@ export async function keptEntry(
   store: Pick<StoreReader, 'load'>,
   seq: number,
 ): Promise<KeptEntry | undefined> {
-  const value = (await store.load(LOG_KEPT, [seqKey(seq)])).value.get(seqKey(seq))?.value
-  return value == null ? undefined : readKept(seqKey(seq), value)
+  const value = (await store.load(LOG_KEPT, [numberKey(seq)])).value.get(numberKey(seq))?.value
+  return value == null ? undefined : readKept(numberKey(seq), value)
 }
 
 /** In order. Throws `log.corrupt`. */

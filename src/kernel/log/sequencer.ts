@@ -7,7 +7,7 @@ import type { PolityError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { Anchor } from './anchor.ts'
 import { catchUpViews } from './catch-up.ts'
-import { openRetention } from './checkpoints.ts'
+import { openCheckpointKeeping } from './checkpoints.ts'
 import { type KeyKeeping, type KeyRing, keepingOf } from './key-ring.ts'
 import type { Proposal, Published, Receipt } from './proposal.ts'
 import { checkAnchor, checkShown, openPublisher } from './publisher.ts'
@@ -65,7 +65,10 @@ export async function openSequencer(ports: SequencerPorts): Promise<OpenedSequen
   await catchUpViews(store, ports.views)
   let isLost = false
   const writer = await openWriter({ ...ports, onCommitted: () => publisher.wake() })
-  const retention = openRetention({ ...ports, propose: (proposal) => writer.propose(proposal) }, anchored)
+  const retention = openCheckpointKeeping(
+    { ...ports, propose: (proposal) => writer.propose(proposal) },
+    anchored,
+  )
   const publisher = openPublisher(
     {
       ...ports,

@@ -5,8 +5,9 @@ import type { CommandContext } from '../catalog/context.ts'
 import { actorOf } from '../catalog/recorder.ts'
 import type { RoomHost } from '../catalog/room.ts'
 import { asPolityError, PolityError } from '../errors.ts'
+import { numberKey } from '../log/layout.ts'
 import type { WorkingWrite } from '../log/proposal.ts'
-import { LOG_KEPT, LogPruned, lastPruning, seqKey } from '../log/pruning.ts'
+import { LOG_KEPT, LogPruned, lastPruning } from '../log/pruning.ts'
 import { viewTable } from '../log/view.ts'
 import type { Static } from '../schema/schema.ts'
 import { type BuiltSnapshot, buildSnapshot, dropOthers } from './build.ts'
@@ -73,7 +74,7 @@ async function announce(
   const rows: WorkingWrite[] = []
   for (const seq of kept.filter((each) => each >= previous)) {
     const [{ text }, proof] = [await realm.log.entry(seq), await realm.log.prove(seq)]
-    rows.push({ table: LOG_KEPT, key: seqKey(seq), value: JSON.stringify({ text, proof }) })
+    rows.push({ table: LOG_KEPT, key: numberKey(seq), value: JSON.stringify({ text, proof }) })
   }
   const fact = LogPruned(
     { minimumIndex, previous, policyDays, views: [...views], types: [...types], kept: [...kept] },

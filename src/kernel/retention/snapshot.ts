@@ -3,7 +3,8 @@
 import { hash } from 'node:crypto'
 import { canonicalize } from '../../kit/canonical-json.ts'
 import { PolityError } from '../errors.ts'
-import { lastPruning, missesEntries, type Pruning, seqKey } from '../log/pruning.ts'
+import { numberKey } from '../log/layout.ts'
+import { lastPruning, missesEntries, type Pruning } from '../log/pruning.ts'
 import { type View, type ViewName, viewTable } from '../log/view.ts'
 import { pages } from '../store/pages.ts'
 import type { RowVersion, RowWrite, Store, StoreReader } from '../store/store.ts'
@@ -12,7 +13,7 @@ import type { RowVersion, RowWrite, Store, StoreReader } from '../store/store.ts
 export const SNAPSHOT = 'snapshot:'
 
 /** Each minimum index has tables of its own, so a snapshot in the making never touches the one in force. */
-export const snapshotPrefix = (minimumIndex: number): string => `${SNAPSHOT}${seqKey(minimumIndex)}:`
+export const snapshotPrefix = (minimumIndex: number): string => `${SNAPSHOT}${numberKey(minimumIndex)}:`
 export const snapshotTable = (minimumIndex: number, view: ViewName): string =>
   snapshotPrefix(minimumIndex) + viewTable(view)
 

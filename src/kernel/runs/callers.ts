@@ -3,6 +3,7 @@
 import { type Caller, callerOf } from '../catalog/decide.ts'
 import type { Idempotency } from '../catalog/idempotency.ts'
 import type { Invoke } from '../catalog/invoke.ts'
+import { outputOf } from '../catalog/output-of.ts'
 import { actorOf } from '../catalog/recorder.ts'
 import { PolityError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
@@ -35,13 +36,5 @@ export const invokeFrom =
       correlationId: run.correlationId,
       ...(run.traceparent === undefined ? {} : { traceparent: run.traceparent }),
     })
-    if (answer.status === 'done') return answer.output as never
-    throw new PolityError(
-      'denied',
-      'sentence' in answer ? answer.sentence : `${definition.name} is still running`,
-      {
-        action: definition.name,
-        decision: answer.decision,
-      },
-    )
+    return outputOf(answer, definition.name) as never
   }

@@ -61,8 +61,10 @@ export const Key = Type.String({
 export const Integer = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 /** Any JSON value; depth and size are bounded at the door. */
 export const Json = Type.Unknown()
+/** RFC 3339 in UTC, without leap seconds: whatever it lets in is a number of milliseconds. */
 export const Timestamp = Type.String({
-  pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?Z$',
+  pattern:
+    '^\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])T([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,3})?Z$',
   description: 'a time in UTC such as 2026-01-31T00:00:00Z',
 })
 export const Sha256 = Type.String({

@@ -83,6 +83,8 @@ export const status = query('hub.status@1', {
     mode: Type.String(),
     bundle: Sha256,
     startedAt: Timestamp,
+    /** On a shared log one hub is the `writer`, and a `follower` hands over to it. */
+    role: Type.Union([Type.Literal('alone'), Type.Literal('writer'), Type.Literal('follower')]),
     memoryRssBytes: Integer,
     actions: Type.Array(Type.String()),
     queries: Type.Array(Type.String()),

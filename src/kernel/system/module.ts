@@ -22,6 +22,7 @@ export interface SystemPorts {
   readonly realm: string
   readonly origin: string
   readonly startedAt: string
+  readonly role: () => 'alone' | 'writer' | 'follower'
   readonly gate: () => Gate
   readonly definitions: () => readonly Definition[]
   /** Asks every module whether it knows why a subject must stay. */
@@ -58,6 +59,7 @@ export const systemModule = (ports: SystemPorts): OpenedModule => ({
         realm,
         origin,
         startedAt,
+        role: ports.role(),
         vkey: ctx.log.vkey,
         size,
         checkpoint,

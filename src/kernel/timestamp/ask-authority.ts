@@ -1,6 +1,7 @@
 // Asks a timestamping authority over HTTP (RFC 3161 section 3.4): one request, one answer, both bounded.
 
 import type { X509Certificate } from 'node:crypto'
+import { readBody } from '../bounded-body.ts'
 import type { Env } from '../env.ts'
 import { PolityError } from '../errors.ts'
 import { TIMESTAMP_MAX_BYTES, timestampRequest, verifyTimestamp } from './timestamp.ts'
@@ -63,7 +64,8 @@ async function post(url: URL, body: Uint8Array, signal: AbortSignal): Promise<Ui
       await response.body?.cancel()
       throw new TypeError(`it answers with status ${response.status}`)
     }
-    return await readBody(response)
+    const tooLarge = () => new RangeError(`it answers over ${TIMESTAMP_MAX_BYTES} bytes`)
+    return new Uint8Array(await readBody(response, TIMESTAMP_MAX_BYTES, tooLarge))
   } catch (error) {
     throw new PolityError(
       'timestamp.failed',
@@ -72,16 +74,4 @@ async function post(url: URL, body: Uint8Array, signal: AbortSignal): Promise<Ui
       error,
     )
   }
-}
-
-async function readBody(response: Response): Promise<Uint8Array> {
-  const parts: Uint8Array[] = []
-  let sizeBytes = 0
-  for await (const part of response.body ?? []) {
-    sizeBytes += part.length
-    // Leaving the loop cancels the body.
-    if (sizeBytes > TIMESTAMP_MAX_BYTES) throw new RangeError(`it answers over ${TIMESTAMP_MAX_BYTES} bytes`)
-    parts.push(part)
-  }
-  return new Uint8Array(Buffer.concat(parts))
 }

@@ -4,12 +4,8 @@ import { parseNote } from '../../kit/signed-note.ts'
 import { defineRoom, type Room, type RoomHost } from '../catalog/room.ts'
 import { pause } from '../env.ts'
 import { asPolityError, type ErrorCode } from '../errors.ts'
-import {
-  checkpointKey,
-  type RetainedCheckpoint,
-  readCheckpointPage,
-  timestampProposal,
-} from '../log/checkpoints.ts'
+import { type RetainedCheckpoint, readCheckpointPage, timestampProposal } from '../log/checkpoints.ts'
+import { numberKey } from '../log/layout.ts'
 import { addressOf, askAuthority, type TimestampAuthority } from './ask-authority.ts'
 import { stampedDigest } from './timestamp.ts'
 
@@ -76,7 +72,7 @@ async function stampAll(host: RoomHost, authority: TimestampAuthority, done: Don
     const page = await readCheckpointPage(reader, {
       limit: PAGE,
       maxSize: log.head().size,
-      ...(done.through === undefined ? {} : { after: checkpointKey(done.through) }),
+      ...(done.through === undefined ? {} : { after: numberKey(done.through) }),
     })
     for (const each of page) {
       if (each.timestamp === undefined) await stamp(host, authority, each, signal)

@@ -7,7 +7,7 @@ import { openCheckpoint } from '../../kit/signed-checkpoint.ts'
 import { parseVkey } from '../../kit/signed-note.ts'
 import { treeRoot } from '../../kit/tile-tree.ts'
 import { removeStale, writeBlobs, writeCheckpoints, writeTiles } from '../audit/export.ts'
-import { ASIDE_SUFFIX, type FileDigest, FolderWriter, folderError } from '../audit/folder-writer.ts'
+import { ASIDE_SUFFIX, type FileDigest, FolderWriter, folderError, isWithin } from '../audit/folder-writer.ts'
 import { readLine } from '../audit/sources/export.ts'
 import { RETENTION_FILE, retentionFile } from '../audit/sources/retention.ts'
 import { checkAborted } from '../audit/verify/failure.ts'
@@ -244,12 +244,14 @@ async function copyKeys(
 async function finish(dir: string, { checkpoint, size, files }: Manifest, earlier: Manifest | undefined) {
   writeWholeFile(join(dir, DATA_FILES.checkpoint), checkpoint)
   await removeStale(dir, size)
-  const generations = await readdir(join(dir, ROWS_DIR)).catch(() => [])
+  const generations = await readdir(join(dir, ROWS_DIR))
   for (const name of generations)
     if (!Object.keys(files).some((path) => path.startsWith(`${ROWS_DIR}/${name}/`)))
       await rm(join(dir, ROWS_DIR, name), { recursive: true, force: true })
+  // The earlier manifest may be somebody else's work: through a link it would name files that are not its own.
   for (const path of Object.keys(earlier?.files ?? {}))
-    if (!Object.hasOwn(files, path)) await rm(join(dir, path), { force: true })
+    if (!Object.hasOwn(files, path) && (await isWithin(dir, dirname(join(dir, path)))))
+      await rm(join(dir, path), { force: true })
   await rm(join(dir, UNFINISHED), { force: true })
   syncFolder(dir)
   syncFolder(dirname(dir))

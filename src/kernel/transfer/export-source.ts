@@ -20,7 +20,7 @@ export async function openExport(dir: string, vkey?: string): Promise<TransferSo
   const note = await readSmallFile(join(dir, DATA_FILES.checkpoint))
   if (note === undefined) return undefined
   const key = await keyOf(dir, vkey)
-  const { origin, size } = openCheckpoint(dir, note, key)
+  const { origin, size } = signedBy(dir, note, key)
   return {
     name: dir,
     origin,
@@ -46,7 +46,7 @@ async function keyOf(dir: string, given: string | undefined): Promise<string> {
   return key
 }
 
-function openCheckpoint(dir: string, note: string, vkey: string) {
+function signedBy(dir: string, note: string, vkey: string) {
   try {
     return openCheckpoint(note, parseVkey(vkey))
   } catch (error) {

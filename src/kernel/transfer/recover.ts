@@ -1,7 +1,7 @@
 // After a loss: a log under a new name and new keys, whose first entry says what it goes on from and what is missing.
 
 import { randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, readFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, statSync } from 'node:fs'
 import process from 'node:process'
 import { formatVkey } from '../../kit/signed-note.ts'
 import { sealDatabase } from '../audit/verify/seal.ts'
@@ -181,14 +181,21 @@ function carryVaultKey(
   paths: DataPaths,
 ): { readonly vaultKey: Uint8Array; readonly isVaultKept: boolean } {
   const place = places.find((each) => existsSync(each))
-  const vaultKey = place === undefined ? randomBytes(MASTER_KEY_SIZE_BYTES) : readFileSync(place)
-  if (vaultKey.length !== MASTER_KEY_SIZE_BYTES)
+  // The folder may be anybody's: a pipe would never end.
+  const isKey = place === undefined || isFileOf(place, MASTER_KEY_SIZE_BYTES)
+  if (!isKey)
     throw new PolityError(
       'data.unwritable',
       `${place} is not a vault key of ${MASTER_KEY_SIZE_BYTES} bytes: restore it, or move it away to go on without private payloads`,
     )
+  const vaultKey = place === undefined ? randomBytes(MASTER_KEY_SIZE_BYTES) : readFileSync(place)
   writeSecretFile(paths.vaultKey, vaultKey)
   return { vaultKey, isVaultKept: place !== undefined }
+}
+
+function isFileOf(path: string, sizeBytes: number): boolean {
+  const stat = statSync(path)
+  return stat.isFile() && stat.size === sizeBytes
 }
 
 async function loadOrClose<T>(store: Store, load: () => Promise<T>): Promise<T> {

@@ -5,6 +5,7 @@ import { asPolityError, PolityError } from '../../kernel/errors.ts'
 import type { Entry } from '../../kernel/log/entry.ts'
 import type { Static } from '../../kernel/schema/schema.ts'
 import { SubjectErased } from '../../kernel/system/contract.ts'
+import { oneAfterAnother } from '../../kernel/turns.ts'
 import {
   type Found,
   scrolls,
@@ -47,12 +48,7 @@ export interface Searching {
 
 export function openSearching(index: SearchIndex, copies: readonly Copy[]): Searching {
   /** One after the other: what was read before an erasure must not be written after it. */
-  let turn: Promise<unknown> = Promise.resolve()
-  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
-    const next = turn.then(act)
-    turn = next.catch(() => undefined)
-    return next
-  }
+  const inTurn = oneAfterAnother()
   /** The log size at which the index was found complete. */
   let completeAt = -1
   const catchUp = (ctx: QueryContext): Promise<boolean> =>

@@ -2,8 +2,8 @@
 
 import { hash } from 'node:crypto'
 import type { Reads } from '../../kernel/catalog/context.ts'
-import { openTurns } from '../../kernel/catalog/turns.ts'
 import { PolityError } from '../../kernel/errors.ts'
+import { openTurns } from '../../kernel/turns.ts'
 import { isAnalyzed, type RepositoryRow, repositories } from './contract.ts'
 
 /**

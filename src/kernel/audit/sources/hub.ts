@@ -1,6 +1,7 @@
 // A running hub as a source of verification, over HTTP: everything it answers is bounded in size and time.
 
 import { Buffer } from 'node:buffer'
+import { readBody } from '../../bounded-body.ts'
 import { PolityError } from '../../errors.ts'
 import { checkAborted, failed } from '../verify/failure.ts'
 import { SMALL_FILE_MAX_BYTES } from './export.ts'
@@ -69,7 +70,9 @@ async function fetchBounded(
       if (response.status === 404 || response.status === 410) return undefined
       throw refused(url, response.status)
     }
-    return await readBody(url, response, maxBytes)
+    const tooLarge = () =>
+      failed('missing', `${url.href} answers more than ${maxBytes} bytes`, { url: url.href })
+    return await readBody(response, maxBytes, tooLarge)
   } catch (error) {
     checkAborted(signal)
     if (error instanceof PolityError) throw error
@@ -80,19 +83,6 @@ async function fetchBounded(
       error,
     )
   }
-}
-
-async function readBody(url: URL, response: Response, maxBytes: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = []
-  let sizeBytes = 0
-  for await (const part of response.body ?? []) {
-    sizeBytes += part.length
-    // Leaving the loop cancels the body.
-    if (sizeBytes > maxBytes)
-      throw failed('missing', `${url.href} answers more than ${maxBytes} bytes`, { url: url.href })
-    parts.push(part)
-  }
-  return Buffer.concat(parts)
 }
 
 function refused(url: URL, status: number): PolityError {

@@ -16,14 +16,7 @@ import {
   requireMatch,
   requireStorable,
 } from '../blobs.ts'
-import {
-  joined,
-  type Protection,
-  requireChangeable,
-  requireDroppable,
-  UNPROTECTED,
-  wantedBy,
-} from '../protection.ts'
+import { changed, joined, type Protection, requireDroppable, UNPROTECTED, wantedBy } from '../protection.ts'
 
 /** The mode is a hint for people; what proves a file unchanged is its digest. */
 const BLOB_MODE = 0o400
@@ -91,17 +84,10 @@ export function folderBlobs({ dir, env }: FolderBlobsOptions): Blobs {
         return exists(blobPath(sha256))
       }),
     retain: (sha256, retention, { isBypass = false, signal } = {}) =>
-      isolated(() =>
-        change(
-          sha256,
-          (protection) => {
-            requireChangeable(sha256, protection, retention, { isBypass, nowMs: env.now() })
-            const { isHeld } = protection
-            return retention === null ? { isHeld } : { isHeld, retention }
-          },
-          signal,
-        ),
-      ),
+      isolated(() => {
+        const nowMs = env.now()
+        return change(sha256, (before) => changed(sha256, before, retention, { isBypass, nowMs }), signal)
+      }),
     hold: (sha256, isHeld, signal) =>
       isolated(() => change(sha256, (protection) => ({ ...protection, isHeld }), signal)),
     drop: (sha256, { isBypass = false, signal } = {}) =>

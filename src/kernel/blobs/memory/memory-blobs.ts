@@ -2,14 +2,7 @@
 
 import type { Env } from '../../env.ts'
 import { absent, type Blobs, requireDigest, requireMatch, requireStorable } from '../blobs.ts'
-import {
-  joined,
-  type Protection,
-  requireChangeable,
-  requireDroppable,
-  UNPROTECTED,
-  wantedBy,
-} from '../protection.ts'
+import { changed, joined, type Protection, requireDroppable, UNPROTECTED, wantedBy } from '../protection.ts'
 
 export interface StoredBlob {
   readonly bytes: Uint8Array
@@ -49,15 +42,8 @@ export function memoryBlobs({ name, env, stored = new Map() }: MemoryBlobsOption
       return stored.has(requireDigest(sha256))
     },
     async retain(sha256, retention, { isBypass = false, signal } = {}) {
-      protect(
-        sha256,
-        (protection) => {
-          requireChangeable(sha256, protection, retention, { isBypass, nowMs: env.now() })
-          const { isHeld } = protection
-          return retention === null ? { isHeld } : { isHeld, retention }
-        },
-        signal,
-      )
+      const nowMs = env.now()
+      protect(sha256, (before) => changed(sha256, before, retention, { isBypass, nowMs }), signal)
     },
     async hold(sha256, isHeld, signal) {
       protect(sha256, (protection) => ({ ...protection, isHeld }), signal)

@@ -2,6 +2,7 @@
 
 import { hash } from 'node:crypto'
 import { AwsV4Signer } from 'aws4fetch'
+import { readBody } from '../../bounded-body.ts'
 import type { Env } from '../../env.ts'
 import { PolityError } from '../../errors.ts'
 
@@ -97,8 +98,8 @@ async function sendOnce(
       ...(request.body === undefined ? {} : { body: Buffer.from(request.body) }),
     })
     const isAnswer = request.accept.includes(response.status)
-    const { sizeMaxBytes = ERROR_SIZE_MAX_BYTES } = request
-    const body = await bodyOf(response, isAnswer ? sizeMaxBytes : ERROR_SIZE_MAX_BYTES)
+    const sizeMaxBytes = (isAnswer ? request.sizeMaxBytes : undefined) ?? ERROR_SIZE_MAX_BYTES
+    const body = await readBody(response, sizeMaxBytes, () => tooLarge(sizeMaxBytes))
     if (isAnswer) return { status: response.status, headers: response.headers, body }
     throw refusal(options, response.status, body)
   } catch (error) {
@@ -145,21 +146,8 @@ const checksumHeaders = (body: Uint8Array): Record<string, string> => ({
   'x-amz-checksum-sha256': hash('sha256', body, 'base64'),
 })
 
-/** Reads no more than it may have; throws `payload.too-large` for more. */
-async function bodyOf({ body }: Response, sizeMaxBytes: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = []
-  let sizeBytes = 0
-  for await (const part of body ?? []) {
-    sizeBytes += part.length
-    if (sizeBytes > sizeMaxBytes)
-      throw new PolityError(
-        'payload.too-large',
-        `the answer has more than the ${sizeMaxBytes} bytes it may have`,
-      )
-    parts.push(part)
-  }
-  return Buffer.concat(parts)
-}
+const tooLarge = (sizeMaxBytes: number): PolityError =>
+  new PolityError('payload.too-large', `the answer has more than the ${sizeMaxBytes} bytes it may have`)
 
 /** What S3 says of itself is hostile too: only its code, a plain word, is taken over. */
 function refusal({ endpoint, bucket }: S3Options, status: number, body: Uint8Array): PolityError {

@@ -1,4 +1,4 @@
-// The writer thread of a SQLite realm: owns the writing connection, the signing key and the anchor.
+// The writer thread of a realm: owns the writing connection, the signing key and the anchor.
 
 import { readFileSync, statSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'

@@ -20,13 +20,17 @@ const LOCAL_HOSTS: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '::1
 const TLS_MODES = ['disable', 'require', 'verify-full'] as const
 type TlsMode = (typeof TLS_MODES)[number]
 
+/** As `databaseAddress`. Throws `usage`, also for a realm that no schema can be named after. */
+export function postgresAddress(text: string, realm: string): PostgresAddress {
+  return { schema: schemaOf(realm), ...databaseAddress(text) }
+}
+
 /**
  * `postgres://user:password@host:port/database?sslmode=disable|require|verify-full&sslrootcert=FILE`, or
  * `?host=/folder` for a Unix socket (libpq, "Connection URIs"). Without `sslmode`, a server on another machine
- * must prove who it is. Throws `usage`, also for a realm that no schema can be named after; the message never holds the URL, which may hold a password.
+ * must prove who it is. Throws `usage`; the message never holds the URL, which may hold a password.
  */
-export function postgresAddress(text: string, realm: string): PostgresAddress {
-  const schema = schemaOf(realm)
+export function databaseAddress(text: string): Omit<PostgresAddress, 'schema'> {
   const url = parsed(text)
   const parameters = parametersOf(url)
   const socket = parameters.get('host')
@@ -48,7 +52,6 @@ export function postgresAddress(text: string, realm: string): PostgresAddress {
       ...(url.password === '' ? {} : { password: decoded(url.password, 'password') }),
     },
     place: `${host}:${port}/${database}`,
-    schema,
   }
 }
 

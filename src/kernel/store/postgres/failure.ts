@@ -37,6 +37,12 @@ const ENDED: ReadonlySet<string> = new Set(['57P01', '57P02', '57P03', '57P05', 
 const LOST_MESSAGE =
   /^(Connection terminated|Client (has encountered|was closed)|Query read timeout|timeout e|The server does not support SSL)/
 
+/** What `node:tls` calls a server that does not prove who it is, after OpenSSL's X509_V_ERR_*. */
+const UNPROVEN = /CERT|_SIGNATURE$|^INVALID_CA$|^HOSTNAME_MISMATCH$/
+const TLS = /^(EPROTO$|ERR_SSL_|ERR_TLS_)/
+/** `pg` says without a code that a password is missing, or that the server does not know it either. */
+const UNAGREED_MESSAGE = /^SASL: /
+
 /** Whether the session is gone; whether the statement was applied is then open. */
 export function isConnectionLost(error: unknown): boolean {
   const { code, message } = asRefused(error)
@@ -71,6 +77,11 @@ const CODES: Readonly<Record<string, readonly [ErrorCode, (place: string, messag
     'store.unreachable',
     (place, message) => `${place} has no connection to spare (${message}): raise max_connections`,
   ],
+  '28000': [
+    'store.unreachable',
+    (place, message) =>
+      `${place} does not let this user in (${message}): correct user and sslmode of the address, or its pg_hba.conf`,
+  ],
   '28': [
     'store.unreachable',
     (place, message) => `${place} does not let this user in (${message}): correct user and password`,
@@ -86,6 +97,25 @@ export function storeError(error: unknown, place: string): PolityError {
   const facts = { place, ...(code === '' ? {} : { postgres: code }) }
   if (isConnectionLost(error))
     return new PolityError('store.unreachable', UNREACHABLE(place, message), facts, error)
+  const untrusted = untrustedError(error, place)
+  if (untrusted) return untrusted
   const [polity, sentence] = CODES[code] ?? CODES[code.slice(0, 2)] ?? ['store.failed' as const, undefined]
   return new PolityError(polity, sentence?.(place, message) ?? `${place}: ${message}`, facts, error)
+}
+
+/** Nobody who waits will find it otherwise: client and server must be told of each other first. */
+function untrustedError(error: unknown, place: string): PolityError | undefined {
+  const { code = '', message } = asRefused(error)
+  const unreachable = (sentence: string) =>
+    new PolityError('store.unreachable', sentence, { place, ...(code === '' ? {} : { reason: code }) }, error)
+  if (UNPROVEN.test(code))
+    return unreachable(
+      `the certificate of ${place} proves nothing (${message}): connect under the name it was made for, and give who signed it as sslrootcert`,
+    )
+  if (TLS.test(code)) return unreachable(`${place} and this hub agree on no encryption (${message})`)
+  if (code === '' && UNAGREED_MESSAGE.test(message))
+    return unreachable(
+      `${place} and this hub agree on no password (${message}): write the right one into the address`,
+    )
+  return undefined
 }

@@ -4,6 +4,7 @@ import { Buffer } from 'node:buffer'
 import { hash } from 'node:crypto'
 import { Client, type ClientBase, type ClientConfig, Pool } from 'pg'
 import { PolityError } from '../../errors.ts'
+import { oneAfterAnother } from '../../turns.ts'
 import type { PostgresAddress } from './address.ts'
 import { isConnectionLost, isTransient, isUnprepared, storeError } from './failure.ts'
 
@@ -80,7 +81,7 @@ export function openSession(address: PostgresAddress): Session {
       throw error
     }
   }
-  const inTurn = turns()
+  const inTurn = oneAfterAnother()
 
   return {
     ask: <R extends object>(text: string, values?: readonly unknown[]) =>
@@ -97,7 +98,7 @@ export function openSession(address: PostgresAddress): Session {
 export async function openSnapshotSession(address: PostgresAddress): Promise<Omit<Session, 'transaction'>> {
   const { place } = address
   const client = await connect(address)
-  const inTurn = turns()
+  const inTurn = oneAfterAnother()
   const ask: Ask = <R extends object>(text: string, values: readonly unknown[] = []) =>
     inTurn(() =>
       retried(
@@ -114,16 +115,6 @@ export async function openSnapshotSession(address: PostgresAddress): Promise<Omi
   } catch (error) {
     await close()
     throw error
-  }
-}
-
-/** Runs what it is given one after the other. */
-export function turns(): <T>(act: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve()
-  return (act) => {
-    const turn = last.then(act)
-    last = turn.catch(ignoreLoss)
-    return turn
   }
 }
 

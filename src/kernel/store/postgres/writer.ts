@@ -2,6 +2,7 @@
 
 import { Buffer } from 'node:buffer'
 import { PolityError } from '../../errors.ts'
+import { oneAfterAnother } from '../../turns.ts'
 import {
   type Batch,
   badPrune,
@@ -19,7 +20,7 @@ import { isUniqueViolation } from './failure.ts'
 import { SYNCED } from './lease.ts'
 import { isText, type Reads, sourceDigest } from './reader.ts'
 import { quote } from './schema.ts'
-import { type Ask, bytesOf, type Session, turns } from './session.ts'
+import { type Ask, bytesOf, type Session } from './session.ts'
 
 export interface Writes {
   commit(batch: Batch): Promise<void>
@@ -52,7 +53,7 @@ export function openWrites({ session, reads, schema, epoch }: WriterPorts): Writ
   let head: Head | undefined
   /** Whether a write that was lost may still arrive: then rows that were read before must not be trusted. */
   let isLate = false
-  const inTurn = turns()
+  const inTurn = oneAfterAnother()
   const ownEpoch = untilKnown(() => epoch(session.ask))
   const look = async (): Promise<Head> => {
     const [found] = await session.ask<{ epoch: string; writes: string; size: string }>(texts.look)

@@ -2,6 +2,7 @@
 
 import { Pool, type PoolClient } from 'pg'
 import { asPolityError, PolityError } from '../../../../kernel/errors.ts'
+import { databaseAddress } from '../../../../kernel/store/postgres/address.ts'
 import {
   type SearchBatch,
   type SearchDocument,
@@ -20,18 +21,18 @@ const STATEMENT_TIMEOUT_MS = 10_000
 const LOCK = 7_014_577
 
 export interface PostgresIndexOptions {
-  /** `postgres://user:password@host:5432/database`; the password is never shown. */
+  /** As `databaseAddress` reads it; the password is never shown. */
   readonly url: string
   /** Made where it is missing; everything in it belongs to the index. */
   readonly schema: string
 }
 
-/** Connects at the first use. Throws `usage` for a schema that has no plain name. */
+/** Connects at the first use. Throws `usage` for another address, and for a schema that has no plain name. */
 export function openPostgresIndex({ url, schema }: PostgresIndexOptions): SearchIndex {
   if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema))
     throw new PolityError('usage', `${schema.slice(0, 64)} is no plain schema name: use a-z, 0-9 and _`)
   const pool = new Pool({
-    connectionString: url,
+    ...databaseAddress(url).client,
     max: CONNECTIONS_MAX,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,

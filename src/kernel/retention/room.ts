@@ -1,4 +1,4 @@
-// Handlers of retention: the policy, legal holds, pruning and the erasure report.
+// The retention room: the policy, legal holds, pruning and the erasure report.
 
 import type { CommandContext } from '../catalog/context.ts'
 import { actorOf } from '../catalog/recorder.ts'
@@ -34,9 +34,9 @@ import { replayDecision } from './replay.ts'
 
 const PAGE_SIZE = 100
 
-export const retention = defineRoom(
+export const retentionRoom = defineRoom(
   'retention',
-  { url: new URL('./contract.ts', import.meta.url).href, exports: { ...contract } },
+  { url: new URL('./contract.ts', import.meta.url).href, exports: contract },
   (host) => ({
     commands: [
       setRetention.handle((ctx, { days }) => {

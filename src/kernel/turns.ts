@@ -1,4 +1,4 @@
-// Turns: those who want the same row go one after the other instead of all against each other.
+// Turns: those who want the same thing go one after the other instead of all against each other.
 
 export interface Turns {
   /** Acts when everybody who asked for the same key before has finished. */
@@ -18,5 +18,16 @@ export function openTurns(): Turns {
         if (last.get(key) === mine) last.delete(key)
       }
     },
+  }
+}
+
+/** Acts one after the other; one that fails holds up nobody. */
+export function oneAfterAnother(): <T>(act: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve()
+  return (act) => {
+    const turn = last.then(act)
+    // Whoever acts hears of it.
+    last = turn.catch(() => undefined)
+    return turn
   }
 }

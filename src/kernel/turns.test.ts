@@ -1,7 +1,7 @@
 // Turns: one after the other for the same key, side by side for different ones, and nobody stops the next.
 
 import { describe, expect, it } from 'vitest'
-import { openTurns } from './turns.ts'
+import { oneAfterAnother, openTurns } from './turns.ts'
 
 describe('turns', () => {
   it('lets those who want the same key go one after the other, in the order in which they came', async () => {
@@ -38,4 +38,20 @@ describe('turns', () => {
     // Somebody who comes when all are done does not wait for anybody.
     expect(await turns.take('row', async () => 'later')).toBe('later')
   })
+})
+
+it('one after another: nobody begins before the last one has ended, however it ended', async () => {
+  const inTurn = oneAfterAnother()
+  const order: string[] = []
+  const held = Promise.withResolvers<void>()
+  const first = inTurn(async () => {
+    await held.promise
+    order.push('first')
+    throw new Error('mine')
+  })
+  const second = inTurn(async () => order.push('second'))
+  held.resolve()
+  await expect(first).rejects.toThrow('mine')
+  expect(await second).toBe(2)
+  expect(order).toEqual(['first', 'second'])
 })
