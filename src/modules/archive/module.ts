@@ -37,7 +37,8 @@ import { scrubAll } from './scrub.ts'
 import { openSearching } from './searching.ts'
 import type { ArchiveOptions } from './settings.ts'
 
-const SEARCH_SCHEMA = 'polity_archive'
+/** One index per log, shared by its hubs: two logs on one database share nothing. */
+const searchSchemaOf = (keyid: string): string => `polity_archive_${keyid.slice(0, 16)}`
 
 export const archiveModule = (options: ArchiveOptions = {}): Module =>
   defineModule(
@@ -91,5 +92,5 @@ async function openArchive(host: ModuleHost, { copies: places, credentials, sear
 async function openIndex(host: ModuleHost, searchUrl: string | undefined): Promise<SearchIndex> {
   if (searchUrl === undefined) return openFts5Index(join(host.cacheDir(), 'search.db'), host.env)
   const { openPostgresIndex } = await import('./index/postgres/postgres-index.ts')
-  return openPostgresIndex({ url: searchUrl, schema: SEARCH_SCHEMA })
+  return openPostgresIndex({ url: searchUrl, schema: searchSchemaOf(host.statementSigner.keyid) })
 }

@@ -1,7 +1,7 @@
 // Searching: the question in words, an index that first catches up with the log, and the answer newest first.
 
 import type { QueryContext } from '../../kernel/catalog/context.ts'
-import { asPolityError, PolityError } from '../../kernel/errors.ts'
+import { asPolityError } from '../../kernel/errors.ts'
 import type { Entry } from '../../kernel/log/entry.ts'
 import type { Static } from '../../kernel/schema/schema.ts'
 import { SubjectErased } from '../../kernel/system/contract.ts'
@@ -152,10 +152,17 @@ async function bringForward(
       continue
     }
     const { touched, isLast, ...next } = page
-    await index.write({ ...(await documentsOf(ctx, touched, copies)), position: JSON.stringify(next) })
+    const documents = await documentsOf(ctx, touched, copies).catch(untilReadable)
+    if (documents === undefined) return false
+    await index.write({ ...documents, position: JSON.stringify(next) })
     if (isLast) return true
   }
   return false
+}
+
+/** Copies that cannot be reached now may be later: what is not indexed yet is found then. */
+function untilReadable(error: unknown): undefined {
+  if (!asPolityError(error).code.startsWith('blob.')) throw error
 }
 
 /** A new index begins with the rows, which are complete even where old entries were pruned from the log. */
@@ -245,7 +252,7 @@ async function textOf(read: () => Promise<Buffer>): Promise<string> {
   try {
     return (await read()).toString()
   } catch (error) {
-    if (error instanceof PolityError) return ''
+    if (asPolityError(error).code === 'archive.lost') return ''
     throw error
   }
 }

@@ -82,7 +82,11 @@ export async function openThreadedSequencer(
     worker.on('exit', () => lose(new PolityError('log.closed', 'the writer thread has ended')))
   })
 
-  const { vkey, cosignerVkey, isAnchorAdopted, ...first } = await opened
+  const { vkey, cosignerVkey, isAnchorAdopted, ...first } = await opened.catch(async (error: unknown) => {
+    // A thread that refused has nothing left to do, but may hold connections.
+    await worker.terminate()
+    throw error
+  })
   let { vkeys } = first
   return {
     vkey,
@@ -110,8 +114,11 @@ export async function openThreadedSequencer(
       isClosing = true
       // What was proposed before is written before.
       flush()
-      if (!lost) await ask((id) => send({ kind: 'close', id }))
-      await worker.terminate()
+      try {
+        if (!lost) await ask((id) => send({ kind: 'close', id }))
+      } finally {
+        await worker.terminate()
+      }
     },
   }
 }
