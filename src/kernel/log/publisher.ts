@@ -159,7 +159,7 @@ async function checkHistory(store: Store, { size, root }: Checkpoint): Promise<v
   if (!Buffer.from(ours).equals(Buffer.from(root)))
     throw new PolityError(
       'log.corrupt',
-      `the first ${size} entries are not those that were published: run \`polity verify\``,
+      `the first ${size} entries are not those that were published: \`polity verify\` tells whether they were changed; if not, a copy of this hub has signed with its key (docs/operations.md, "Rollback")`,
       { size },
     )
 }

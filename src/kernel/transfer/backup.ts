@@ -17,9 +17,9 @@ import { syncFolder, writeWholeFile } from '../log/files.ts'
 import { DATA_FILES } from '../log/layout.ts'
 import type { Published } from '../log/proposal.ts'
 import type { StoreReader } from '../store/store.ts'
-import { keyFilesIn } from './key-files.ts'
+import { keyFilesIn, vaultKeyIn } from './key-files.ts'
 import {
-  BACKUP_FORMAT,
+  formatFor,
   KEYS_DIR,
   MANIFEST,
   type Manifest,
@@ -53,6 +53,8 @@ export interface Backup {
   readonly rows: number
   /** Names of the key files. */
   readonly keys: readonly string[]
+  /** Whether the manifest bears a code under the vault's key; false where DATA has none. */
+  readonly isAuthenticated: boolean
   readonly files: number
   readonly filesWritten: number
 }
@@ -99,8 +101,9 @@ export async function writeBackup(
     await copyModules(options, folder)
     const keys = await copyKeys(options, folder)
     await folder.settle()
+    const vaultKey = options.dataDir === undefined ? undefined : vaultKeyIn(options.dataDir)
     const manifest: Manifest = {
-      format: BACKUP_FORMAT,
+      format: formatFor(vaultKey),
       release: options.release,
       createdAt: new Date(options.env.now()).toISOString(),
       origin,
@@ -112,10 +115,18 @@ export async function writeBackup(
       rows,
       files,
     }
-    writeManifest(dir, manifest)
+    writeManifest(dir, manifest, vaultKey)
     await finish(dir, manifest, earlier)
-    const filesWritten = folder.written
-    return { origin, size: head.size, tail, rows, keys, files: Object.keys(files).length, filesWritten }
+    return {
+      origin,
+      size: head.size,
+      tail,
+      rows,
+      keys,
+      isAuthenticated: vaultKey !== undefined,
+      files: Object.keys(files).length,
+      filesWritten: folder.written,
+    }
   } catch (error) {
     throw folderError('backup', dir, error)
   }
@@ -142,9 +153,10 @@ async function claimFolder(
   const begun = await readLine(join(dir, UNFINISHED))
   if (names.length > 0 && begun === undefined && !names.includes(MANIFEST))
     throw refuse('it is not empty, and no earlier backup')
-  const earlier = await readManifest(dir).catch((error: unknown) => {
+  const written = await readManifest(dir).catch((error: unknown) => {
     throw refuse(`its manifest is damaged (${(error as Error).message}); take an empty folder`)
   })
+  const earlier = written?.manifest
   const shown = earlier?.vkey ?? begun
   if (shown !== undefined && parseVkey(shown).name !== parseVkey(vkey).name)
     throw refuse('it holds the backup of another log')

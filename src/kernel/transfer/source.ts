@@ -23,6 +23,11 @@ export interface TransferSource {
   tile(ref: TileRef): Promise<Uint8Array>
   /** Every row that cannot be folded from the entries. */
   rows(signal?: AbortSignal): AsyncIterable<readonly StoredRow[]>
+  /**
+   * Whether everything here, signed or not, is as the holder of the vault's key wrote it; false where nothing tells.
+   * Throws `backup.torn` for what the key contradicts. Absent from sources that are no backups.
+   */
+  authenticate?(vaultKey: Uint8Array): boolean
   close(): Promise<void>
 }
 
