@@ -1,16 +1,26 @@
 // Whatever is wrong with a backup is found before anything is written, and named.
 
 import { execFileSync } from 'node:child_process'
-import { hash } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { PolityError } from '../../src/kernel/errors.ts'
 import { openBackup } from '../../src/kernel/transfer/backup-source.ts'
-import { formatManifest } from '../../src/kernel/transfer/manifest.ts'
-import { codeOf, errorOf } from './lab/hubs.ts'
-import { backUp, copyOf, filesIn, livedIn, type Place, restoreFrom, rowsOf } from './transfer-lab.ts'
+import { errorOf } from './lab/hubs.ts'
+import {
+  backUp,
+  copyOf,
+  filesIn,
+  forgeFile,
+  forgeManifest,
+  livedIn,
+  type Place,
+  restoreFrom,
+  rowsOf,
+  vaultKeyOf,
+} from './transfer-lab.ts'
 
 describe('a torn backup', () => {
   let old: Place
@@ -25,13 +35,14 @@ describe('a torn backup', () => {
   })
   afterAll(() => rmSync(old.root, { recursive: true, force: true }))
 
-  async function expectTorn(from: string, path: string): Promise<void> {
+  async function expectTorn(from: string, path: string): Promise<PolityError> {
     const dir = join(from, '..', 'restored')
     const error = await errorOf(restoreFrom(from, dir))
     expect(error).toMatchObject({ code: 'backup.torn' })
     expect(error.facts.path).toBe(path)
     expect(error.message).toContain(path)
     expect(existsSync(dir)).toBe(false)
+    return error
   }
 
   it('is refused whichever file is missing, cut short, longer, or has one bit flipped', async () => {
@@ -74,15 +85,16 @@ describe('a torn backup', () => {
   }
 
   it('whose manifest leads out of its folder is refused', async () => {
-    const { manifest } = JSON.parse(readFileSync(join(backup, 'manifest.json'), 'utf8'))
     for (const path of ['../outside', '/etc/passwd', 'a/../../b', 'keys/../../../x', 'rows\\x', '']) {
       const copy = copyOf(backup, join(old.root, 'hostile', 'backup'))
       const file = { sha256: '0'.repeat(64), sizeBytes: 0 }
-      writeFileSync(
-        join(copy, 'manifest.json'),
-        formatManifest({ ...manifest, files: { ...manifest.files, [path]: file } }),
+      forgeManifest(
+        copy,
+        (manifest) => ({ ...manifest, files: { ...manifest.files, [path]: file } }),
+        vaultKeyOf(copy),
       )
-      await expectTorn(copy, 'manifest.json')
+      const error = await expectTorn(copy, 'manifest.json')
+      expect(error.message).toContain('outside of the backup')
       rmSync(join(old.root, 'hostile'), { recursive: true })
     }
   })
@@ -93,10 +105,9 @@ describe('a torn backup', () => {
     const bytes = readFileSync(join(copy, bundle))
     const forged = Buffer.from(bytes.toString('latin1').replace('"n"', '"m"'), 'latin1')
     expect(forged.equals(bytes)).toBe(false)
-    writeFileSync(join(copy, bundle), forged)
-    const { manifest } = JSON.parse(readFileSync(join(copy, 'manifest.json'), 'utf8'))
-    manifest.files[bundle] = { sha256: hash('sha256', forged, 'hex'), sizeBytes: forged.length }
-    writeFileSync(join(copy, 'manifest.json'), formatManifest(manifest))
+    // By somebody who has the vault's key, but not the log's.
+    const vaultKey = vaultKeyOf(copy)
+    forgeFile(copy, bundle, forged, vaultKey)
     const dir = join(old.root, 'forged', 'restored')
     expect(await errorOf(restoreFrom(copy, dir))).toMatchObject({
       code: 'verify.failed',
@@ -104,9 +115,12 @@ describe('a torn backup', () => {
     })
     expect(existsSync(dir)).toBe(false)
     // Another checkpoint in the manifest is not the log's.
-    manifest.checkpoint = manifest.checkpoint.replace(/^(.*\n)\d+/, '$17')
-    writeFileSync(join(copy, 'manifest.json'), formatManifest(manifest))
-    expect(await codeOf(restoreFrom(copy, dir))).toBe('backup.torn')
+    const other = (note: string) => note.replace(/^(.*\n)\d+/, '$17')
+    forgeManifest(copy, (manifest) => ({ ...manifest, checkpoint: other(manifest.checkpoint) }), vaultKey)
+    expect(await errorOf(restoreFrom(copy, dir))).toMatchObject({
+      code: 'backup.torn',
+      facts: { path: 'checkpoint' },
+    })
   })
 
   it('gives nobody a token or a session that the log never gave, though its manifest fits it', async () => {
@@ -123,10 +137,7 @@ describe('a torn backup', () => {
       const key = table === 'log.views' ? 'view:identity.tokens@1' : 'beef'
       const row = { table, key, version: 1, value: JSON.stringify(value) }
       const bytes = Buffer.concat([readFileSync(join(copy, path)), Buffer.from(`${JSON.stringify(row)}\n`)])
-      writeFileSync(join(copy, path), bytes)
-      const { manifest } = JSON.parse(readFileSync(join(copy, 'manifest.json'), 'utf8'))
-      manifest.files[path] = { sha256: hash('sha256', bytes, 'hex'), sizeBytes: bytes.length }
-      writeFileSync(join(copy, 'manifest.json'), formatManifest(manifest))
+      forgeFile(copy, path, bytes, vaultKeyOf(copy))
       if (table === 'identity.sessions') {
         const dir = join(old.root, 'injected', 'restored')
         await restoreFrom(copy, dir)

@@ -21,7 +21,6 @@ import { viewsOfContracts } from '../../src/kernel/log/upcast.ts'
 import type { View } from '../../src/kernel/log/view.ts'
 import { openBackup } from '../../src/kernel/transfer/backup-source.ts'
 import { openDataFolder } from '../../src/kernel/transfer/data-source.ts'
-import { formatManifest } from '../../src/kernel/transfer/manifest.ts'
 import { recoverLog } from '../../src/kernel/transfer/recover.ts'
 import { codeOf, entriesOf as entriesOfHub, errorOf, owner, tempFolder } from './lab/hubs.ts'
 import { agedHub, movedClock } from './retention-fixture.ts'
@@ -32,6 +31,7 @@ import {
   documentsOf,
   entriesOf,
   filesIn,
+  forgeManifest,
   LIVED_IN_DOCUMENTS,
   livedIn,
   openAt,
@@ -193,9 +193,11 @@ describe('a backup', () => {
     mkdirSync(elsewhere)
     writeFileSync(join(elsewhere, 'precious'), '')
     symlinkSync(elsewhere, join(prepared, 'x'))
-    const { manifest } = JSON.parse(readFileSync(join(prepared, 'manifest.json'), 'utf8'))
-    manifest.files['x/precious'] = { sha256: '0'.repeat(64), sizeBytes: 0 }
-    writeFileSync(join(prepared, 'manifest.json'), formatManifest(manifest))
+    const precious = { sha256: '0'.repeat(64), sizeBytes: 0 }
+    forgeManifest(prepared, (manifest) => ({
+      ...manifest,
+      files: { ...manifest.files, 'x/precious': precious },
+    }))
     await backUp(old, prepared)
     expect(readdirSync(elsewhere)).toEqual(['precious'])
 

@@ -1,6 +1,7 @@
 // A hub's folder with something of everything, for tests that carry it elsewhere; and what can be asked of it before and after.
 
-import { cpSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { hash } from 'node:crypto'
+import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { type Hub, openHub } from '../../src/hub.ts'
@@ -16,7 +17,8 @@ import { systemContract } from '../../src/kernel/system/module.ts'
 import { type Backup, writeBackup } from '../../src/kernel/transfer/backup.ts'
 import { openBackup } from '../../src/kernel/transfer/backup-source.ts'
 import { openDataFolder } from '../../src/kernel/transfer/data-source.ts'
-import { type RestoredLog, type RestoreOptions, restoreBackup } from '../../src/kernel/transfer/restore.ts'
+import { formatManifest, type Manifest } from '../../src/kernel/transfer/manifest.ts'
+import { type RestoredBackup, type RestoreOptions, restoreBackup } from '../../src/kernel/transfer/restore.ts'
 import { attest } from '../../src/modules/attest/module.ts'
 import { state } from '../../src/modules/state/module.ts'
 import { openTestHub, owner, tempFolder } from './lab/hubs.ts'
@@ -131,6 +133,40 @@ export async function backUp(
   }
 }
 
+interface Written {
+  readonly manifest: Manifest
+  readonly mac?: string
+}
+
+export const writtenIn = (backup: string): Written =>
+  JSON.parse(readFileSync(join(backup, 'manifest.json'), 'utf8'))
+
+/** As whoever can write to a backup changes its manifest: the digest fits, and with the vault's key the code, too. */
+export function forgeManifest(
+  backup: string,
+  change: (manifest: Manifest) => Manifest,
+  vaultKey?: Uint8Array,
+): void {
+  const { manifest, mac } = writtenIn(backup)
+  const forged: Written = JSON.parse(formatManifest(change(manifest), vaultKey))
+  const text = JSON.stringify({ ...(mac === undefined ? {} : { mac }), ...forged })
+  writeFileSync(join(backup, 'manifest.json'), text)
+}
+
+/** Changes a file of a backup, and its digest in the manifest with it. */
+export function forgeFile(backup: string, path: string, bytes: Uint8Array, vaultKey?: Uint8Array): void {
+  writeFileSync(join(backup, path), bytes)
+  const digest = { sha256: hash('sha256', bytes, 'hex'), sizeBytes: bytes.length }
+  forgeManifest(
+    backup,
+    (manifest) => ({ ...manifest, files: { ...manifest.files, [path]: digest } }),
+    vaultKey,
+  )
+}
+
+/** The key in a backup that was taken with keys. */
+export const vaultKeyOf = (backup: string): Uint8Array => readFileSync(join(backup, 'keys/vault.key'))
+
 /** Paths of all files, relative. */
 export const filesIn = (dir: string): string[] =>
   (readdirSync(dir, { recursive: true }) as string[])
@@ -147,7 +183,7 @@ export async function restoreFrom(
   from: string,
   dir: string,
   options: Partial<RestoreOptions> = {},
-): Promise<RestoredLog> {
+): Promise<RestoredBackup> {
   const source = await openBackup(from)
   if (source === undefined) throw new Error(`there is no manifest in ${from}`)
   return restoreBackup(source, dir, { views, ...options })

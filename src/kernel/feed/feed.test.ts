@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { recordAsHub } from '../catalog/hub-records.ts'
 import { type Env, systemEnv } from '../env.ts'
-import type { PolityError } from '../errors.ts'
+import { PolityError } from '../errors.ts'
 import { entryType } from '../log/entry.ts'
 import { openRealm } from '../realm/open-realm.ts'
 import type { Realm } from '../realm/realm.ts'
@@ -129,6 +129,43 @@ describe('a feed', () => {
     await done.promise
     expect(got).toEqual([1, 2])
     expect(failures.map(({ message }) => message)).toEqual(['the feed test waits: not yet'])
+  })
+})
+
+describe('a feed that cannot go on', () => {
+  /** Waiting costs no time: what is tested is what happens, not when. */
+  const hasty: Env = {
+    ...systemEnv(),
+    sleepUntil: (_, signal) => setImmediate(undefined, signal && { signal }),
+  }
+
+  it('tells each kind of failure once, and again after it went on', async () => {
+    const { record, follow, failures } = await lab()
+    await record(Seen, 1, 2, 3)
+    const thrown = [
+      ...Array.from({ length: 20 }, () => new Error('not yet')),
+      ...Array.from({ length: 20 }, () => new PolityError('store.unreachable', 'gone')),
+    ]
+    const left = new Map([1, 2, 3].map((n) => [n, n === 3 ? [] : [...thrown]]))
+    const done = Promise.withResolvers<void>()
+    follow(
+      {
+        types: [Seen.name],
+        async handle({ data }) {
+          const error = left.get(data.n as number)?.shift()
+          if (error) throw error
+          if (data.n === 3) done.resolve()
+        },
+      },
+      { env: hasty },
+    )
+    await done.promise
+    expect(failures.map(({ code, facts }) => [code, facts.feed])).toEqual([
+      ['internal', 'test'],
+      ['store.unreachable', 'test'],
+      ['internal', 'test'],
+      ['store.unreachable', 'test'],
+    ])
   })
 })
 

@@ -2,6 +2,7 @@
 
 import { type Env, pause } from '../env.ts'
 import { asPolityError, type ErrorCode, PolityError } from '../errors.ts'
+import { openFailing } from '../failing.ts'
 import { type Entry, parseEntry } from '../log/entry.ts'
 import type { Log } from '../log/log.ts'
 import type { StoreReader } from '../store/store.ts'
@@ -31,7 +32,7 @@ export interface FeedOptions {
   readonly types: readonly string[]
   /**
    * Gets each entry at least once, in order: a crash or a change of hubs repeats the last ones, so it must be
-   * idempotent. What it throws is told and tried again; nothing later overtakes.
+   * idempotent. What it throws is told once per kind until it works again, and tried again; nothing later overtakes.
    */
   readonly handle: (entry: Entry, signal: AbortSignal) => Promise<void>
 }
@@ -69,17 +70,24 @@ interface Held {
 }
 
 async function run(ports: FeedPorts, options: FeedOptions, signal: AbortSignal): Promise<void> {
+  const failing = openFailing((error) => ports.onFailure(feedError(options.name, error)))
   let failures = 0
+  const works = () => {
+    failing.works()
+    failures = 0
+  }
   while (!signal.aborted && !ports.log.lost.aborted) {
     try {
       const held = await acquire(ports, options.name)
-      if (held) await follow(ports, options, held, signal)
-      else await pause(ports.env, RENEW_MS, signal)
-      failures = 0
+      if (held) await follow(ports, options, held, works, signal)
+      else {
+        works()
+        await pause(ports.env, RENEW_MS, signal)
+      }
     } catch (thrown) {
       if (signal.aborted) return
       const error = asPolityError(thrown)
-      if (!PASSING.includes(error.code)) ports.onFailure(feedError(options.name, error))
+      if (!PASSING.includes(error.code)) failing.fails(error)
       await pause(ports.env, Math.min(RETRY_MIN_MS * 2 ** failures, RETRY_MAX_MS), signal)
       failures += 1
     }
@@ -126,11 +134,15 @@ async function write(
   return { version: version + 1, row }
 }
 
-/** Handles what comes until closed; throws `expectation.failed` once another hub has taken over. */
+/**
+ * Handles what comes until closed; throws `expectation.failed` once another hub has taken over. `works`: it got
+ * further than before, which a page that can be read and not handled is not.
+ */
 async function follow(
   ports: FeedPorts,
   options: FeedOptions,
   start: Held,
+  works: () => void,
   signal: AbortSignal,
 ): Promise<void> {
   const { log, env, name } = { ...ports, ...options }
@@ -147,9 +159,11 @@ async function follow(
       if (signal.aborted) return
       position = entry.seq + 1
       await save()
+      works()
     }
     position = end
     if (position - held.row.position >= UNSAVED_MAX || (!ports.isAlone && isStale())) await save()
+    works()
     if (position === log.head().size) await news(ports, position, signal)
   }
 }

@@ -7,7 +7,7 @@ import type { Sequencer } from '../log/sequencer.ts'
 import type { WriterLease } from '../store/postgres/lease.ts'
 import type { Outbox } from '../store/postgres/outbox.ts'
 import type { Wake } from '../wake/wake.ts'
-import { openFailing } from './failing.ts'
+import { openFailing } from '../failing.ts'
 import { type Forwarder, openForwarder, serveForwarded } from './forwarding.ts'
 import { TOPICS } from './topics.ts'
 

@@ -6,11 +6,21 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openCheckpoint } from '../../kit/signed-checkpoint.ts'
 import { parseVkey } from '../../kit/signed-note.ts'
-import { readBounded } from '../audit/sources/export.ts'
 import { checkAborted } from '../audit/verify/failure.ts'
 import { TAIL_MAX_BYTES, TAIL_NAME } from './backup.ts'
 import { readBundles, readHashTile } from './bundles.ts'
-import { KEYS_DIR, type Manifest, MODULES_DIR, ROWS_DIR, readManifest, torn } from './manifest.ts'
+import { OTHER_BYTES, readListed } from './listed-file.ts'
+import {
+  KEYS_DIR,
+  MANIFEST,
+  type Manifest,
+  MODULES_DIR,
+  ROWS_DIR,
+  readManifest,
+  torn,
+  type WrittenManifest,
+} from './manifest.ts'
+import { isMacOf } from './manifest-mac.ts'
 import { readRows } from './rows.ts'
 import type { TransferSource } from './source.ts'
 
@@ -19,6 +29,9 @@ export interface BackupSource extends TransferSource {
   readonly keys: readonly string[]
   /** Paths of files that modules keep, under `modules/`. */
   readonly modules: readonly string[]
+  authenticate(vaultKey: Uint8Array): boolean
+  /** Throws `backup.torn` unless the copy of a module's file has the bytes that the manifest binds. */
+  checkModuleCopy(path: string, copy: string): Promise<void>
 }
 
 export interface OpenBackupOptions {
@@ -29,14 +42,16 @@ export interface OpenBackupOptions {
 
 /**
  * Opens a backup after checking its manifest, the digest and length of every file, and the checkpoint's signature.
+ * What nothing signs is held against its digest again when it is read: the folder may change meanwhile.
  * Undefined where there is no manifest. Throws `backup.torn` with the path of what is missing, cut short or changed.
  */
 export async function openBackup(
   dir: string,
   options: OpenBackupOptions = {},
 ): Promise<BackupSource | undefined> {
-  const manifest = await readManifest(dir)
-  if (manifest === undefined) return undefined
+  const written = await readManifest(dir)
+  if (written === undefined) return undefined
+  const { manifest } = written
   const { vkey, checkpoint, size, tail, minimumIndex, files } = manifest
   checkSigned(manifest)
   await checkFiles(dir, files, options)
@@ -53,24 +68,36 @@ export async function openBackup(
     minimumIndex,
     async *entries(signal) {
       yield* readBundles(dir, { from: minimumIndex, to: size }, signal)
-      if (tail > 0) yield await readTail(dir, tailFile ?? TAIL_NAME, tail)
+      if (tail > 0) yield await readTail(dir, tailFile ?? TAIL_NAME, tail, files)
     },
     tile: (ref) => readHashTile(dir, ref),
     rows: (signal) =>
       readRows(
         dir,
         rowFiles.filter((path) => path !== tailFile),
-        { isPruned: minimumIndex > 0 },
+        { isPruned: minimumIndex > 0, files },
         signal,
       ),
     keys: under(paths, KEYS_DIR),
     modules: under(paths, MODULES_DIR),
+    authenticate: (vaultKey) => checkMac(written, vaultKey),
+    checkModuleCopy: (path, copy) => checkFile(copy, `${MODULES_DIR}/${path}`, files),
     close: async () => undefined,
   }
 }
 
 const under = (paths: readonly string[], folder: string): string[] =>
   paths.flatMap((path) => (path.startsWith(`${folder}/`) ? [path.slice(folder.length + 1)] : []))
+
+/** False for a backup that bears no code: whoever could write to it may have changed what is not signed. */
+function checkMac({ manifest, mac }: WrittenManifest, vaultKey: Uint8Array): boolean {
+  if (mac === undefined) return false
+  if (isMacOf(mac, manifest, vaultKey)) return true
+  throw torn(
+    MANIFEST,
+    "its authentication code was not made with this vault.key: somebody changed the backup, or the key is another hub's",
+  )
+}
 
 function checkSigned({ vkey, checkpoint, origin, size }: Manifest): void {
   try {
@@ -92,10 +119,9 @@ async function checkFiles(
   let done = 0
   // Each takes the next file of the same iterator.
   const check = async () => {
-    for (const [path, { sha256, sizeBytes }] of waiting) {
+    for (const [path, { sizeBytes }] of waiting) {
       checkAborted(signal)
-      if ((await digestOf(join(dir, path), path, sizeBytes)) !== sha256)
-        throw torn(path, 'its bytes are not those that were written')
+      await checkFile(join(dir, path), path, files)
       done += sizeBytes
       onProgress?.(done, total)
     }
@@ -105,6 +131,12 @@ async function checkFiles(
 
 /** Files that are read at a time. */
 const READS_MAX = 4
+
+async function checkFile(place: string, path: string, files: Manifest['files']): Promise<void> {
+  const known = files[path]
+  if (known === undefined || (await digestOf(place, path, known.sizeBytes)) !== known.sha256)
+    throw torn(path, OTHER_BYTES)
+}
 
 /** Throws `backup.torn` for a file of another length, and for what is no file at all. */
 async function digestOf(place: string, path: string, sizeBytes: number): Promise<string> {
@@ -129,9 +161,13 @@ async function digestOf(place: string, path: string, sizeBytes: number): Promise
 /** Tiles, bundles and most rows: what is larger is read in pieces. */
 const READ_WHOLE_BYTES = 1024 * 1024
 
-async function readTail(dir: string, path: string, count: number): Promise<readonly Uint8Array[]> {
-  const bytes = await readBounded(join(dir, path), TAIL_MAX_BYTES)
-  if (bytes === undefined) throw torn(path, 'it is missing')
+async function readTail(
+  dir: string,
+  path: string,
+  count: number,
+  files: Manifest['files'],
+): Promise<readonly Uint8Array[]> {
+  const bytes = await readListed(dir, path, TAIL_MAX_BYTES, files)
   const lines = Buffer.from(bytes).toString().split('\n').slice(0, -1)
   if (lines.length !== count) throw torn(path, `it holds ${lines.length} of ${count} entries`)
   return lines.map((line) => Buffer.from(line))

@@ -68,7 +68,8 @@ export interface RecoveredLog {
  * under new keys and anchored.
  *
  * Throws `data.unwritable` for a folder that is not empty, `verify.failed` when the entries are not those that were
- * signed, `log.pruned` for a log whose first entries are gone, `not-found` when nothing survived.
+ * signed, `backup.torn` where the vault's key did not make the code of a backup, `log.pruned` for a log whose first
+ * entries are gone, `not-found` when nothing survived.
  */
 export async function recoverLog(
   source: TransferSource,
@@ -110,6 +111,7 @@ async function build(
     options,
   )
   const { vaultKey, isVaultKept } = carryVaultKey(options.vaultKeyPaths, paths)
+  if (isVaultKept) source.authenticate?.(vaultKey)
   options.copyModules?.(aside)
   const store = sqliteStore(paths.database, 'write')
   chmodSync(paths.database, 0o600)

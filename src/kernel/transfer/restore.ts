@@ -17,7 +17,7 @@ import { openStored } from '../realm/stored.ts'
 import type { Store } from '../store/store.ts'
 import { MASTER_KEY_SIZE_BYTES } from '../vault/vault.ts'
 import type { BackupSource } from './backup-source.ts'
-import { copyKeys, keyFilesIn, missingKeys } from './key-files.ts'
+import { copyKeys, keyFilesIn, missingKeys, vaultKeyIn } from './key-files.ts'
 import { type LoadedLog, type LoadOptions, loadInto } from './load.ts'
 import { KEYS_DIR, MODULES_DIR } from './manifest.ts'
 import { buildFolder } from './new-folder.ts'
@@ -42,19 +42,31 @@ export interface RestoredLog extends LoadedLog {
   readonly missingKeys: readonly string[]
 }
 
+export interface RestoredBackup extends RestoredLog {
+  /**
+   * Whether the vault's key vouches for the rows that nothing signs: true where it was at hand and the manifest bears
+   * its code. A key that came with the backup says that for nobody who could have replaced it there.
+   */
+  readonly isAuthenticated: boolean
+}
+
 /**
- * Restores a backup. Throws what `loadInto` throws, `data.unwritable` for a folder that is not empty, and
- * `verify.failed` when what stands in the store is not what was signed; then nothing stays behind in the folder.
+ * Restores a backup. Throws what `loadInto` throws, `data.unwritable` for a folder that is not empty, `backup.torn`
+ * where the vault's key did not make the code of the manifest, and `verify.failed` when what stands in the store is
+ * not what was signed; then nothing stays behind in the folder.
  */
 export const restoreBackup = (
   source: BackupSource,
   dir: string,
   options: RestoreOptions,
-): Promise<RestoredLog> =>
+): Promise<RestoredBackup> =>
   buildFolder(dir, async (aside) => {
     if (options.keysDir === undefined) copyKeys(join(source.name, KEYS_DIR), source.keys, aside)
-    for (const path of source.modules) copyModuleFile(source.name, path, aside)
-    return fill(source, aside, options)
+    else copyKeys(options.keysDir, namesIn(options.keysDir), aside)
+    const vaultKey = vaultKeyIn(aside)
+    const isAuthenticated = vaultKey !== undefined && source.authenticate(vaultKey)
+    for (const path of source.modules) await copyModuleFile(source, path, aside)
+    return { ...(await fill(source, aside, options)), isAuthenticated }
   })
 
 /**
@@ -67,30 +79,12 @@ export const importExport = (
   options: RestoreOptions,
 ): Promise<RestoredLog> =>
   buildFolder(dir, async (aside) => {
+    if (options.keysDir !== undefined) copyKeys(options.keysDir, namesIn(options.keysDir), aside)
     const restored = await fill(source, aside, options)
     const { vaultKey } = dataPaths(aside)
     if (!existsSync(vaultKey)) writeSecretFile(vaultKey, randomBytes(MASTER_KEY_SIZE_BYTES))
     return { ...restored, missingKeys: missingKeys(aside) }
   })
-
-function copyModuleFile(from: string, path: string, aside: string): void {
-  const target = join(aside, MODULES_DIR, path)
-  mkdirSync(dirname(target), { recursive: true, mode: 0o700 })
-  copyFileSync(join(from, MODULES_DIR, path), target)
-}
-
-async function fill(source: TransferSource, aside: string, options: RestoreOptions): Promise<RestoredLog> {
-  const paths = dataPaths(aside)
-  const { keysDir, storeUrl, realm = 'main' } = options
-  if (keysDir !== undefined) copyKeys(keysDir, namesIn(keysDir), aside)
-  const { store, close } = await openStored({ dir: aside, storeUrl, realm }, 'write')
-  const filled = await loadChecked(store, source, paths, options).finally(close)
-  writeWholeFile(paths.vkey, `${source.vkey}\n`)
-  if (source.head) writeWholeFile(paths.checkpoint, source.head.checkpoint)
-  if (storeUrl === undefined) await sealDatabase(paths.database)
-  const tail = filled.size - (source.head?.size ?? 0)
-  return { ...filled, tail, missingKeys: missingKeys(aside) }
-}
 
 function namesIn(keysDir: string): string[] {
   try {
@@ -98,6 +92,25 @@ function namesIn(keysDir: string): string[] {
   } catch (error) {
     throw new PolityError('usage', `${keysDir} cannot be read: ${(error as Error).message}`, {}, error)
   }
+}
+
+async function copyModuleFile(source: BackupSource, path: string, aside: string): Promise<void> {
+  const target = join(aside, MODULES_DIR, path)
+  mkdirSync(dirname(target), { recursive: true, mode: 0o700 })
+  copyFileSync(join(source.name, MODULES_DIR, path), target)
+  await source.checkModuleCopy(path, target)
+}
+
+async function fill(source: TransferSource, aside: string, options: RestoreOptions): Promise<RestoredLog> {
+  const paths = dataPaths(aside)
+  const { storeUrl, realm = 'main' } = options
+  const { store, close } = await openStored({ dir: aside, storeUrl, realm }, 'write')
+  const filled = await loadChecked(store, source, paths, options).finally(close)
+  writeWholeFile(paths.vkey, `${source.vkey}\n`)
+  if (source.head) writeWholeFile(paths.checkpoint, source.head.checkpoint)
+  if (storeUrl === undefined) await sealDatabase(paths.database)
+  const tail = filled.size - (source.head?.size ?? 0)
+  return { ...filled, tail, missingKeys: missingKeys(aside) }
 }
 
 async function loadChecked(

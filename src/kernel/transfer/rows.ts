@@ -1,16 +1,15 @@
 // Rows of a backup: every row that cannot be folded from the log again, sealed as it is, as JSON lines in files of bounded size.
 
 import { Buffer } from 'node:buffer'
-import { join } from 'node:path'
 import type { FolderWriter } from '../audit/folder-writer.ts'
-import { readBounded } from '../audit/sources/export.ts'
 import { checkAborted } from '../audit/verify/failure.ts'
 import { SESSIONS } from '../identity/identity.ts'
 import { isDerivedTable, isShadowTable, LOG_VIEWS } from '../log/catch-up.ts'
 import { BLOB_MAX_BYTES } from '../log/layout.ts'
 import { Closed, type Static, Type, validate } from '../schema/schema.ts'
 import { isKey, type RowPlace, type StoredRow, type StoreReader } from '../store/store.ts'
-import { torn } from './manifest.ts'
+import { readListed } from './listed-file.ts'
+import { type Manifest, torn } from './manifest.ts'
 
 /** A file is closed once it has this much; one row may take it beyond. */
 const ROWS_FILE_SIZE_BYTES = 8 * 1024 * 1024
@@ -94,13 +93,12 @@ export async function writeRows(
 export async function* readRows(
   dir: string,
   paths: readonly string[],
-  { isPruned }: { readonly isPruned: boolean },
+  { isPruned, files }: { readonly isPruned: boolean; readonly files: Manifest['files'] },
   signal?: AbortSignal,
 ): AsyncGenerator<readonly StoredRow[], void> {
   for (const path of paths) {
     checkAborted(signal)
-    const bytes = await readBounded(join(dir, path), ROWS_FILE_MAX_BYTES)
-    if (bytes === undefined) throw torn(path, 'it is missing')
+    const bytes = await readListed(dir, path, ROWS_FILE_MAX_BYTES, files)
     yield Buffer.from(bytes)
       .toString()
       .split('\n')

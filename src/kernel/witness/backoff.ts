@@ -9,7 +9,3 @@ export const chanceOf = (env: Env): number => Buffer.from(env.random(4)).readUIn
 /** Anything up to `minMs * 2^failures`, at most `maxMs`. */
 export const backoffMs = (env: Env, failures: number, minMs: number, maxMs: number): number =>
   chanceOf(env) * Math.min(maxMs, minMs * 2 ** Math.min(failures, 30))
-
-/** Never rejects: whoever waits looks at the signal afterwards. */
-export const pause = (env: Env, forMs: number, signal: AbortSignal): Promise<void> =>
-  env.sleepUntil(env.monotonic() + forMs, signal).catch(() => undefined)

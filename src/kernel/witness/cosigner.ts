@@ -6,11 +6,12 @@ import { type NoteSignature, parseNote } from '../../kit/signed-note.ts'
 import { NodeCache } from '../../kit/tile-tree.ts'
 import { checkPolicy, isQuorum } from '../../kit/tlog-policy.ts'
 import type { RoomHost } from '../catalog/room.ts'
+import { pause } from '../env.ts'
 import { asPolityError, PolityError } from '../errors.ts'
 import type { Published } from '../log/proposal.ts'
 import type { Alerts } from './alerts.ts'
 import { judge, latestOf, ownLogOf } from './ask-witnesses.ts'
-import { backoffMs, pause } from './backoff.ts'
+import { backoffMs } from './backoff.ts'
 import {
   type Collected,
   collectedKey,
@@ -21,6 +22,7 @@ import {
 } from './collected.ts'
 import { askToCosign, type Target } from './exchange.ts'
 import { type AskedWitness, askedWitnesses, loadPolicy, type PolicyInForce } from './policy.ts'
+import { watchLog } from './watch.ts'
 
 export interface Cosigner {
   /** What is known of each witness that can be asked, by its name in the policy. */
@@ -75,7 +77,7 @@ interface Work extends CosignerPorts {
 }
 
 export async function openCosigner(ports: CosignerPorts): Promise<Cosigner> {
-  const { log, committed, witnessed } = ports.host.realm
+  const { committed, witnessed } = ports.host.realm
   const work: Work = { ...ports, nodes: new NodeCache() }
   const closing = new AbortController()
   let term = await openTerm(work, await loadPolicy(committed))
@@ -83,7 +85,9 @@ export async function openCosigner(ports: CosignerPorts): Promise<Cosigner> {
 
   const adopt = async () => {
     const next = await loadPolicy(committed)
-    if (closing.signal.aborted || next?.text === term?.inForce.text) return
+    // A term that ended before the next one could be opened is none, whatever its text.
+    const isServed = next?.text === term?.inForce.text && !term?.ended.signal.aborted
+    if (closing.signal.aborted || isServed) return
     term?.ended.abort()
     await serving
     term = await openTerm(work, next)
@@ -98,16 +102,8 @@ export async function openCosigner(ports: CosignerPorts): Promise<Cosigner> {
   }
   witnessed.refreshWith(refresh)
 
-  /** A policy is set by an entry, so it comes with something newly published. */
-  const watch = async () => {
-    while (!closing.signal.aborted) {
-      await log.published(log.head().size + 1, closing.signal)
-      await refresh()
-    }
-  }
-  const watching = watch().catch((error: unknown) => {
-    if (!closing.signal.aborted && !log.lost.aborted) ports.host.onFailure(asPolityError(error))
-  })
+  // A policy is set by an entry, so it comes with something newly published.
+  const watching = watchLog({ host: ports.host, look: refresh }, closing.signal)
   return {
     standing: () => new Map(term?.members.map((member) => [member.witness.name, { ...member }]) ?? []),
     inForce: () => term?.inForce,

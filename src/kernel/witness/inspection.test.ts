@@ -2,10 +2,11 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { formatVkey } from '../../kit/signed-note.ts'
+import { addSignatures } from '../../kit/cosignature.ts'
+import { formatVkey, parseNote } from '../../kit/signed-note.ts'
 import { KEY_ENTRIES } from '../keys/chain.ts'
-import { rotationStatement } from '../keys/rotation.ts'
-import { keySigner } from '../log/signer.ts'
+import { type RotationReason, rotationStatement } from '../keys/rotation.ts'
+import { keySigner, type LocalSigner } from '../log/signer.ts'
 import { type TestLog, testLog, viewOf } from './fixtures/test-log.ts'
 import { inspect, type Verified } from './inspection.ts'
 import type { LogView } from './log-view.ts'
@@ -23,6 +24,20 @@ const findingOf = (look: Promise<Verified>): Promise<Misbehaviour | Verified> =>
     if (error instanceof Misbehaviour) return error
     throw error
   })
+
+/** The next entry: `old` hands over to a new key. */
+function handOver(log: TestLog, old: LocalSigner, reason: RotationReason): LocalSigner {
+  const next = keySigner(log.origin)
+  const [from, to] = [formatVkey(old.key), formatVkey(next.key)]
+  const claim = { from, to, at: '2026-01-01T00:00:00Z', reason } as const
+  const statement = Buffer.from(rotationStatement(claim))
+  const [signatureByOld, signatureByNew] = [old, next].map(({ sign }) =>
+    Buffer.from(sign(statement)).toString('base64'),
+  )
+  const data = { ...claim, signatureByOld, signatureByNew, overlapUntil: claim.at }
+  log.leaves.push(Buffer.from(JSON.stringify({ type: KEY_ENTRIES.rotated, data })))
+  return next
+}
 
 describe('a log that only grows', () => {
   it('is verified from its first entry, and then from where the last look ended', async () => {
@@ -139,19 +154,8 @@ describe('a log that does not', () => {
 
   it('is believed so many handovers of its key, and not one for each of its entries', async () => {
     const log = testLog()
-    let old = log.signer
-    for (let n = 0; n < 100; n++) {
-      const next = keySigner(log.origin)
-      const [from, to] = [formatVkey(old.key), formatVkey(next.key)]
-      const claim = { from, to, at: '2026-01-01T00:00:00Z', reason: 'scheduled' } as const
-      const statement = Buffer.from(rotationStatement(claim))
-      const [signatureByOld, signatureByNew] = [old, next].map(({ sign }) =>
-        Buffer.from(sign(statement)).toString('base64'),
-      )
-      const data = { ...claim, signatureByOld, signatureByNew, overlapUntil: claim.at }
-      log.leaves.push(Buffer.from(JSON.stringify({ type: KEY_ENTRIES.rotated, data })))
-      old = next
-    }
+    let signer = log.signer
+    for (let n = 0; n < 100; n++) signer = handOver(log, signer, 'scheduled')
     expect((await look(log)).vkeys).toHaveLength(63)
   })
 
@@ -168,6 +172,90 @@ describe('a log that does not', () => {
     const other = log.fork(5).grow(20, 'another')
     await findingOf(look(other, {}, before))
     expect(await look(log.grow(1), {}, before)).toMatchObject({ size: 11 })
+  })
+})
+
+describe('a log whose key was stolen', () => {
+  /** 300 entries under the old key, the handover as entry 300, and 20 more. */
+  function stolen(reason: RotationReason = 'compromised') {
+    const log = testLog().grow(300)
+    const next = handOver(log, log.signer, reason)
+    log.grow(20)
+    const under = (signer: LocalSigner, entries = log) => {
+      const signed = testLog(log.origin, signer)
+      signed.leaves.push(...entries.leaves)
+      return signed
+    }
+    const byBoth = (size: number) =>
+      addSignatures(log.note(size), parseNote(under(next).note(size)).signatures)
+    return { log, next, under, byBoth }
+  }
+  const lookAt = (pinned: TestLog, shown: TestLog, note = shown.note(), before?: Verified) =>
+    findingOf(
+      inspect(
+        { view: { ...viewOf(shown), checkpoint: async () => note }, nowMs },
+        followed(pinned),
+        before && (JSON.parse(JSON.stringify(before)) as Verified),
+      ),
+    )
+
+  it('is followed to the successor, and the pinned key counts no more above the handover', async () => {
+    const { log, next, under, byBoth } = stolen()
+    const before = (await lookAt(log, log, byBoth(321))) as Verified
+    expect(before).toMatchObject({
+      size: 321,
+      vkeys: [formatVkey(next.key)],
+      stolen: [{ vkey: log.vkey, until: 300 }],
+    })
+    const grown = log.fork(321).grow(5)
+    const forked = log.fork(310).grow(30, 'of the thief')
+    for (const shown of [log, grown, forked])
+      expect(await lookAt(log, shown, shown.note(), before)).toMatchObject({ kind: 'unknown-signer' })
+    const after = (await lookAt(log, grown, under(next, grown).note(), before)) as Verified
+    expect(after).toMatchObject({ size: 326, stolen: before.stolen })
+    // A thief who hands over once more with the stolen key gains nothing, even where such an entry stands.
+    const again = grown.fork(326)
+    const thief = handOver(again, log.signer, 'scheduled')
+    const shown = (await lookAt(log, again, under(next, again).note(), after)) as Verified
+    expect(shown.vkeys).toEqual([formatVkey(next.key)])
+    again.grow(1)
+    expect(await lookAt(log, again, under(thief, again).note(), shown)).toMatchObject({
+      kind: 'unknown-signer',
+    })
+  })
+
+  it('is not believed at first sight either, if only the stolen key signed what tells of the handover', async () => {
+    const { log } = stolen()
+    expect(await lookAt(log, log)).toMatchObject({ kind: 'unknown-signer', size: 321 })
+    // The last checkpoint before the handover is the old key's, and the first one with it is not.
+    expect(await lookAt(log, log.fork(300))).toMatchObject({ size: 300 })
+    expect(await lookAt(log, log.fork(301))).toMatchObject({ kind: 'unknown-signer' })
+  })
+
+  it('and a log that hands over on schedule may sign with either key', async () => {
+    const { log, next, under } = stolen('scheduled')
+    const before = (await lookAt(log, log)) as Verified
+    expect(before).not.toHaveProperty('stolen')
+    const grown = log.fork(321).grow(5)
+    expect(await lookAt(log, grown, grown.note(), before)).toMatchObject({ size: 326 })
+    expect(await lookAt(log, grown, under(next, grown).note(), before)).toMatchObject({ size: 326 })
+  })
+
+  it('of our own counts, whoever pinned it, on what was signed before the handover only', async () => {
+    const { log, next, under } = stolen()
+    const own = {
+      origin: log.origin,
+      size: async () => log.leaves.length,
+      readTiles: async (refs: Parameters<TestLog['tile']>[0][]) => refs.map((ref) => log.tile(ref)),
+    }
+    const ownKeys = [{ vkey: log.vkey, until: 300 }, { vkey: formatVkey(next.key) }]
+    const seen = (shown: TestLog) =>
+      findingOf(inspect({ view: viewOf(shown), own: own as never, ownKeys, nowMs }, followed(log), undefined))
+    expect(await seen(log.fork(300))).toMatchObject({ size: 300 })
+    expect(await seen(under(next))).toMatchObject({ size: 321 })
+    const forked = log.fork(290).grow(50, 'of the thief')
+    // No fork: we never signed it.
+    expect(await seen(forked)).toMatchObject({ kind: 'unknown-signer' })
   })
 })
 

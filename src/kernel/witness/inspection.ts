@@ -2,15 +2,11 @@
 
 import { Buffer } from 'node:buffer'
 import { leafHash } from '../../kit/merkle.ts'
-import { type NoteKey, parseVkey } from '../../kit/signed-note.ts'
 import { TILE_WIDTH, TreeEdge } from '../../kit/tile-tree.ts'
 import { asPolityError, PolityError } from '../errors.ts'
-import { KEY_ENTRIES } from '../keys/chain.ts'
-import { KeyRotated } from '../keys/contract.ts'
-import { checkRotation, type Rotation } from '../keys/rotation.ts'
-import { validate } from '../schema/schema.ts'
 import type { FollowedLog } from './contract.ts'
 import { openCheckpoint, type SignedCheckpoint } from './evidence.ts'
+import { KeyTrust, type TrustedKey } from './key-trust.ts'
 import type { LogView } from './log-view.ts'
 import { Misbehaviour } from './misbehaviour.ts'
 import { type OwnLog, standingOf } from './own-log.ts'
@@ -26,6 +22,8 @@ export interface Verified {
   readonly entries: 'verified' | 'withheld'
   /** Keys beside the pinned one that the log's own entries led to. */
   readonly vkeys: readonly string[]
+  /** Those of all its keys that were handed over as compromised, with the size up to which they count. */
+  readonly stolen?: readonly TrustedKey[]
   readonly atMs: number
 }
 
@@ -33,15 +31,13 @@ export interface InspectionPorts {
   readonly view: LogView
   /** Set when the log that is followed is our own: what a view shows is held against the log itself. */
   readonly own?: OwnLog
-  /** Keys that are known of our own log. */
-  readonly ownKeys?: readonly NoteKey[]
+  /** The keys of our own log, which knows better than who pinned one of them. */
+  readonly ownKeys?: readonly TrustedKey[]
   readonly nowMs: () => number
 }
 
 /** To tell a fork from a damaged tile, all leaf hashes are read again, up to this many. */
 const PROVEN_ENTRIES_MAX = 1_048_576
-/** A log changes its key rarely; one that hands it over without end is believed so often and no more. */
-const TRUSTED_KEYS_MAX = 64
 /** Read at a time: a bundle may have 16 MiB. */
 const TILES_AT_ONCE = 4
 /** An unverified note stands in an alert as it came, but not all of it. */
@@ -53,19 +49,44 @@ export async function inspect(
   followed: FollowedLog,
   before: Verified | undefined,
 ): Promise<Verified> {
-  const vkeys = [followed.vkey, ...(before?.vkeys ?? [])]
-  const keys = [...vkeys.map(parseVkey), ...(ports.ownKeys ?? [])]
-  const seen = openSigned(await ports.view.checkpoint(), followed.origin, keys)
+  const trust = new KeyTrust(ports.ownKeys ?? trustedKeys(followed, before))
+  const note = await ports.view.checkpoint()
+  const seen = openSigned(note, followed.origin, trust)
   if (ports.own !== undefined) return inspectOwn(ports.own, ports, seen, before)
   requireNoRollback(seen, before)
   if (before && seen.checkpoint.size === before.size) return verifiedOf(ports, seen, before)
-  return verifiedOf(ports, seen, await readNews(ports.view, seen, before, new Set(vkeys)))
+  const entries = await readNews(ports.view, seen, before, trust)
+  // What was read may have taken the word from the key that signed it: then its successor must have signed too.
+  return verifiedOf(ports, openSigned(note, followed.origin, trust), { entries, ...keysOf(trust) })
 }
 
-function openSigned(note: string, origin: string, keys: readonly NoteKey[]): SignedCheckpoint {
+const trustedKeys = ({ vkey }: FollowedLog, before: Verified | undefined): readonly TrustedKey[] => [
+  ...[vkey, ...(before?.vkeys ?? [])].map((each) => ({ vkey: each })),
+  ...(before?.stolen ?? []),
+]
+
+function keysOf({ known }: KeyTrust): Pick<Verified, 'vkeys' | 'stolen'> {
+  const stolen = known.filter(({ until }) => until !== undefined)
+  return { vkeys: known.slice(1).map(({ vkey }) => vkey), ...(stolen.length === 0 ? {} : { stolen }) }
+}
+
+function openSigned(note: string, origin: string, trust: KeyTrust): SignedCheckpoint {
   const evidence = [note.slice(0, STRANGE_NOTE_MAX_CHARS)]
+  const seen = openBy(note, origin, trust, evidence)
+  const { size } = seen.checkpoint
+  if (trust.counts(seen.keys, size)) return seen
+  const detail = `only a key that was handed over as compromised signed its ${size} entries`
+  throw new Misbehaviour('unknown-signer', detail, evidence, size)
+}
+
+function openBy(
+  note: string,
+  origin: string,
+  trust: KeyTrust,
+  evidence: readonly string[],
+): SignedCheckpoint {
   try {
-    const seen = openCheckpoint(note, keys)
+    const seen = openCheckpoint(note, trust.noteKeys)
     if (seen.checkpoint.origin !== origin)
       throw new PolityError('witness.signature', `the checkpoint is one of ${seen.checkpoint.origin}`)
     return seen
@@ -108,7 +129,7 @@ async function inspectOwn(
     )
   // A view may lag behind what it showed before, for example after its owner has restored a cache.
   requireNoRollback(seen, before)
-  return verifiedOf(ports, seen, { entries: 'verified', vkeys: before?.vkeys ?? [] })
+  return verifiedOf(ports, seen, { entries: 'verified', vkeys: [] })
 }
 
 function requireNoRollback(
@@ -136,10 +157,17 @@ function requireNoRollback(
 const verifiedOf = (
   { nowMs }: InspectionPorts,
   { checkpoint: { origin, size, root }, note }: SignedCheckpoint,
-  { entries, vkeys }: News,
-): Verified => ({ origin, size, root: base64(root), note, entries, vkeys, atMs: nowMs() })
-
-type News = Pick<Verified, 'entries' | 'vkeys'>
+  { entries, vkeys, stolen }: Pick<Verified, 'entries' | 'vkeys' | 'stolen'>,
+): Verified => ({
+  origin,
+  size,
+  root: base64(root),
+  note,
+  entries,
+  vkeys,
+  ...(stolen === undefined ? {} : { stolen }),
+  atMs: nowMs(),
+})
 
 /**
  * Grows the verified tree by the leaf hashes that the log serves, up to the root that it signed: what comes out
@@ -149,8 +177,8 @@ async function readNews(
   view: LogView,
   seen: SignedCheckpoint,
   before: Verified | undefined,
-  trusted: Set<string>,
-): Promise<News> {
+  trust: KeyTrust,
+): Promise<Verified['entries']> {
   const { size, root } = seen.checkpoint
   const from = before?.size ?? 0
   const edge = await TreeEdge.open(from, (refs) => view.tiles(refs, size))
@@ -168,7 +196,7 @@ async function readNews(
       if (leaves === undefined) entries = 'withheld'
       else {
         requireHashed(start, hashes, leaves, seen)
-        for (const leaf of leaves) followRotation(leaf, seen, trusted)
+        followHandovers(start, leaves, seen, trust)
       }
       for (const hash of hashes.slice(Math.max(0, from - start))) edge.append(hash)
     }
@@ -176,36 +204,20 @@ async function readNews(
     edge.takeCompleted()
   }
   if (base64(edge.root()) !== base64(root)) throw await explain(view, seen, before)
-  return { entries, vkeys: [...trusted].slice(1) }
+  return entries
 }
 
-/** An entry in which a key that is trusted names its successor, and both signed: the successor is trusted as well. */
-function followRotation(
-  leaf: Uint8Array,
+function followHandovers(
+  start: number,
+  leaves: readonly Uint8Array[],
   { note, checkpoint }: SignedCheckpoint,
-  trusted: Set<string>,
+  trust: KeyTrust,
 ): void {
-  const text = Buffer.from(leaf).toString()
-  // Most entries are not read: only one that holds the words can be of the type.
-  if (!text.includes(KEY_ENTRIES.rotated) || trusted.size >= TRUSTED_KEYS_MAX) return
-  const rotation = rotationIn(text)
-  if (rotation === undefined || !trusted.has(rotation.from)) return
   try {
-    const { to } = checkRotation(rotation)
-    if (to.name === checkpoint.origin) trusted.add(rotation.to)
+    for (const [n, leaf] of leaves.entries()) trust.follow(start + n, leaf)
   } catch (error) {
     const detail = `it claims to hand over its key, and cannot show it: ${asPolityError(error).message}`
     throw new Misbehaviour('unknown-signer', detail, [note], checkpoint.size)
-  }
-}
-
-function rotationIn(text: string): Rotation | undefined {
-  try {
-    const { type, data } = JSON.parse(text) as { readonly type?: unknown; readonly data?: unknown }
-    return type === KEY_ENTRIES.rotated ? validate(KeyRotated.schema, data, type) : undefined
-  } catch {
-    // Entries of other logs may be anything; what is not whole hands nothing over.
-    return undefined
   }
 }
 

@@ -2,16 +2,19 @@
 
 import { hash } from 'node:crypto'
 import type { RoomHost } from '../catalog/room.ts'
+import { pause } from '../env.ts'
 import { asPolityError } from '../errors.ts'
+import { type Failing, openFailing } from '../failing.ts'
 import type { StoreReader } from '../store/store.ts'
 import type { Alerts } from './alerts.ts'
 import { ownLogOf } from './ask-witnesses.ts'
-import { backoffMs, chanceOf, pause } from './backoff.ts'
+import { backoffMs, chanceOf } from './backoff.ts'
 import { type FollowedLog, followedLogs } from './contract.ts'
 import { inspect, type Verified } from './inspection.ts'
 import { openLogView } from './log-view.ts'
 import { Misbehaviour } from './misbehaviour.ts'
-import { ownKeys } from './own-log.ts'
+import { ownTrust } from './own-log.ts'
+import { watchLog } from './watch.ts'
 
 export interface Monitor {
   /** What is known of a view, by its URL. */
@@ -51,25 +54,18 @@ interface Follower {
   readonly ended: AbortController
   verified: Verified | undefined
   trouble: ViewStanding['trouble']
+  readonly failing: Failing
   running: Promise<void>
 }
 
 export function openMonitor(ports: MonitorPorts): Monitor {
-  const { realm, env, onFailure } = ports.host
   const closing = new AbortController()
   const followers = new Map<string, Follower>()
-
-  /** What is followed changes by an entry, so it comes with something newly published. */
-  const watch = async () => {
-    while (!closing.signal.aborted) {
-      await attune(ports, followers)
-      await realm.log.published(realm.log.head().size + 1, closing.signal)
-      await env.sleepUntil(env.monotonic() + CHANGE_INTERVAL_MS, closing.signal)
-    }
-  }
-  const watching = watch().catch((error: unknown) => {
-    if (!closing.signal.aborted && !realm.log.lost.aborted) onFailure(asPolityError(error))
-  })
+  // What is followed changes by an entry, so it comes with something newly published.
+  const watching = watchLog(
+    { host: ports.host, look: () => attune(ports, followers), intervalMs: CHANGE_INTERVAL_MS },
+    closing.signal,
+  )
   return {
     standing: (url) => followers.get(url),
     async close() {
@@ -104,6 +100,7 @@ function startFollower(ports: MonitorPorts, followed: FollowedLog): Follower {
     ended: new AbortController(),
     verified: undefined,
     trouble: undefined,
+    failing: openFailing(ports.host.onFailure),
     running: Promise.resolve(),
   }
   follower.running = run(ports, follower).catch((error: unknown) => {
@@ -113,10 +110,9 @@ function startFollower(ports: MonitorPorts, followed: FollowedLog): Follower {
 }
 
 async function run(ports: MonitorPorts, follower: Follower): Promise<void> {
-  const { realm, env } = ports.host
+  const { env } = ports.host
   const { intervalMs = INTERVAL_MS } = ports
   const { signal } = follower.ended
-  follower.verified = await loadVerified(realm.reader, follower.followed)
   for (let failures = 0; !signal.aborted; ) {
     const isReached = await look(ports, follower)
     failures = isReached ? 0 : failures + 1
@@ -128,14 +124,17 @@ async function run(ports: MonitorPorts, follower: Follower): Promise<void> {
 /** Answers whether the log could be reached; never rejects. */
 async function look(ports: MonitorPorts, follower: Follower): Promise<boolean> {
   const { host, alerts, timeoutMs } = ports
-  const { followed, ended, verified } = follower
-  const { log } = host.realm
+  const { followed, ended } = follower
+  const { log, reader } = host.realm
   try {
+    // Without what was verified before, nothing can be said of what is shown now.
+    follower.verified ??= await loadVerified(reader, followed)
+    const { verified } = follower
     const next = await inspect(
       {
         view: openLogView(followed.url, ended.signal, timeoutMs),
         ...(followed.origin === log.origin
-          ? { own: ownLogOf(host.realm), ownKeys: await ownKeys(host.realm) }
+          ? { own: ownLogOf(host.realm), ownKeys: await ownTrust(host.realm) }
           : {}),
         nowMs: () => host.env.now(),
       },
@@ -145,6 +144,7 @@ async function look(ports: MonitorPorts, follower: Follower): Promise<boolean> {
     if (next.size !== verified?.size) await keep(host, followed, next)
     follower.verified = next
     follower.trouble = undefined
+    follower.failing.works()
     for (const kind of ['rollback', 'gap', 'unknown-signer'] as const)
       await alerts.settle({ kind, log: followed.origin, place: followed.url })
     return true
@@ -152,10 +152,11 @@ async function look(ports: MonitorPorts, follower: Follower): Promise<boolean> {
     if (ended.signal.aborted) return false
     const isAlert = thrown instanceof Misbehaviour
     const { message } = asPolityError(thrown)
-    const isNew = follower.trouble?.message !== message
     const sinceMs = follower.trouble?.sinceMs ?? host.env.now()
-    if (isAlert) await report(alerts, followed, thrown)
-    else if (isNew) host.onFailure(asPolityError(thrown))
+    if (isAlert) {
+      follower.failing.works()
+      await report(alerts, followed, thrown)
+    } else follower.failing.fails(asPolityError(thrown))
     follower.trouble = { isAlert, message, sinceMs }
     return isAlert
   }

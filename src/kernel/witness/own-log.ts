@@ -7,6 +7,7 @@ import { asPolityError, PolityError } from '../errors.ts'
 import { logKeys } from '../keys/contract.ts'
 import type { Realm } from '../realm/realm.ts'
 import type { SignedCheckpoint } from './evidence.ts'
+import type { TrustedKey } from './key-trust.ts'
 
 /** Our log as it is stored, published or not. */
 export interface OwnLog {
@@ -32,13 +33,22 @@ const OWN_KEYS_MAX = 64
  * The keys under which a checkpoint is our own: every one that the log ever had, except those that somebody else may
  * hold, because with them a witness could show us what we never signed.
  */
-export async function ownKeys({
+export async function ownKeys(realm: Pick<Realm, 'log' | 'committed'>): Promise<readonly NoteKey[]> {
+  const sound = (await ownTrust(realm)).filter(({ until }) => until === undefined)
+  return sound.map(({ vkey }) => parseVkey(vkey))
+}
+
+/** All of them: one that was stolen still counts on what was signed before its successor was named. */
+export async function ownTrust({
   log,
   committed,
-}: Pick<Realm, 'log' | 'committed'>): Promise<readonly NoteKey[]> {
+}: Pick<Realm, 'log' | 'committed'>): Promise<readonly TrustedKey[]> {
   const rows = await committed.list(logKeys, { prefix: `${log.origin}+`, limit: OWN_KEYS_MAX })
-  const sound = rows.filter(({ value }) => value.reason !== 'compromised').map(({ value }) => value.vkey)
-  return [...new Set([log.vkey, ...sound])].map(parseVkey)
+  const seqs = rows.map(({ value }) => value.seq).sort((a, b) => a - b)
+  const known = rows.map(({ value: { vkey, seq, reason } }) =>
+    reason === 'compromised' ? { vkey, until: seqs.find((next) => next > seq) ?? 0 } : { vkey },
+  )
+  return known.some(({ vkey }) => vkey === log.vkey) ? known : [{ vkey: log.vkey }, ...known]
 }
 
 /** Throws what the store throws. */

@@ -37,6 +37,10 @@ export async function run(call: Call): Promise<ExitCode> {
     )
   })
   adviseOn(call, restored, from)
+  if (!restored.isAuthenticated)
+    call.terminal.note(
+      'not authenticated: whoever could write to the backup may have changed what the log does not sign; see docs/operations.md',
+    )
   return showAnswer(call, { data: settings.dataDir, ...restored })
 }
 

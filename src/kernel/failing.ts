@@ -1,6 +1,6 @@
 // What goes wrong in a loop that tries again is told once, until it works again or goes wrong in another way.
 
-import { asPolityError, type ErrorCode, type PolityError } from '../errors.ts'
+import { asPolityError, type ErrorCode, type PolityError } from './errors.ts'
 
 export interface Failing {
   /** `thrown` without a code counts as a database that does not answer. */

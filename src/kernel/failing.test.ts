@@ -1,7 +1,7 @@
 // What is told of a loop that tries again: each kind of failure once, and again after it worked.
 
 import { expect, it } from 'vitest'
-import { PolityError } from '../errors.ts'
+import { PolityError } from './errors.ts'
 import { openFailing } from './failing.ts'
 
 const house = () => {
