@@ -1,4 +1,4 @@
-// `npm run bench [-- log|mirror|postgres|restore|start ...]`: the published figures, each with its method and machine.
+// `npm run bench [-- log|mirror|search|postgres|restore|start|witness ...]`: the published figures, each with its method and machine.
 
 import process from 'node:process'
 import { machineLine } from './report.ts'

@@ -165,6 +165,21 @@ describe('a peer', () => {
     expect(await entriesOf(monitor, 'log.alert-raised@1')).toEqual([])
   })
 
+  it('whose key was stolen is followed to the new one, without an alert', async () => {
+    const hub = await openTestHub('sqlite', { modules: [state] })
+    await using peer = await serve(hub, { isLogPublic: true })
+    const monitor = await openMonitor()
+    const pinned = hub.log.vkey
+    await follow(monitor, `${peer.url}/log`, pinned)
+    await standing(monitor, ({ size }) => size > 0)
+    await hub.invoke(hub.owner, 'keys.rotate', { reason: 'compromised' })
+    do await peer.put('k')
+    while (parseNote(hub.log.head().checkpoint).signatures.length > 1 || hub.log.vkey === pinned)
+    const { size } = hub.log.head()
+    await standing(monitor, (each) => each.state === 'verified' && each.size >= size)
+    expect(await entriesOf(monitor, 'log.alert-raised@1')).toEqual([])
+  })
+
   it('is followed no more when an owner says so', async () => {
     const log = testLog().grow(10)
     const server = await served(log)

@@ -146,7 +146,11 @@ describe('a feed that cannot go on', () => {
       ...Array.from({ length: 20 }, () => new Error('not yet')),
       ...Array.from({ length: 20 }, () => new PolityError('store.unreachable', 'gone')),
     ]
-    const left = new Map([1, 2, 3].map((n) => [n, n === 3 ? [] : [...thrown]]))
+    // The second one begins with the failure with which the first one ended.
+    const left = new Map([
+      [1, [...thrown]],
+      [2, thrown.toReversed()],
+    ])
     const done = Promise.withResolvers<void>()
     follow(
       {
@@ -163,8 +167,8 @@ describe('a feed that cannot go on', () => {
     expect(failures.map(({ code, facts }) => [code, facts.feed])).toEqual([
       ['internal', 'test'],
       ['store.unreachable', 'test'],
-      ['internal', 'test'],
       ['store.unreachable', 'test'],
+      ['internal', 'test'],
     ])
   })
 })

@@ -2,12 +2,12 @@
 
 import type { Env } from '../env.ts'
 import { asPolityError, type ErrorCode, PolityError } from '../errors.ts'
+import { openFailing } from '../failing.ts'
 import type { Proposal, Receipt } from '../log/proposal.ts'
 import type { Sequencer } from '../log/sequencer.ts'
 import type { WriterLease } from '../store/postgres/lease.ts'
 import type { Outbox } from '../store/postgres/outbox.ts'
 import type { Wake } from '../wake/wake.ts'
-import { openFailing } from '../failing.ts'
 import { type Forwarder, openForwarder, serveForwarded } from './forwarding.ts'
 import { TOPICS } from './topics.ts'
 

@@ -4,11 +4,11 @@ import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
 import { deserialize, serialize } from 'node:v8'
 import type { Env } from '../env.ts'
 import { asPolityError, type ErrorWire, errorFromWire, errorToWire, PolityError } from '../errors.ts'
+import { openFailing } from '../failing.ts'
 import type { Proposal, Receipt } from '../log/proposal.ts'
 import type { Sequencer } from '../log/sequencer.ts'
 import type { Outbox, Parcel } from '../store/postgres/outbox.ts'
 import type { Wake } from '../wake/wake.ts'
-import { openFailing } from '../failing.ts'
 import { TOPICS } from './topics.ts'
 
 /** Working state: ids of proposals that were handed over and are written, so that a second writer writes none twice. */

@@ -25,6 +25,9 @@ export interface SignedCheckpoint {
   readonly keys: readonly NoteKey[]
 }
 
+/** A checkpoint as somebody shows it, signed or not. */
+export type Shown = Pick<SignedCheckpoint, 'checkpoint' | 'note'>
+
 /**
  * Reads a checkpoint under some keys. Throws `input.malformed` (its form), `witness.signature` (none of the keys
  * signed it, or a signature of one of them is wrong).
@@ -41,6 +44,12 @@ export function openCheckpoint(noteText: string, keys: readonly NoteKey[]): Sign
     keys: verified.map(({ key }) => key),
   }
 }
+
+/** What a note says, whoever signed it. Throws `input.malformed`. */
+export const claimOf = (noteText: string): Shown => ({
+  checkpoint: readNote(noteText).checkpoint,
+  note: noteText,
+})
 
 function readNote(noteText: string) {
   try {

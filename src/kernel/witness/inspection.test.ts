@@ -2,8 +2,10 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { formatCheckpoint } from '../../kit/checkpoint.ts'
 import { addSignatures } from '../../kit/cosignature.ts'
-import { formatVkey, parseNote } from '../../kit/signed-note.ts'
+import { formatVkey, parseNote, signNote } from '../../kit/signed-note.ts'
+import { PolityError } from '../errors.ts'
 import { KEY_ENTRIES } from '../keys/chain.ts'
 import { type RotationReason, rotationStatement } from '../keys/rotation.ts'
 import { keySigner, type LocalSigner } from '../log/signer.ts'
@@ -222,6 +224,46 @@ describe('a log whose key was stolen', () => {
     expect(await lookAt(log, again, under(thief, again).note(), shown)).toMatchObject({
       kind: 'unknown-signer',
     })
+  })
+
+  it('is followed to the successor even where nothing was seen that both keys signed', async () => {
+    const { log, next, under } = stolen()
+    const before = (await lookAt(log, log.fork(200))) as Verified
+    for (const known of [before, undefined])
+      expect(await lookAt(log, under(next), under(next).note(), known)).toMatchObject({
+        size: 321,
+        vkeys: [formatVkey(next.key)],
+        stolen: [{ vkey: log.vkey, until: 300 }],
+      })
+    // The handover is believed only as part of the history that was verified, up to the root that the successor signed.
+    const forked = log.fork(100).grow(300, 'another')
+    handOver(forked, next, 'scheduled')
+    forked.leaves.push(...log.leaves.slice(300, 301))
+    expect(await lookAt(log, forked, under(next, forked).note(), before)).toMatchObject({
+      kind: 'unknown-signer',
+    })
+    // Nor is what the stranger signed held against the log.
+    const stranger = under(keySigner(log.origin))
+    const gone: Partial<LogView> = {
+      leaves: async () => {
+        throw new PolityError('peer.unreachable', 'gone')
+      },
+    }
+    expect(await lookAt(log, stranger, stranger.note(), before)).toMatchObject({ kind: 'unknown-signer' })
+    const { note } = under(next)
+    await expect(look(log, { ...gone, checkpoint: async () => note() })).rejects.toMatchObject({
+      code: 'peer.unreachable',
+    })
+  })
+
+  it('is not searched for a handover without end: a stranger who claims a large log gets no reader', async () => {
+    const { log } = stolen()
+    const { key, sign } = keySigner(log.origin)
+    const size = 2 ** 40
+    const note = signNote(formatCheckpoint({ origin: log.origin, size, root: log.root() }), key, sign)
+    const unread = () => expect.unreachable('it was read')
+    const view = { checkpoint: async () => note, tiles: unread, leafHashes: unread, leaves: unread }
+    expect(await findingOf(look(log, view))).toMatchObject({ kind: 'unknown-signer' })
   })
 
   it('is not believed at first sight either, if only the stolen key signed what tells of the handover', async () => {

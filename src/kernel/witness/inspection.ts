@@ -5,7 +5,7 @@ import { leafHash } from '../../kit/merkle.ts'
 import { TILE_WIDTH, TreeEdge } from '../../kit/tile-tree.ts'
 import { asPolityError, PolityError } from '../errors.ts'
 import type { FollowedLog } from './contract.ts'
-import { openCheckpoint, type SignedCheckpoint } from './evidence.ts'
+import { claimOf, openCheckpoint, type Shown, type SignedCheckpoint } from './evidence.ts'
 import { KeyTrust, type TrustedKey } from './key-trust.ts'
 import type { LogView } from './log-view.ts'
 import { Misbehaviour } from './misbehaviour.ts'
@@ -38,6 +38,8 @@ export interface InspectionPorts {
 
 /** To tell a fork from a damaged tile, all leaf hashes are read again, up to this many. */
 const PROVEN_ENTRIES_MAX = 1_048_576
+/** Of a checkpoint that no known key signed, so many new entries are searched for a handover. */
+const FOLLOWED_ENTRIES_MAX = 262_144
 /** Read at a time: a bundle may have 16 MiB. */
 const TILES_AT_ONCE = 4
 /** An unverified note stands in an alert as it came, but not all of it. */
@@ -51,8 +53,9 @@ export async function inspect(
 ): Promise<Verified> {
   const trust = new KeyTrust(ports.ownKeys ?? trustedKeys(followed, before))
   const note = await ports.view.checkpoint()
-  const seen = openSigned(note, followed.origin, trust)
-  if (ports.own !== undefined) return inspectOwn(ports.own, ports, seen, before)
+  if (ports.own !== undefined)
+    return inspectOwn(ports.own, ports, openSigned(note, followed.origin, trust), before)
+  const seen = await openOrFollow(ports.view, note, followed.origin, before, trust)
   requireNoRollback(seen, before)
   if (before && seen.checkpoint.size === before.size) return verifiedOf(ports, seen, before)
   const entries = await readNews(ports.view, seen, before, trust)
@@ -68,6 +71,34 @@ const trustedKeys = ({ vkey }: FollowedLog, before: Verified | undefined): reado
 function keysOf({ known }: KeyTrust): Pick<Verified, 'vkeys' | 'stolen'> {
   const stolen = known.filter(({ until }) => until !== undefined)
   return { vkeys: known.slice(1).map(({ vkey }) => vkey), ...(stolen.length === 0 ? {} : { stolen }) }
+}
+
+/**
+ * A log that hands over a stolen key lets it sign no more at once, so the first that is seen of it may be under the
+ * successor. The key that is trusted signed that entry too: it is looked for in what is new, and believed for nothing else.
+ */
+async function openOrFollow(
+  view: LogView,
+  note: string,
+  origin: string,
+  before: Verified | undefined,
+  trust: KeyTrust,
+): Promise<SignedCheckpoint> {
+  try {
+    return openSigned(note, origin, trust)
+  } catch (unsigned) {
+    if (!(unsigned instanceof Misbehaviour)) throw unsigned
+    const claim = claimOf(note)
+    const newEntries = claim.checkpoint.size - (before?.size ?? 0)
+    if (newEntries <= 0 || newEntries > FOLLOWED_ENTRIES_MAX) throw unsigned
+    try {
+      await readNews(view, claim, before, trust)
+      return openSigned(note, origin, trust)
+    } catch (error) {
+      // Whatever else is wrong with it, what speaks against it is that nobody signed it who may.
+      throw error instanceof Misbehaviour ? unsigned : error
+    }
+  }
 }
 
 function openSigned(note: string, origin: string, trust: KeyTrust): SignedCheckpoint {
@@ -175,7 +206,7 @@ const verifiedOf = (
  */
 async function readNews(
   view: LogView,
-  seen: SignedCheckpoint,
+  seen: Shown,
   before: Verified | undefined,
   trust: KeyTrust,
 ): Promise<Verified['entries']> {
@@ -210,7 +241,7 @@ async function readNews(
 function followHandovers(
   start: number,
   leaves: readonly Uint8Array[],
-  { note, checkpoint }: SignedCheckpoint,
+  { note, checkpoint }: Shown,
   trust: KeyTrust,
 ): void {
   try {
@@ -230,7 +261,7 @@ function requireHashed(
   start: number,
   hashes: readonly Uint8Array[],
   leaves: readonly Uint8Array[],
-  { note, checkpoint: { size } }: SignedCheckpoint,
+  { note, checkpoint: { size } }: Shown,
 ): void {
   const wrong = hashes.findIndex((hash, n) => {
     const leaf = leaves[n]
@@ -251,7 +282,7 @@ function requireHashed(
  */
 async function explain(
   view: LogView,
-  { checkpoint: { size, root }, note }: SignedCheckpoint,
+  { checkpoint: { size, root }, note }: Shown,
   before: Verified | undefined,
 ): Promise<Misbehaviour> {
   const gap = new Misbehaviour(
