@@ -11,9 +11,9 @@ import { MAC_PATTERN, macOf } from './manifest-mac.ts'
 
 export const MANIFEST = 'manifest.json'
 /** Its manifest bears a message authentication code under a key of the vault's. */
-export const BACKUP_FORMAT = 'polity.backup/2'
+const BACKUP_FORMAT = 'polity.backup/2'
 /** Has none: what earlier hubs wrote, and what is written where the vault's key is not at hand. */
-export const UNKEYED_FORMAT = 'polity.backup/1'
+const UNKEYED_FORMAT = 'polity.backup/1'
 
 /** A log of 100 million entries has some 800,000 files. */
 const MANIFEST_MAX_BYTES = 256 * 1024 * 1024
