@@ -110,6 +110,7 @@ async function standForElection(ports: ElectionPorts): Promise<Term | undefined>
     wake.notify(TOPICS.outbox)
     return { epoch: won.epoch, sequencer, serving, ended }
   } catch (error) {
+    // What cannot be released runs out by itself; the reason why it is given up is what counts.
     await lease.release(holder, won.epoch).catch(() => undefined)
     throw error
   }
