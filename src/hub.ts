@@ -7,16 +7,19 @@ import { type Catalog, openCatalog } from './kernel/catalog/catalog.ts'
 import type { Progress } from './kernel/catalog/context.ts'
 import { type Caller, factTypes } from './kernel/catalog/decide.ts'
 import { openDenials } from './kernel/catalog/denials.ts'
+import { type FaceOf, facesOf } from './kernel/catalog/face.ts'
 import { IDEMPOTENCY, openIdempotency } from './kernel/catalog/idempotency.ts'
 import { type Answer, answerOf, type Invoke, type InvokePorts, openInvoke } from './kernel/catalog/invoke.ts'
 import type { Module, OpenedModule } from './kernel/catalog/module.ts'
 import type { Room } from './kernel/catalog/room.ts'
+import type { EgressSettings } from './kernel/egress/egress.ts'
 import { type Env, systemEnv } from './kernel/env.ts'
 import { asPolityError, PolityError } from './kernel/errors.ts'
 import { loadBundle, STARTER_DIR } from './kernel/gate/bundle.ts'
 import { type Gate, openGate } from './kernel/gate/gate.ts'
 import type { Mode } from './kernel/gate/types.ts'
 import { openHosted } from './kernel/hosting/hosts.ts'
+import { openServices, type Services } from './kernel/hosting/services.ts'
 import { type Identity, identityContract, openIdentity, WORKING_TABLES } from './kernel/identity/identity.ts'
 import { type EstablishedOwner, establishOwner } from './kernel/identity/owner-token.ts'
 import { keysRoom } from './kernel/keys/room.ts'
@@ -37,6 +40,7 @@ import { RUNS } from './kernel/runs/run.ts'
 import { openRuns, type Runs } from './kernel/runs/runs.ts'
 import { recordBundle, recordGenesis } from './kernel/system/genesis.ts'
 import { systemContract, systemModule } from './kernel/system/module.ts'
+import type { Targets } from './kernel/targets/targets.ts'
 import type { TimestampAuthority } from './kernel/timestamp/ask-authority.ts'
 import { timestampRoom } from './kernel/timestamp/room.ts'
 import { openTurns } from './kernel/turns.ts'
@@ -67,6 +71,8 @@ export interface HubOptions {
   readonly mode?: Mode
   /** Time limits of witnesses and monitors, where the usual ones do not fit. */
   readonly witness?: WitnessSettings
+  /** What of the inside network Polity may speak to; default: nothing. */
+  readonly egress?: EgressSettings
   readonly env?: Env
   readonly publishIntervalMs?: number
   /** What went wrong in the background; it is not in anybody's answer. */
@@ -105,6 +111,9 @@ export interface Hub {
    */
   run(caller: Caller, id: string): Promise<Answer>
   readonly retention: PublicRetention
+  /** What a module shows beside actions and queries; undefined where there is no such module. */
+  readonly face: FaceOf
+  readonly targets: Pick<Targets, 'list'>
   close(): Promise<void>
 }
 
@@ -132,12 +141,19 @@ export async function openHub(options: HubOptions): Promise<Hub> {
 
   const open = opening.move()
   const face = faceOf({ ...ground, ...realm, ...acting, owner })
-  return { ...face, witness: features.witness.face, close: () => open.disposeAsync() }
+  return {
+    ...face,
+    witness: features.witness.face,
+    face: facesOf(() => features.opened),
+    targets: ground.services.targets,
+    close: () => open.disposeAsync(),
+  }
 }
 
 /** What everything stands on: the log with its keys, and who may be asking. */
 interface Ground {
   readonly realm: Realm
+  readonly services: Services
   readonly identity: Identity
   readonly env: Env
   /** `polity://realm` */
@@ -155,7 +171,11 @@ async function openGround(options: HubOptions, opening: AsyncDisposableStack): P
   const { log, committed: views, reader, vaultKey } = realm
   const codeKey = deriveKey(vaultKey, 'sign-in codes')
   const identity = openIdentity({ log, views, reader, env, source, codeKey })
-  return { realm, identity, env, source, startedAt, onFailure }
+  const services = openServices(
+    { realm, env, onFailure, ...(options.egress === undefined ? {} : { egress: options.egress }) },
+    opening,
+  )
+  return { realm, services, identity, env, source, startedAt, onFailure }
 }
 
 /** Rooms and modules. They may ask for actions once somebody takes them. */
@@ -167,7 +187,7 @@ interface Features {
 
 async function openFeatures(
   options: HubOptions,
-  { realm, env, source, onFailure }: Ground,
+  { realm, services, identity, env, source, onFailure }: Ground,
   opening: AsyncDisposableStack,
 ): Promise<Features> {
   const witness = witnessRoom(options.witness)
@@ -176,7 +196,7 @@ async function openFeatures(
   taking.promise.catch(() => undefined)
   const { opened } = opening.adopt(
     await openHosted(
-      { realm, env, source, dir: options.dir, onFailure, invoke: taking.promise },
+      { realm, services, identity, env, source, dir: options.dir, onFailure, invoke: taking.promise },
       [...roomsOf(options), witness],
       options.modules,
     ),
@@ -251,7 +271,7 @@ function openActing(
     (each) => each.close(),
   )
   const { isSolo } = identity
-  const rooms = { catalog, gate, log, committed, vault, runs, denials, idempotency, isSolo }
+  const rooms = { catalog, gate, log, committed, vault, reader, runs, denials, idempotency, isSolo }
   const ports: InvokePorts = { ...rooms, turns: openTurns(), env, source, evidenceWritten: new Set() }
   const invoke = openInvoke(ports)
   return { ports, invoke, progress }
@@ -278,7 +298,7 @@ function faceOf({
   invoke,
   owner,
   progress,
-}: Opened): Omit<Hub, 'close' | 'witness'> {
+}: Opened): Omit<Hub, 'close' | 'witness' | 'face' | 'targets'> {
   const { catalog, gate, runs } = ports
   const { append: _, ...log } = ports.log
   return {

@@ -3,11 +3,13 @@
 import type { Ask, Permit } from '../../kernel/catalog/ask.ts'
 import type { Catalog } from '../../kernel/catalog/catalog.ts'
 import type { Caller } from '../../kernel/catalog/decide.ts'
+import type { FaceOf } from '../../kernel/catalog/face.ts'
 import type { Answer, Invoke } from '../../kernel/catalog/invoke.ts'
 import type { Gate } from '../../kernel/gate/gate.ts'
 import type { Identity } from '../../kernel/identity/identity.ts'
 import type { ReadableLog } from '../../kernel/log/log.ts'
 import type { PublicRetention } from '../../kernel/retention/policy.ts'
+import type { Targets } from '../../kernel/targets/targets.ts'
 import type { WitnessFace } from '../../kernel/witness/room.ts'
 import type { LiveSource } from '../live/stream.ts'
 
@@ -26,4 +28,6 @@ export interface ServedHub extends LiveSource {
   readonly witness: WitnessFace
   run(caller: Caller, id: string): Promise<Answer>
   readonly retention: PublicRetention
+  readonly face: FaceOf
+  readonly targets: Pick<Targets, 'list'>
 }

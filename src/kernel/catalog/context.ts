@@ -6,6 +6,8 @@ import type { Log } from '../log/log.ts'
 import type { ViewName } from '../log/view.ts'
 import type { ListOptions, ViewRow } from '../log/views.ts'
 import type { Fields, Static, TSchema, Type } from '../schema/schema.ts'
+import type { RetryPolicy } from '../targets/retry.ts'
+import type { WorkingRows } from './working-rows.ts'
 
 export interface Reads {
   get<V>(view: ViewName<V>, key: string): Promise<ViewRow<V> | undefined>
@@ -33,12 +35,57 @@ export interface Progress {
 }
 
 export interface StepContext {
+  /** Aborts when the attempt is too late, the run is cancelled, or the hub closes. */
   readonly signal: AbortSignal
+  /** 1 for the first one; counted from where a crash left it. */
+  readonly attempt: number
+  /** What the attempt before had told with its last heartbeat. */
+  readonly heartbeatDetails?: unknown
   /** Facts that are committed together with the step's result, once. */
   record(...drafts: readonly Draft[]): void
+  /** The step lives. Details (JSON, at most 4 KiB) reach the next attempt. */
+  heartbeat(details?: unknown): void
 }
 
-export interface CommandContext extends Reads {
+export interface StepOptions<T> {
+  /** Absent: the first failure is the step's. `once` commands never repeat. */
+  readonly retry?: RetryPolicy
+  /** Of one attempt; `step.timeout`. */
+  readonly timeoutMs?: number
+  /** An attempt that is silent for longer is given up: `step.silent`. */
+  readonly heartbeatMs?: number
+  /** The attempts pass the breaker, the bulkhead and the retry budget of this target. */
+  readonly target?: string
+  /** Undoes the step when the run fails or is cancelled later, in reverse order; a step of its own, named `undo/...`. */
+  readonly undo?: (result: T, step: StepContext) => unknown
+}
+
+/** Durable execution: names are unique in a scope, and stay the same when the run goes on after a crash. */
+export interface Durable {
+  /** The body runs at least once, its result is recorded once. */
+  step<T>(name: string, body: (step: StepContext) => T | Promise<T>, options?: StepOptions<T>): Promise<T>
+  /** Waits, also across restarts; holds no place among the runs that work. */
+  sleep(name: string, how: { readonly forMs: number } | { readonly untilMs: number }): Promise<void>
+  /**
+   * Waits for a signal of this name, which may have come before. Answers its payload; with `timeoutMs` it throws
+   * `run.no-signal` when none came.
+   */
+  signalled(name: string, options?: { readonly timeoutMs?: number }): Promise<unknown>
+  /** Each branch in a scope of its own, all at once; the first failure cancels the others. */
+  parallel<B extends Readonly<Record<string, (scope: CommandContext) => unknown>>>(
+    name: string,
+    branches: B,
+  ): Promise<{ readonly [K in keyof B]: Awaited<ReturnType<B[K]>> }>
+  /** The body once per item, each in a scope of its own, at most `concurrencyMax` (default 8) at a time; answers in order. */
+  forEach<I, T>(
+    name: string,
+    items: readonly I[],
+    body: (scope: CommandContext, item: I, index: number) => Promise<T> | T,
+    options?: { readonly concurrencyMax?: number },
+  ): Promise<T[]>
+}
+
+export interface CommandContext extends Reads, Durable {
   readonly chain: Chain
   /** Id of the caller's token; absent when there is none. What a command hands out must not outlive it. */
   readonly token?: string
@@ -48,6 +95,8 @@ export interface CommandContext extends Reads {
   readonly id: string
   readonly now: string
   readonly signal: AbortSignal
+  /** Working state of the action's area; only in `atomic` and `working` commands. */
+  readonly rows: WorkingRows
   /**
    * Facts of the whole invocation, committed with its outcome. In an atomic command every row that was read
    * or listed is an expectation: if one has changed, the handler runs again. Rows that appear later in a range
@@ -59,9 +108,13 @@ export interface CommandContext extends Reads {
    * tombstones. Answers how many payloads are stored for it now. Throws `hold.active` under a legal hold.
    */
   shred(subject: string): Promise<number>
-  step<T>(name: string, body: (step: StepContext) => T | Promise<T>): Promise<T>
   /** Another action, on behalf of the same chain, through the gate; inside a step it happens once. */
   invoke<F extends Fields, O extends TSchema>(
+    definition: Invocable<F, O>,
+    input: Static<Type.TObject<F>>,
+  ): Promise<Static<O>>
+  /** A query, on behalf of the same chain, through the gate. Its answer is recorded only inside a step. */
+  ask<F extends Fields, O extends TSchema>(
     definition: Invocable<F, O>,
     input: Static<Type.TObject<F>>,
   ): Promise<Static<O>>

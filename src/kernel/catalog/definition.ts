@@ -46,8 +46,9 @@ interface Shared<F extends Fields, O extends TSchema> {
 /**
  * `atomic`: the whole effect is entries; decided, done and recorded in one commit, and run again on conflict.
  * `idempotent`: steps may repeat after a crash. `once`: a step that may have happened is never repeated.
+ * `working`: as `atomic`, but its effect is working state (heartbeats, acknowledgements), so only a denial is recorded.
  */
-export type Effect = 'atomic' | 'idempotent' | 'once'
+export type Effect = 'atomic' | 'idempotent' | 'once' | 'working'
 
 export interface Definition<F extends Fields = Fields, O extends TSchema = TSchema> extends Shared<F, O> {
   readonly kind: 'command' | 'query'

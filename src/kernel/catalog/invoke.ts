@@ -11,6 +11,7 @@ import type { RunRow } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
 import { commitPrivate, KnownOpenings } from '../schema/privacy.ts'
 import { validate } from '../schema/schema.ts'
+import type { StoreReader } from '../store/store.ts'
 import type { Turns } from '../turns.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Catalog } from './catalog.ts'
@@ -26,12 +27,13 @@ import {
   evidenceRows,
   rememberEvidence,
 } from './decide.ts'
-import type { CommandHandler } from './definition.ts'
+import { areaOf, type CommandHandler } from './definition.ts'
 import type { Idempotency, KeptAnswer, KeyRow } from './idempotency.ts'
 import { actorOf, type Origin, seal } from './recorder.ts'
 import { ActionFinished } from './records.ts'
 import { noteDenial, type Refusal, type RefusalPorts, recordFailure, recordRefusal } from './refusals.ts'
 import { trackedReads } from './tracked-reads.ts'
+import { trackedRows, type WorkingRows } from './working-rows.ts'
 
 export interface InvokeOptions {
   /** Idempotency key: the same key and input answer the same; another input is `idempotency.conflict`. */
@@ -81,6 +83,8 @@ export interface InvokePorts extends RefusalPorts {
   readonly runs: Runs
   readonly idempotency: Idempotency
   readonly turns: Turns
+  /** Working rows as they are committed. */
+  readonly reader: Pick<StoreReader, 'load' | 'scan'>
   /** Whether a single principal could approve: asked only when it matters. */
   readonly isSolo: () => Promise<boolean>
 }
@@ -165,7 +169,9 @@ function openPerform(ports: InvokePorts): Invoke {
       case 'suspended':
         return suspend(ports, { ...invocation, definition })
       case 'allow':
-        return definition.effect === 'atomic' ? actAtomically(ports, invocation) : startRun(ports, invocation)
+        return definition.effect === 'atomic' || definition.effect === 'working'
+          ? actAtomically(ports, invocation)
+          : startRun(ports, invocation)
     }
   }
 }
@@ -234,16 +240,14 @@ async function tryAtomically(ports: InvokePorts, invocation: Invocation): Promis
   const drafts: Draft[] = []
   const shred: string[] = []
   const { reads, expectations } = trackedReads(ports.committed)
+  const working = trackedRows(ports.reader, areaOf(definition.name))
   const output = await recordingFailures(ports, invocation, () =>
-    command.handler(atomicContext(ports, invocation, reads, drafts, shred), input as never),
+    command.handler(atomicContext(ports, invocation, reads, working.rows, drafts, shred), input as never),
   )
   const answered = commitPrivate(definition.output, output, (sizeBytes) => ports.env.random(sizeBytes), known)
-  const outcome = ActionFinished(
-    { decision: decision.id, action: definition.name, status: 'done' },
-    { subject: decision.resource },
-  )
+  const isRecorded = definition.effect === 'atomic'
   const { entries, seals } = seal(
-    [decisionDraft(decision, definition, invocation.committed), ...drafts, outcome],
+    isRecorded ? asDecidedAndDone(invocation, drafts) : drafts,
     originOf(ports, invocation),
     ports.env,
     known,
@@ -253,14 +257,20 @@ async function tryAtomically(ports: InvokePorts, invocation: Invocation): Promis
     entries,
     seals,
     shred,
-    expect: [...expectations(), ...(keyRow ? [ports.idempotency.absent(keyRow)] : [])],
+    expect: [
+      ...expectations(),
+      ...working.expectations(),
+      ...(keyRow ? [ports.idempotency.absent(keyRow)] : []),
+    ],
     rows: [
-      ...evidenceRows(decision, ports.evidenceWritten),
+      ...(isRecorded ? evidenceRows(decision, ports.evidenceWritten) : []),
+      ...working.writes(),
       ...(keyRow ? [ports.idempotency.write(keyRow, kept)] : []),
     ],
   }
+  if (isEmpty(proposal)) return { status: 'done', decision: decision.id, output, cursor: headCursor(ports) }
   const receipt = await ports.log.append(proposal, { isReserved: definition.isReserved ?? false })
-  rememberEvidence(decision, ports.evidenceWritten)
+  if (isRecorded) rememberEvidence(decision, ports.evidenceWritten)
   return {
     status: 'done',
     decision: decision.id,
@@ -268,6 +278,21 @@ async function tryAtomically(ports: InvokePorts, invocation: Invocation): Promis
     cursor: ports.log.cursorAt(receipt.first + receipt.count),
   }
 }
+
+const asDecidedAndDone = (
+  { decision, command: { definition }, committed }: Invocation,
+  drafts: readonly Draft[],
+): Draft[] => [
+  decisionDraft(decision, definition, committed),
+  ...drafts,
+  ActionFinished(
+    { decision: decision.id, action: definition.name, status: 'done' },
+    { subject: decision.resource },
+  ),
+]
+
+const isEmpty = ({ entries, rows = [], shred = [] }: Proposal): boolean =>
+  entries.length + rows.length + shred.length === 0
 
 const originOf = ({ source }: InvokePorts, { caller, id, options, decision }: Invocation): Origin => ({
   source,
@@ -283,6 +308,7 @@ function atomicContext(
   { vault }: Pick<InvokePorts, 'vault'>,
   { id, caller, command, now }: Invocation,
   reads: Reads,
+  rows: WorkingRows,
   drafts: Draft[],
   shred: string[],
 ): CommandContext {
@@ -295,6 +321,7 @@ function atomicContext(
     )
   return {
     ...reads,
+    rows,
     id,
     ...callerOf(caller),
     now,

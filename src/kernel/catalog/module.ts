@@ -1,28 +1,77 @@
 // A module: a contract that others may import, and the handlers behind it.
 
+import type { Deliveries } from '../deliveries/deliveries.ts'
+import type { Egress } from '../egress/egress.ts'
 import type { Env } from '../env.ts'
+import type { PolityError } from '../errors.ts'
 import type { Feed, FeedOptions } from '../feed/feed.ts'
+import type { Subscriptions } from '../feed/subscription.ts'
+import type { Draft } from '../log/entry.ts'
+import type { ReadableLog } from '../log/log.ts'
+import type { Receipt } from '../log/proposal.ts'
 import type { Fields, Static, TSchema, Type } from '../schema/schema.ts'
+import type { Targets } from '../targets/targets.ts'
 import type { Invocable, Reads } from './context.ts'
+import type { Caller } from './decide.ts'
 import type { CommandHandler, QueryHandler } from './definition.ts'
+import type { FaceOf, ProvidedFace } from './face.ts'
+import type { RowChange, WorkingReads } from './working-rows.ts'
 
 /** What a module may use beside its handlers' contexts. */
 export interface ModuleHost {
   readonly env: Env
+  /** `polity://realm` */
+  readonly source: string
   /** Makes and names a folder of the module's own under DATA, for what can be derived again. */
   cacheDir(): string
   /** Makes and names a folder of the module's own under DATA, for what must not be lost; in memory it goes with the hub. */
   dataDir(): string
   /** Calls a handler at least once for every published entry of some types, in order. Closed with the hub. */
   follow(options: FeedOptions): Feed
+  /** As `follow`, for many at a time: filters, keys, retries, parked items. Closed with the hub. */
+  readonly subscriptions: Subscriptions
   /** The hub itself asks for an action, through the gate, as `hub:polity`. Throws `denied`, also where it was suspended. */
   invokeAsHub<F extends Fields, O extends TSchema>(
     definition: Invocable<F, O>,
     input: Static<Type.TObject<F>>,
     options?: { readonly key?: string },
   ): Promise<Static<O>>
+  /** Asks for any action in the name of somebody who has asked this module to: a schedule, a route. Throws as `invokeAsHub`. */
+  invokeAs(
+    caller: Caller,
+    action: string,
+    input: unknown,
+    options?: { readonly key?: string },
+  ): Promise<unknown>
+  /** Views as everybody sees them, private fields opened. */
+  readonly reads: Reads
+  /** Facts that the module states by itself, as the hub, in one commit with rows of its area. */
+  record(drafts: readonly Draft[], beside?: ModuleBeside): Promise<Receipt>
+  /** Working rows of the module's area. */
+  readonly rows: WorkingReads
+  /** To read and follow. */
+  readonly log: ReadableLog
+  /** Requests to the outside: no private address unless allowed, no redirects, everything bounded. */
+  readonly egress: Egress
+  /** Breakers, bulkheads and retry budgets, one set per hub. */
+  readonly targets: Targets
+  /** Durable requests to the outside. */
+  readonly deliveries: Deliveries
+  /** The value behind `env:`, `file:` or `vault:`. Throws `secret.missing`. */
+  secret(reference: string): Promise<string>
+  /** What another module of this hub shows; undefined until it is opened, or where it is absent. */
+  readonly face: FaceOf
+  /** What went wrong in the background; it is not in anybody's answer. */
+  readonly onFailure: (error: PolityError) => void
   /** Signs with the hub's statement key, which the log's first entry names. */
   readonly statementSigner: StatementSigner
+}
+
+/** What a module commits beside its facts. */
+export interface ModuleBeside {
+  readonly changes?: readonly RowChange[]
+  /** Rows of the module's area that must still have the version that was read. */
+  readonly expect?: readonly { readonly table: string; readonly key: string; readonly version: number }[]
 }
 
 export interface StatementSigner {
@@ -38,6 +87,8 @@ export interface OpenedModule {
   readonly queries?: readonly QueryHandler[]
   /** Throws the reason for which the private payloads of a subject must stay, if the module knows one. */
   requireErasable?(reads: Pick<Reads, 'get'>, subject: string, nowMs: number): Promise<void>
+  /** What it shows beside actions and queries. */
+  readonly faces?: readonly ProvidedFace[]
   /** Ends what the module started (threads, children). */
   close?(): Promise<void>
 }

@@ -53,7 +53,11 @@ export const readWorking = (
   async scan(table, { limit, ...range }) {
     requireOwn(table)
     const { value } = await reader.scan(table, { ...range, limit: Math.min(limit, SCAN_LIMIT_MAX) })
-    return value.map(({ key, version, value: text }) => ({ key, version, value: JSON.parse(text) as unknown }))
+    return value.map(({ key, version, value: text }) => ({
+      key,
+      version,
+      value: JSON.parse(text) as unknown,
+    }))
   },
 })
 

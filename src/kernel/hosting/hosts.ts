@@ -1,20 +1,27 @@
 // Opens rooms and modules, and gives each what it may work with.
 
 import type { Caller } from '../catalog/decide.ts'
+import { type FaceOf, facesOf } from '../catalog/face.ts'
 import { recordAsHub } from '../catalog/hub-records.ts'
 import type { Invoke } from '../catalog/invoke.ts'
 import type { Module, ModuleHost, OpenedModule } from '../catalog/module.ts'
 import { outputOf } from '../catalog/output-of.ts'
 import type { Room, RoomHost } from '../catalog/room.ts'
+import { ownTables, readWorking, workingWrite } from '../catalog/working-rows.ts'
 import type { Env } from '../env.ts'
 import type { PolityError } from '../errors.ts'
 import { type Feed, type FeedOptions, openFeed } from '../feed/feed.ts'
+import type { Identity } from '../identity/identity.ts'
 import type { Realm } from '../realm/realm.ts'
+import { resolveSecret } from '../secrets/secrets.ts'
 import { keyidOf } from '../system/genesis.ts'
 import { type Folders, openFolders } from './folders.ts'
+import type { Services } from './services.ts'
 
 export interface HostPorts {
   readonly realm: Realm
+  readonly services: Services
+  readonly identity: Pick<Identity, 'requireLive'>
   readonly env: Env
   readonly source: string
   readonly dir: string | undefined
@@ -50,7 +57,18 @@ export async function openHosted(
     return feed
   }
   for (const room of rooms) keep(await room.open(roomHost(ports, follow)))
-  for (const module of modules) keep(await module.open(moduleHost(ports, module.name, folders, follow)))
+  for (const module of modules)
+    keep(
+      await module.open(
+        moduleHost(
+          ports,
+          module.name,
+          folders,
+          follow,
+          facesOf(() => opened),
+        ),
+      ),
+    )
   const open = opening.move()
   return {
     opened,
@@ -77,14 +95,44 @@ const roomHost = ({ realm, env, source, dir, onFailure }: HostPorts, follow: Fol
   follow,
 })
 
-function moduleHost(ports: HostPorts, name: string, folders: Folders, follow: Follow): ModuleHost {
-  const { key, sign } = ports.realm.statementSigner
+function moduleHost(
+  ports: HostPorts,
+  name: string,
+  folders: Folders,
+  follow: Follow,
+  face: FaceOf,
+): ModuleHost {
+  const { env, source, realm, services, onFailure } = ports
+  const { key, sign } = realm.statementSigner
+  const { append: _, ...log } = realm.log
+  const requireOwn = ownTables(name)
   return {
-    env: ports.env,
+    env,
+    source,
+    ...services,
+    subscriptions: {
+      open: (options) => services.subscriptions.open({ ...options, name: `${name}/${options.name}` }),
+      forget: (each) => services.subscriptions.forget(`${name}/${each}`),
+    },
     cacheDir: () => folders.cacheOf(name),
     dataDir: () => folders.dataOf(name),
     follow: (options) => follow({ ...options, name: `${name}/${options.name}` }),
     invokeAsHub: invokeAsHub(ports.invoke),
+    invokeAs: async (caller, action, input, options = {}) => {
+      const invoke = await ports.invoke
+      await ports.identity.requireLive(caller)
+      return outputOf(await invoke(caller, action, input, options), action)
+    },
+    reads: realm.views,
+    rows: readWorking(realm.reader, requireOwn),
+    record: (drafts, { changes = [], expect = [] } = {}) => {
+      for (const { table } of [...changes, ...expect]) requireOwn(table)
+      return recordAsHub({ log: realm.log, env, source }, drafts, { rows: changes.map(workingWrite), expect })
+    },
+    log,
+    secret: resolveSecret,
+    face,
+    onFailure,
     statementSigner: { keyid: keyidOf(key.publicKey), publicKey: key.publicKey, sign },
   }
 }

@@ -1,0 +1,35 @@
+// What rooms and modules of one hub share beside the log: the way outside, targets, subscriptions, deliveries.
+
+import { type Deliveries, openDeliveries } from '../deliveries/deliveries.ts'
+import { type Egress, type EgressSettings, openEgress } from '../egress/egress.ts'
+import type { Env } from '../env.ts'
+import type { PolityError } from '../errors.ts'
+import { openSubscriptions, type Subscriptions } from '../feed/subscription.ts'
+import type { Realm } from '../realm/realm.ts'
+import { openTargets, type Targets } from '../targets/targets.ts'
+
+export interface Services {
+  readonly egress: Egress
+  readonly targets: Targets
+  readonly subscriptions: Subscriptions
+  readonly deliveries: Deliveries
+}
+
+export interface ServicePorts {
+  readonly realm: Realm
+  readonly env: Env
+  readonly egress?: EgressSettings
+  readonly onFailure: (error: PolityError) => void
+}
+
+export function openServices(
+  { realm, env, egress: settings, onFailure }: ServicePorts,
+  opening: AsyncDisposableStack,
+): Services {
+  const { log, reader, holder, isAlone } = realm
+  const shared = { log, reader, env, holder, isAlone, onFailure }
+  const egress = opening.adopt(openEgress(env, settings), (each) => each.close())
+  const subscriptions = opening.adopt(openSubscriptions(shared), (each) => each.close())
+  const deliveries = opening.adopt(openDeliveries({ ...shared, egress }), (each) => each.close())
+  return { egress, targets: openTargets(env), subscriptions, deliveries }
+}
