@@ -136,7 +136,8 @@ export async function openHub(options: HubOptions): Promise<Hub> {
   const { realm, identity, onFailure } = ground
   const { dir } = options
   const owner = await establishOwner(identity, dir === undefined ? undefined : dataPaths(dir).adminToken)
-  opening.defer(sweepRegularly(realm, SWEPT_TABLES, onFailure))
+  const swept = features.opened.flatMap(({ sweptTables = [] }) => sweptTables)
+  opening.defer(sweepRegularly(realm, [...SWEPT_TABLES, ...swept], onFailure))
   await acting.ports.runs.resume()
 
   const open = opening.move()

@@ -86,7 +86,8 @@ function contextOf(run: string): CommandContext {
     progress: () => undefined,
     step: async (name, body) => {
       if (!(name in results)) {
-        results[name] = (await body({ signal, record: () => undefined })) ?? null
+        results[name] =
+          (await body({ signal, attempt: 1, record: () => undefined, heartbeat: () => undefined })) ?? null
         writeFileSync(journal, JSON.stringify(results))
       }
       return results[name]

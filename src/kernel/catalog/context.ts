@@ -108,6 +108,8 @@ export interface CommandContext extends Reads, Durable {
    * tombstones. Answers how many payloads are stored for it now. Throws `hold.active` under a legal hold.
    */
   shred(subject: string): Promise<number>
+  /** Called once after the commit, unless the process dies first: wakes who would otherwise find out by looking. */
+  onCommitted(listener: () => void): void
   /** Another action, on behalf of the same chain, through the gate; inside a step it happens once. */
   invoke<F extends Fields, O extends TSchema>(
     definition: Invocable<F, O>,

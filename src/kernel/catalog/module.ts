@@ -87,6 +87,8 @@ export interface OpenedModule {
   readonly queries?: readonly QueryHandler[]
   /** Throws the reason for which the private payloads of a subject must stay, if the module knows one. */
   requireErasable?(reads: Pick<Reads, 'get'>, subject: string, nowMs: number): Promise<void>
+  /** Tables of the module's area of which expired rows are dropped regularly. */
+  readonly sweptTables?: readonly string[]
   /** What it shows beside actions and queries. */
   readonly faces?: readonly ProvidedFace[]
   /** Ends what the module started (threads, children). */

@@ -1,90 +1,198 @@
 // Deliveries: HTTP requests that are kept until they arrive, on the schedule of Standard Webhooks.
 
-import type { RowChange } from '../catalog/working-rows.ts'
+import type { Egress } from '../egress/egress.ts'
+import type { Env } from '../env.ts'
+import { PolityError } from '../errors.ts'
+import type { Log } from '../log/log.ts'
+import { SCAN_LIMIT_MAX, type StoreReader } from '../store/store.ts'
+import { openBacklog } from './backlog.ts'
+import type { Deliveries, Delivery, NewDelivery } from './delivery.ts'
+import {
+  checkDelivery,
+  DELIVERIES,
+  DELIVERY_LANES,
+  deliveryOf,
+  draftOf,
+  idOf,
+  idOfListKey,
+  type KnownRow,
+  listPlace,
+  listPrefix,
+  loadRows,
+  newRow,
+  queueKeyOf,
+  senderOf,
+  writesOf,
+} from './rows.ts'
+import { openSending, type Sending, type SendingPorts } from './sending.ts'
 
-/** Delays before each attempt: Standard Webhooks, "Delivery and retries". Each gets up to 20 % of chance. */
-export const SCHEDULE_MS: readonly number[] = [
-  0, 5_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000, 50_400_000, 72_000_000, 86_400_000,
-]
+export type { Attempt, Deliveries, Delivery, NewDelivery, PreparedDelivery, Sender } from './delivery.ts'
+export { DELIVERIES, DELIVERY_LANES } from './rows.ts'
+export { SCHEDULE_MS } from './schedule.ts'
 
-/** How requests of one owner are made up; found again by its name after a restart. */
-export interface Sender {
-  /** `webhooks`, `callbacks`: the first part of the ids of its deliveries. */
-  readonly name: string
-  /** Signs and addresses one attempt: called for each, because keys rotate. undefined: nobody wants it any more. */
-  prepare(delivery: Delivery, nowMs: number): Promise<PreparedDelivery | undefined>
-  /** The receiver has answered 410: wants nothing any more. */
-  gone?(delivery: Delivery): Promise<void>
-  /** The last attempt failed, or it arrived. */
-  settled?(delivery: Delivery): Promise<void>
+export interface DeliveryPorts {
+  readonly log: Pick<Log, 'append' | 'lost'>
+  readonly reader: Pick<StoreReader, 'load' | 'scan'>
+  readonly env: Env
+  readonly egress: Pick<Egress, 'send'>
+  /** Names this hub among those that share the log. */
+  readonly holder: string
+  /** Whether no other hub can be at work on this log. */
+  readonly isAlone: boolean
+  readonly onFailure: (error: PolityError) => void
 }
 
-export interface PreparedDelivery {
-  readonly url: string
-  readonly method: 'POST'
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string | Uint8Array
-  readonly timeoutMs?: number
-}
+/** Rows of one commit when many are made due again. */
+const REPLAY_PAGE = 128
+const CONFLICTS_MAX = 5
 
-export interface Attempt {
-  /** RFC 3339. */
-  readonly at: string
-  readonly durationMs: number
-  readonly status?: number
-  /** Code and sentence, where there was no answer. */
-  readonly error?: string
-}
-
-export interface Delivery {
-  /** `sender/key`. */
-  readonly id: string
-  /** Deliveries of one lane are tried one after the other where `isOrdered`; also what is listed together. */
-  readonly lane: string
-  /** What `prepare` works from: JSON, at most 64 KiB; private content as references. */
-  readonly content: unknown
-  readonly state: 'due' | 'delivered' | 'failed' | 'dropped'
-  readonly attempts: readonly Attempt[]
-  readonly nextAtMs?: number
-  /** RFC 3339. */
-  readonly createdAt: string
-}
-
-export interface NewDelivery {
-  /** Makes the id; one that is known already is not made again. */
-  readonly key: string
-  readonly lane: string
-  readonly content: unknown
-  /** Default: at once. */
-  readonly notBeforeMs?: number
-}
-
-export interface Deliveries {
-  /** Registers who prepares the deliveries of this name; attempts begin once it is known. */
-  register(sender: Sender): void
-  /** The rows that make a delivery due, to be committed with what causes it. */
-  draft(sender: string, delivery: NewDelivery): RowChange
-  /** The same in a commit of its own; false when it was known. Throws `limit` when too many are due. */
-  add(sender: string, delivery: NewDelivery): Promise<boolean>
-  get(id: string): Promise<Delivery | undefined>
-  /** Newest last; of one lane. */
-  list(lane: string, range: { readonly after?: string; readonly limit: number }): Promise<readonly Delivery[]>
-  /** Makes settled deliveries due again, from the first attempt. Answers how many. */
-  replay(ids: readonly string[]): Promise<number>
-  close(): Promise<void>
-}
-
-export function openDeliveries(_ports: unknown): Deliveries {
-  const refuse = () => {
-    throw new Error('to be built')
+export function openDeliveries(ports: DeliveryPorts): Deliveries {
+  const { reader, env } = ports
+  const backlog = openBacklog(ports)
+  const sendings = new Map<string, Sending>()
+  const sendingPorts: SendingPorts = {
+    ...ports,
+    hasRoom: backlog.hasRoom,
+    places: { underWay: 0, failing: 0 },
   }
   return {
-    register: refuse,
-    draft: refuse,
-    add: refuse,
-    get: refuse,
-    list: refuse,
-    replay: refuse,
-    close: async () => undefined,
+    register(sender) {
+      if (sendings.has(sender.name)) throw new TypeError(`the sender ${sender.name} is registered already`)
+      sendings.set(
+        sender.name,
+        openSending(sendingPorts, sender, () => backlog.add(sender.name, -1)),
+      )
+    },
+    draft(sender, delivery) {
+      checkDelivery(sender, delivery)
+      sendings.get(sender)?.drafted()
+      return draftOf(sender, delivery, env.now())
+    },
+    async add(sender, delivery) {
+      checkDelivery(sender, delivery)
+      const isNew = await addOne(ports, sender, delivery, () => backlog.requireRoom(sender, 1))
+      if (isNew) {
+        backlog.add(sender, 1)
+        sendings.get(sender)?.kick(delivery.lane)
+      }
+      return isNew
+    },
+    async get(id) {
+      const [known] = await loadRows(reader, [id])
+      return known?.row && deliveryOf(id, known.row)
+    },
+    list: (lane, range) => listLane(reader, lane, range),
+    async replay(ids) {
+      let count = 0
+      for (let at = 0; at < ids.length; at += REPLAY_PAGE) {
+        const again = await replayPage(
+          ports,
+          [...new Set(ids.slice(at, at + REPLAY_PAGE))],
+          backlog.requireRoom,
+        )
+        for (const { id, row } of again) {
+          backlog.add(senderOf(id), 1)
+          if (row) sendings.get(senderOf(id))?.kick(row.lane)
+        }
+        count += again.length
+      }
+      return count
+    },
+    async close() {
+      await Promise.all([...sendings.values()].map((sending) => sending.close()))
+    },
   }
 }
+
+async function addOne(
+  { log, reader, env }: DeliveryPorts,
+  sender: string,
+  delivery: NewDelivery,
+  requireRoom: () => Promise<void>,
+): Promise<boolean> {
+  const id = idOf(sender, delivery.key)
+  const [known] = await loadRows(reader, [id])
+  if (known === undefined || known.row !== undefined) return false
+  await requireRoom()
+  const nowMs = env.now()
+  const { rows } = writesOf(
+    id,
+    newRow(id, delivery, nowMs, () => env.id()),
+    undefined,
+    nowMs,
+  )
+  try {
+    await log.append({ entries: [], rows, expect: [{ table: DELIVERIES, key: id, version: known.version }] })
+    return true
+  } catch (error) {
+    if (!isConflict(error)) throw error
+    const [meanwhile] = await loadRows(reader, [id])
+    if (meanwhile?.row === undefined) throw error
+    return false
+  }
+}
+
+async function listLane(
+  reader: DeliveryPorts['reader'],
+  lane: string,
+  { after, limit }: { readonly after?: string; readonly limit: number },
+): Promise<readonly Delivery[]> {
+  const place = after === undefined ? undefined : await placeOf(reader, lane, after)
+  const { value } = await reader.scan(DELIVERY_LANES, {
+    prefix: listPrefix(lane),
+    limit: Math.min(limit, SCAN_LIMIT_MAX),
+    ...(place === undefined ? {} : { after: place }),
+  })
+  const known = await loadRows(
+    reader,
+    value.map(({ key }) => idOfListKey(key)),
+  )
+  return known.flatMap(({ id, row }) => (row === undefined ? [] : [deliveryOf(id, row)]))
+}
+
+async function placeOf(reader: DeliveryPorts['reader'], lane: string, id: string): Promise<string> {
+  const [known] = await loadRows(reader, [id])
+  if (known?.row === undefined || known.row.lane !== lane)
+    throw new PolityError(
+      'not-found',
+      `there is no delivery ${id.slice(0, 128)} after which the list could go on`,
+    )
+  return listPlace(id, known.row)
+}
+
+/** Those that are due again. */
+async function replayPage(
+  ports: DeliveryPorts,
+  ids: readonly string[],
+  requireRoom: (sender: string, count: number) => Promise<void>,
+): Promise<readonly KnownRow[]> {
+  const { log, reader, env } = ports
+  for (let attempt = 1; ; attempt++) {
+    const known = await loadRows(reader, ids)
+    const settled = known.flatMap(({ id, version, row }) =>
+      row === undefined || row.state === 'due' ? [] : [{ id, version, row }],
+    )
+    if (settled.length === 0) return []
+    for (const sender of new Set(settled.map(({ id }) => senderOf(id))))
+      await requireRoom(sender, settled.length)
+    const nowMs = env.now()
+    const writes = settled.map(({ id, row }) => {
+      const queueKey = queueKeyOf(id, row, nowMs, () => env.id())
+      return writesOf(id, { ...row, state: 'due', tries: 0, nextAtMs: nowMs, queueKey }, row, nowMs)
+    })
+    try {
+      await log.append({
+        entries: [],
+        expect: settled.map(({ id, version }) => ({ table: DELIVERIES, key: id, version })),
+        rows: writes.flatMap(({ rows }) => rows),
+        drop: writes.flatMap(({ drop }) => drop),
+      })
+      return settled
+    } catch (error) {
+      if (!isConflict(error) || attempt === CONFLICTS_MAX) throw error
+    }
+  }
+}
+
+const isConflict = (error: unknown): boolean =>
+  error instanceof PolityError && error.code === 'expectation.failed'

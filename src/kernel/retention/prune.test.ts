@@ -103,7 +103,12 @@ function contextOf(
     progress: () => undefined,
     step: async (name, body) => {
       await before[name]?.()
-      const step = { signal, record: () => expect.unreachable('a step records nothing by itself') }
+      const step = {
+        signal,
+        attempt: 1,
+        record: () => expect.unreachable('a step records nothing by itself'),
+        heartbeat: () => undefined,
+      }
       if (isRepeating) await body(step)
       return JSON.parse(JSON.stringify((await body(step)) ?? null))
     },

@@ -251,6 +251,7 @@ function contextOf(
   recorded: Draft[],
   step: CommandContext['step'],
 ): CommandContext {
+  const refuse = () => Promise.reject(new PolityError('internal', `${row.action} asks for what runs cannot do`))
   return {
     ...ports.reads,
     id: row.id,
@@ -263,6 +264,15 @@ function contextOf(
     },
     record: (...drafts) => recorded.push(...drafts),
     invoke: ports.invokeFrom(row),
+    ask: refuse,
+    onCommitted: () => undefined,
+    sleep: refuse,
+    signalled: refuse,
+    parallel: refuse,
+    forEach: refuse,
+    get rows(): never {
+      throw new PolityError('internal', `${row.action} is a run: it has no working rows`)
+    },
     progress: (progress) => ports.onProgress(row, progress),
   }
 }
@@ -294,7 +304,7 @@ function openSteps(
         expect: [carried, journal.expectation(name, 0)],
       })
     const drafts: Draft[] = []
-    const answer = await body({ signal, record: (...more) => drafts.push(...more) })
+    const answer = await body({ signal, attempt: 1, record: (...more) => drafts.push(...more), heartbeat: () => undefined })
     signal.throwIfAborted()
     const { entries, seals } = seal(drafts, originOf(row, source), env, known)
     const { write: finished, result } = journal.finish(name, answer)

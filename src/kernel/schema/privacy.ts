@@ -157,7 +157,7 @@ export function reveal(value: unknown, opened: ReadonlyMap<string, unknown>): un
   return value
 }
 
-function referenceOf(value: unknown): string | undefined {
+export function referenceOf(value: unknown): string | undefined {
   if (!isRecord(value)) return undefined
   const { $private } = value
   return typeof $private === 'string' && /^[0-9a-f]{64}$/.test($private) ? $private : undefined

@@ -131,7 +131,9 @@ function violationsOf(schema: TSchema, validator: Validator, value: unknown): Vi
   return violations
 }
 
-const pointerPart = (name: string) => name.slice(0, 128).replaceAll('~', '~0').replaceAll('/', '~1')
+/** One part of an RFC 6901 pointer, shortened so that a hostile name does not fill an answer. */
+export const pointerPart = (name: string): string =>
+  name.slice(0, 128).replaceAll('~', '~0').replaceAll('/', '~1')
 
 /** A pattern is for machines: where the schema says in words what belongs there, people get those. */
 function expected(schema: TSchema, keyword: string, pointer: string): string | undefined {

@@ -1,0 +1,168 @@
+// Atomic and working commands: decided, done and recorded in one commit, and run again when a row that was read has changed.
+
+import { PolityError } from '../errors.ts'
+import type { Draft } from '../log/entry.ts'
+import type { Proposal } from '../log/proposal.ts'
+import { requireUnheld } from '../retention/policy.ts'
+import { commitPrivate } from '../schema/privacy.ts'
+import { answerAgain } from './answers.ts'
+import type { CommandContext, Reads } from './context.ts'
+import { callerOf, decisionDraft, evidenceRows, rememberEvidence } from './decide.ts'
+import { areaOf } from './definition.ts'
+import type { KeptAnswer } from './idempotency.ts'
+import { type Answer, headCursor, type Invocation, type InvokePorts, originOf } from './invocation.ts'
+import { seal } from './recorder.ts'
+import { ActionFinished } from './records.ts'
+import { recordFailure } from './refusals.ts'
+import { trackedReads } from './tracked-reads.ts'
+import { trackedRows, type WorkingRows } from './working-rows.ts'
+
+const CONFLICT_ATTEMPTS_MAX = 16
+
+/**
+ * Decision, facts and outcome in one commit; every row that the handler read must still be as it was.
+ * The first attempt is optimistic; those that lose queue up for the row that they lost.
+ */
+export async function actAtomically(ports: InvokePorts, invocation: Invocation): Promise<Answer> {
+  let contended: string | undefined
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const act = () => tryAtomically(ports, invocation)
+      return await (contended === undefined ? act() : ports.turns.take(contended, act))
+    } catch (error) {
+      if (!(error instanceof PolityError) || error.code !== 'expectation.failed') throw error
+      const kept = invocation.keyRow && (await ports.idempotency.find(invocation.keyRow))
+      if (kept) return answerAgain(ports, kept, invocation.options)
+      if (attempt === CONFLICT_ATTEMPTS_MAX) throw error
+      contended = `${error.facts.table} ${error.facts.key}`
+    }
+  }
+}
+
+/** That it was tried and refused is a fact of its own, for acts that somebody will ask about. */
+async function recordingFailures(
+  ports: InvokePorts,
+  { command: { definition }, ...asked }: Invocation,
+  act: () => unknown,
+): Promise<unknown> {
+  try {
+    return await act()
+  } catch (error) {
+    if (error instanceof PolityError && definition.recordedErrors?.includes(error.code))
+      await recordFailure(ports, { ...asked, definition }, error)
+    throw error
+  }
+}
+
+async function tryAtomically(ports: InvokePorts, invocation: Invocation): Promise<Answer> {
+  const { command, decision, input, keyRow } = invocation
+  const { definition } = command
+  // An attempt that fails must not have given away what the next one needs.
+  const known = invocation.known.copy()
+  const drafts: Draft[] = []
+  const shred: string[] = []
+  const listeners: (() => void)[] = []
+  const { reads, expectations } = trackedReads(ports.committed)
+  const working = trackedRows(ports.reader, areaOf(definition.name))
+  const output = await recordingFailures(ports, invocation, () =>
+    command.handler(
+      atomicContext(ports, invocation, reads, working.rows, drafts, shred, listeners),
+      input as never,
+    ),
+  )
+  const answered = commitPrivate(definition.output, output, (sizeBytes) => ports.env.random(sizeBytes), known)
+  const isRecorded = definition.effect === 'atomic'
+  const { entries, seals } = seal(
+    isRecorded ? asDecidedAndDone(invocation, drafts) : drafts,
+    originOf(ports, invocation),
+    ports.env,
+    known,
+  )
+  const kept: KeptAnswer = { status: 'done', decision: decision.id, output: answered.public }
+  const proposal: Proposal = {
+    entries,
+    seals,
+    shred,
+    expect: [
+      ...expectations(),
+      ...working.expectations(),
+      ...(keyRow ? [ports.idempotency.absent(keyRow)] : []),
+    ],
+    rows: [
+      ...(isRecorded ? evidenceRows(decision, ports.evidenceWritten) : []),
+      ...working.writes(),
+      ...(keyRow ? [ports.idempotency.write(keyRow, kept)] : []),
+    ],
+  }
+  if (isEmpty(proposal)) return { status: 'done', decision: decision.id, output, cursor: headCursor(ports) }
+  const receipt = await ports.log.append(proposal, { isReserved: definition.isReserved ?? false })
+  if (isRecorded) rememberEvidence(decision, ports.evidenceWritten)
+  for (const listener of listeners) listener()
+  return {
+    status: 'done',
+    decision: decision.id,
+    output,
+    cursor: ports.log.cursorAt(receipt.first + receipt.count),
+  }
+}
+
+const asDecidedAndDone = (
+  { decision, command: { definition }, committed }: Invocation,
+  drafts: readonly Draft[],
+): Draft[] => [
+  decisionDraft(decision, definition, committed),
+  ...drafts,
+  ActionFinished(
+    { decision: decision.id, action: definition.name, status: 'done' },
+    { subject: decision.resource },
+  ),
+]
+
+const isEmpty = ({ entries, rows = [], shred = [] }: Proposal): boolean =>
+  entries.length + rows.length + shred.length === 0
+
+const NEVER = new AbortController().signal
+
+function atomicContext(
+  { vault }: Pick<InvokePorts, 'vault'>,
+  { id, caller, command, now }: Invocation,
+  reads: Reads,
+  rows: WorkingRows,
+  drafts: Draft[],
+  shred: string[],
+  listeners: (() => void)[],
+): CommandContext {
+  const { name, effect } = command.definition
+  const refuse = () =>
+    Promise.reject(
+      new PolityError(
+        'internal',
+        `${name} is ${effect}: it has no steps, waits for nothing, and asks for no other action`,
+        { action: name },
+      ),
+    )
+  return {
+    ...reads,
+    rows,
+    id,
+    ...callerOf(caller),
+    now,
+    signal: NEVER,
+    record: (...more) => drafts.push(...more),
+    shred: async (subject) => {
+      // Whatever action asks for it, and whatever it is called: a legal hold wins.
+      await requireUnheld(reads, subject)
+      shred.push(subject)
+      return vault.count(subject)
+    },
+    onCommitted: (listener) => listeners.push(listener),
+    step: refuse,
+    sleep: refuse,
+    signalled: refuse,
+    parallel: refuse,
+    forEach: refuse,
+    invoke: refuse,
+    ask: refuse,
+    progress: () => undefined,
+  }
+}

@@ -1,0 +1,35 @@
+// The answers of runs and of invocations that were asked for before.
+
+import { errorFromWire, PolityError } from '../errors.ts'
+import type { RunRow } from '../runs/run.ts'
+import type { KeptAnswer } from './idempotency.ts'
+import { type Answer, headCursor, type InvokeOptions, type InvokePorts } from './invocation.ts'
+
+/** The answer of a finished run; rejects with the error it ended with. */
+export async function answerOf(ports: Pick<InvokePorts, 'log' | 'vault'>, row: RunRow): Promise<Answer> {
+  const cursor = headCursor(ports)
+  if (row.status === 'running') return { status: 'running', decision: row.decision, run: row.id, cursor }
+  if (row.error) {
+    const error = errorFromWire(row.error)
+    throw new PolityError(error.code, error.message, { ...error.facts, run: row.id })
+  }
+  return {
+    status: 'done',
+    decision: row.decision,
+    output: await ports.vault.reveal(row.output),
+    cursor,
+    run: row.id,
+  }
+}
+
+/** Whoever asks again while the run is under way waits for it, as the first one does. */
+export async function answerAgain(
+  ports: InvokePorts,
+  kept: KeptAnswer,
+  { wait = true }: InvokeOptions,
+): Promise<Answer> {
+  if (kept.status === 'running')
+    return answerOf(ports, await (wait ? ports.runs.settled(kept.run) : ports.runs.get(kept.run)))
+  const cursor = headCursor(ports)
+  return { status: 'done', decision: kept.decision, output: await ports.vault.reveal(kept.output), cursor }
+}

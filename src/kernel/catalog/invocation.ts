@@ -1,0 +1,118 @@
+// One invocation: what it is asked with, what it works with, and what it is answered.
+
+import type { Gate } from '../gate/gate.ts'
+import type { Durability, Log } from '../log/log.ts'
+import type { Views } from '../log/views.ts'
+import type { Runs } from '../runs/runs.ts'
+import type { KnownOpenings } from '../schema/privacy.ts'
+import type { StoreReader } from '../store/store.ts'
+import type { Turns } from '../turns.ts'
+import type { Vault } from '../vault/vault.ts'
+import type { Catalog } from './catalog.ts'
+import type { Caller, CommittedInput, Decision } from './decide.ts'
+import type { CommandHandler } from './definition.ts'
+import type { Idempotency, KeyRow } from './idempotency.ts'
+import { actorOf, type Origin } from './recorder.ts'
+import type { RefusalPorts } from './refusals.ts'
+
+export interface InvokeOptions {
+  /** Idempotency key: the same key and input answer the same; another input is `idempotency.conflict`. */
+  readonly key?: string
+  /** What must hold before the answer; default `committed`. `cosigned` is refused while no witness has to cosign. */
+  readonly until?: Durability
+  /** How long to wait for witnesses. */
+  readonly waitMs?: number
+  /** false: answer `running` as soon as a run's decision is durable. Default true. */
+  readonly wait?: boolean
+  /** The code of a run asks, as a part of it: the token's scope was for the run; the rules decide all the same. */
+  readonly isPartOfRun?: boolean
+  readonly correlationId?: string
+  readonly traceparent?: string
+  /** The run that asks: it waits for a run of its own without a place among those that work. */
+  readonly parent?: string
+  /** RFC 3339. A run that has not ended by then is undone and ends as failed: `run.deadline`. Atomic commands ignore it. */
+  readonly deadline?: string
+  /** Where to send word when the run has ended: `http:` or `https:`. Throws `egress.invalid`. Atomic commands ignore it. */
+  readonly callbackUrl?: string
+}
+
+export type Answer =
+  | {
+      readonly status: 'done'
+      readonly decision: string
+      readonly output: unknown
+      readonly cursor: string
+      readonly run?: string
+    }
+  | {
+      readonly status: 'running'
+      readonly decision: string
+      readonly run: string
+      readonly cursor: string
+      /** Why a person is needed before it goes on. */
+      readonly parked?: string
+    }
+  | {
+      readonly status: 'denied'
+      readonly decision: string
+      readonly sentence: string
+      readonly reasons: readonly string[]
+    }
+  | {
+      readonly status: 'suspended'
+      readonly decision: string
+      readonly sentence: string
+      readonly obligations: readonly string[]
+      readonly cursor: string
+    }
+
+export interface InvokePorts extends RefusalPorts {
+  readonly catalog: Catalog
+  readonly gate: Gate
+  readonly log: Log
+  /** Reads that see what is committed, anchored or not: an atomic command must not work on less. */
+  readonly committed: Views
+  readonly vault: Vault
+  readonly runs: Runs
+  readonly idempotency: Idempotency
+  readonly turns: Turns
+  /** Working rows as they are committed. */
+  readonly reader: Pick<StoreReader, 'load' | 'scan'>
+  /** Whether a single principal could approve: asked only when it matters. */
+  readonly isSolo: () => Promise<boolean>
+}
+
+/** Rejects with a coded error when the action was refused as malformed, conflicted or failed while it ran. */
+export type Invoke = (
+  caller: Caller,
+  name: string,
+  input: unknown,
+  options?: InvokeOptions,
+) => Promise<Answer>
+
+/** One invocation on its way through the rooms. */
+export interface Invocation {
+  readonly id: string
+  readonly caller: Caller
+  readonly command: CommandHandler
+  readonly input: Readonly<Record<string, unknown>>
+  readonly committed: CommittedInput
+  readonly known: KnownOpenings
+  readonly decision: Decision
+  readonly now: string
+  readonly options: InvokeOptions
+  readonly keyRow?: KeyRow
+}
+
+export const originOf = (
+  { source }: Pick<InvokePorts, 'source'>,
+  { caller, id, options, decision }: Invocation,
+): Origin => ({
+  source,
+  actor: actorOf(caller.chain),
+  correlationid: options.correlationId ?? id,
+  causationid: decision.id,
+  ...(options.traceparent === undefined ? {} : { traceparent: options.traceparent }),
+})
+
+export const headCursor = ({ log }: Pick<InvokePorts, 'log'>): string => log.cursorAt(log.head().size)

@@ -1,0 +1,64 @@
+// Commands that take longer: the decision and the run are one commit, and the run goes on without its caller.
+
+import { asPolityError, type ErrorCode } from '../errors.ts'
+import type { WorkingWrite } from '../log/proposal.ts'
+import type { Runs } from '../runs/runs.ts'
+import { answerAgain, answerOf } from './answers.ts'
+import { callerOf, decisionDraft, evidenceRows, rememberEvidence } from './decide.ts'
+import { type Answer, headCursor, type Invocation, type InvokePorts, originOf } from './invocation.ts'
+import { seal } from './recorder.ts'
+
+/** The decision and the run are durable before the first step; the run outlives the caller and the process. */
+export async function startRun(ports: InvokePorts, invocation: Invocation): Promise<Answer> {
+  const { caller, command, committed, decision, id, input, known, keyRow, now, options } = invocation
+  const { definition } = command
+  const decided = decisionDraft(decision, definition, committed, { run: id })
+  const { entries, seals } = seal([decided], originOf(ports, invocation), ports.env, known)
+  const inputOpenings = known.claimRest(`run/${id}`)
+  const inputSeals = inputOpenings.length > 0 ? [{ subject: `run/${id}`, openings: inputOpenings }] : []
+  const { row, write } = ports.runs.draft({
+    id,
+    action: definition.name,
+    decision: decision.id,
+    ...callerOf(caller),
+    correlationId: options.correlationId ?? id,
+    ...(options.traceparent === undefined ? {} : { traceparent: options.traceparent }),
+    startedAt: now,
+    input: committed.form,
+  })
+  const rows: WorkingWrite[] = [write, ...evidenceRows(decision, ports.evidenceWritten)]
+  if (keyRow)
+    rows.push(ports.idempotency.write(keyRow, { status: 'running', decision: decision.id, run: id }))
+  let cursor: string
+  try {
+    const expect = keyRow ? [ports.idempotency.absent(keyRow)] : []
+    const receipt = await ports.log.append({ entries, seals: [...seals, ...inputSeals], rows, expect })
+    cursor = ports.log.cursorAt(receipt.first + receipt.count)
+  } catch (error) {
+    const { code } = asPolityError(error)
+    if (!(await isTaken(ports.runs, id, code))) {
+      ports.runs.abandon(id)
+      const kept = keyRow && code === 'expectation.failed' && (await ports.idempotency.find(keyRow))
+      if (kept) return answerAgain(ports, kept, options)
+      throw error
+    }
+    cursor = headCursor(ports)
+  }
+  rememberEvidence(decision, ports.evidenceWritten)
+  const running = ports.runs.start(row, input)
+  if (options.wait === false) {
+    // What becomes of it is in its row; what could not even be written there, the runs room reports.
+    running.catch(() => undefined)
+    return { status: 'running', decision: decision.id, run: id, cursor }
+  }
+  const { row: finished, output, size } = await running
+  if (finished.error) return answerOf(ports, finished)
+  return { status: 'done', decision: decision.id, output, cursor: ports.log.cursorAt(size), run: id }
+}
+
+/** Codes after which nobody knows whether the run was recorded. */
+const OPEN: readonly ErrorCode[] = ['store.failed', 'store.unreachable', 'timeout']
+
+/** Whether the run is durable all the same, and ours to carry out. What cannot be asked leaves the first error standing. */
+const isTaken = async (runs: Runs, id: string, code: ErrorCode): Promise<boolean> =>
+  OPEN.includes(code) && (await runs.isDurable(id).catch(() => false))

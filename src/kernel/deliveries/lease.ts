@@ -1,0 +1,60 @@
+// Which hub carries the deliveries of a sender: a row with holder and expiry, fenced by its version.
+
+import type { Env } from '../env.ts'
+import type { Log } from '../log/log.ts'
+import type { StoreReader } from '../store/store.ts'
+
+/** Sender -> LeaseRow. */
+export const DELIVERY_LEASES = 'deliveries.leases'
+/** Whoever holds it renews well before; after this long without renewal another hub takes over. */
+const LEASE_MS = 15_000
+export const RENEW_MS = 5_000
+
+interface LeaseRow {
+  readonly holder: string
+  readonly expiresAtMs: number
+}
+
+export interface LeasePorts {
+  readonly log: Pick<Log, 'append' | 'lost'>
+  readonly reader: Pick<StoreReader, 'load'>
+  readonly env: Env
+  /** Names this hub among those that share the log. */
+  readonly holder: string
+  /** Whether no other hub can be at work on this log: then a lease that is left over counts for nothing. */
+  readonly isAlone: boolean
+}
+
+export interface Lease {
+  renewInMs(): number
+  /** The lease from now on; renewed only when it is time to. Throws `expectation.failed` once another hub has it. */
+  renewed(): Promise<Lease>
+}
+
+/** undefined while another hub holds it. */
+export async function acquireLease(ports: LeasePorts, sender: string): Promise<Lease | undefined> {
+  const { reader, env, holder, isAlone } = ports
+  const known = (await reader.load(DELIVERY_LEASES, [sender])).value.get(sender)
+  const row = known?.value == null ? undefined : (JSON.parse(known.value) as LeaseRow)
+  if (row && row.holder !== holder && !isAlone && row.expiresAtMs > env.now()) return undefined
+  return write(ports, sender, known?.version ?? 0)
+}
+
+async function write(ports: LeasePorts, sender: string, version: number): Promise<Lease> {
+  const { env, holder, isAlone, log } = ports
+  const row: LeaseRow = { holder, expiresAtMs: env.now() + LEASE_MS }
+  await log.append(
+    {
+      entries: [],
+      expect: [{ table: DELIVERY_LEASES, key: sender, version }],
+      rows: [{ table: DELIVERY_LEASES, key: sender, value: JSON.stringify(row) }],
+    },
+    { isReserved: true },
+  )
+  const renewAtMs = env.monotonic() + RENEW_MS
+  const lease: Lease = {
+    renewInMs: () => renewAtMs - env.monotonic(),
+    renewed: async () => (isAlone || lease.renewInMs() > 0 ? lease : write(ports, sender, version + 1)),
+  }
+  return lease
+}

@@ -1,0 +1,225 @@
+// Which items a consumer gets next: leases that ended, items whose time has come, then new entries; one at a time per key.
+
+import type { WorkingRows } from '../catalog/working-rows.ts'
+import type { Env } from '../env.ts'
+import { asPolityError } from '../errors.ts'
+import type { Entry } from '../log/entry.ts'
+import type { ReadableLog } from '../log/log.ts'
+import {
+  type Limits,
+  limitsOf,
+  type NextTake,
+  type PulledItem,
+  type PullOptions,
+  requireWhole,
+  type Taken,
+} from './pull-options.ts'
+import {
+  buried,
+  DEAD_MAX,
+  type Group,
+  gone,
+  groupOf,
+  itemKey,
+  OPEN_ITEMS_MAX,
+  type OpenItem,
+  openItems,
+  type PullTables,
+} from './pull-rows.ts'
+
+/** Entries that one take looks at; it answers what it has found by then. */
+const LOOK_MAX = 1000
+/** A cursor that moved less without finding anything is not worth a commit. */
+const UNSAVED_MAX = 256
+
+export interface TakePorts {
+  readonly env: Env
+  readonly log: Pick<ReadableLog, 'read' | 'entry' | 'head' | 'cursorAt' | 'positionOf'>
+  readonly tables: PullTables
+}
+
+interface Asked {
+  readonly consumer: string
+  readonly max: number
+}
+
+/** A take in the making. */
+interface Take extends TakePorts, Limits {
+  readonly rows: WorkingRows
+  readonly options: PullOptions
+  readonly consumer: string
+  readonly nowMs: number
+  readonly group: Group
+  /** Seqs of items that are out or set aside. */
+  readonly known: ReadonlySet<number>
+  /** Keys of which no more items may be leased. */
+  readonly busy: Set<string>
+  readonly items: PulledItem[]
+  /** How many more may be leased. */
+  room: number
+  open: number
+  dead: number
+  position: number
+  nextAtMs: number
+  /** Whether an entry above `position` could be taken if there were one. */
+  isLooking: boolean
+}
+
+export async function take(
+  ports: TakePorts,
+  rows: WorkingRows,
+  options: PullOptions,
+  { consumer, max }: Asked,
+): Promise<Taken> {
+  const limits = limitsOf(options)
+  requireWhole('max', max, Number.MAX_SAFE_INTEGER)
+  const { env, tables } = ports
+  const group = await groupOf(rows, tables, options.name)
+  if (group.isPaused) return { items: [], next: {}, isFull: false }
+  const nowMs = env.now()
+  const open = await openItems(rows, tables, options.name)
+  const leased = open.filter((item) => isLeased(item, nowMs)).length
+  const state: Take = {
+    ...ports,
+    ...limits,
+    rows,
+    options,
+    consumer,
+    nowMs,
+    group,
+    known: new Set(open.map(({ seq }) => seq)),
+    busy: new Set(),
+    items: [],
+    room: Math.min(max, limits.inFlightMax - leased),
+    open: open.length,
+    dead: group.dead,
+    position: group.position,
+    nextAtMs: Number.POSITIVE_INFINITY,
+    isLooking: false,
+  }
+  for (const item of open) await reconsider(state, item)
+  await look(state)
+  saveGroup(state)
+  return { items: state.items, next: nextOf(state), isFull: isFull(state) }
+}
+
+const isLeased = ({ state, atMs = 0 }: OpenItem, nowMs: number): boolean => state === 'leased' && atMs > nowMs
+
+const isFull = ({ open, dead }: Take): boolean => open >= OPEN_ITEMS_MAX || dead >= DEAD_MAX
+
+/** An item that is out or set aside, in seq order: the first one of its key decides for all behind it. */
+async function reconsider(state: Take, item: OpenItem): Promise<void> {
+  const { key, attempts, atMs = 0 } = item
+  if (key !== undefined && state.busy.has(key)) return
+  const isSpent = item.state === 'leased' && attempts >= state.deliverMax
+  if (item.state !== 'behind' && atMs > state.nowMs) state.nextAtMs = Math.min(state.nextAtMs, atMs)
+  else if (isSpent && state.dead < DEAD_MAX)
+    return bury(state, item, `not acknowledged within ${state.ackWaitMs} ms`)
+  else if (!isSpent && state.room > 0) {
+    const entry = await entryOf(state, item)
+    if (entry === undefined) return
+    await lease(state, item, entry)
+  }
+  if (key !== undefined) state.busy.add(key)
+}
+
+/** undefined where it can be read no more: then it is dead. */
+async function entryOf(state: Take, item: OpenItem): Promise<Entry | undefined> {
+  try {
+    return (await state.log.entry(item.seq)).entry
+  } catch (thrown) {
+    const error = asPolityError(thrown)
+    if (error.code !== 'log.pruned') throw error
+    await bury(state, item, error.message)
+    return undefined
+  }
+}
+
+async function lease(state: Take, item: OpenItem, entry: Entry): Promise<void> {
+  const { env, tables, rows, options, consumer, nowMs, ackWaitMs } = state
+  if (!(await isStill(state, item))) return
+  const key = itemKey(options.name, item.seq)
+  const attempt = item.attempts + 1
+  const delivery = `${item.seq}.${env.id()}`
+  const untilMs = nowMs + ackWaitMs
+  const value: OpenItem = { ...item, state: 'leased', attempts: attempt, atMs: untilMs, delivery, consumer }
+  rows.write({ table: tables.items, key, value })
+  state.items.push({ delivery, attempt, untilMs, entry })
+  state.room -= 1
+  state.nextAtMs = Math.min(state.nextAtMs, untilMs)
+}
+
+/** Whoever settles an item in the meantime wins: before the commit by its version, before this by what it says. */
+async function isStill({ rows, tables, options, known }: Take, item: OpenItem): Promise<boolean> {
+  if (!known.has(item.seq)) return true
+  const now = (await rows.get(tables.items, itemKey(options.name, item.seq))).value as OpenItem | undefined
+  return now?.state === item.state && now.delivery === item.delivery && now.atMs === item.atMs
+}
+
+async function bury(state: Take, item: OpenItem, reason: string): Promise<void> {
+  const { rows, tables, options, nowMs } = state
+  const key = itemKey(options.name, item.seq)
+  if (!(await isStill(state, item))) return
+  if (state.known.has(item.seq)) {
+    rows.write(gone(tables.items, key, nowMs))
+    state.open -= 1
+  }
+  if (await buried(rows, tables, options.name, item, reason, nowMs)) state.dead += 1
+}
+
+/** New entries, until there is no room for more or enough was looked at. */
+async function look(state: Take): Promise<void> {
+  const { log, options } = state
+  const end = Math.min(log.head().size, state.position + LOOK_MAX)
+  const isInOrder = options.key === undefined
+  const mayLook = () => state.room > 0 && !isFull(state) && !(isInOrder && state.busy.has(''))
+  while (mayLook() && state.position < end) {
+    const limit = end - state.position
+    const page = await log.read({ after: log.cursorAt(state.position), limit })
+    for (const entry of page.entries) {
+      if (!mayLook()) return
+      state.position = entry.seq
+      await consider(state, entry)
+      state.position = entry.seq + 1
+    }
+    if (page.entries.length < limit) state.position = end
+  }
+  state.isLooking = mayLook()
+  if (state.isLooking && state.position < log.head().size) state.nextAtMs = state.nowMs
+}
+
+async function consider(state: Take, entry: Entry): Promise<void> {
+  const { options, nowMs } = state
+  if (state.known.has(entry.seq)) return
+  const item = { seq: entry.seq, attempts: 0, since: new Date(nowMs).toISOString() }
+  let key: string | undefined
+  try {
+    if (!options.wants(entry)) return
+    key = options.key === undefined ? '' : options.key(entry)
+  } catch (thrown) {
+    return bury(state, { ...item, state: 'waiting' }, asPolityError(thrown).message)
+  }
+  const keyed = key === undefined ? item : { ...item, key }
+  state.open += 1
+  if (key === undefined || !state.busy.has(key)) {
+    if (key !== undefined) state.busy.add(key)
+    return lease(state, { ...keyed, state: 'leased' }, entry)
+  }
+  const { tables, rows } = state
+  rows.write({
+    table: tables.items,
+    key: itemKey(options.name, entry.seq),
+    value: { ...keyed, state: 'behind' } satisfies OpenItem,
+  })
+}
+
+/** Written by every take that hands something out, so that of two takes at once one loses and looks again. */
+function saveGroup({ rows, tables, options, group, position, dead, items }: Take): void {
+  const isWorthIt = items.length > 0 || dead !== group.dead || position - group.position >= UNSAVED_MAX
+  if (isWorthIt) rows.write({ table: tables.groups, key: options.name, value: { ...group, position, dead } })
+}
+
+const nextOf = ({ isLooking, position, nextAtMs }: Take): NextTake => ({
+  ...(isLooking ? { position } : {}),
+  ...(Number.isFinite(nextAtMs) ? { atMs: nextAtMs } : {}),
+})

@@ -1,0 +1,28 @@
+// What a hub may be told about its components, and how the environment says it.
+
+export interface ComponentsOptions {
+  /** Networks (CIDR) and addresses where components may live; default: this machine. Link-local and metadata addresses never. */
+  readonly allow?: readonly string[]
+  /** How long a mass loss is taken for the hub's own fault; default 5 minutes. */
+  readonly massLossMs?: number
+  readonly gateway?: GatewayOptions
+}
+
+export interface GatewayOptions {
+  /** Until a connection stands; default 5 s. */
+  readonly connectMs?: number
+  /** Until the head of an answer is there; default 60 s. */
+  readonly headMs?: number
+  /** Silence in either direction of a body or a WebSocket; default 5 minutes. */
+  readonly idleMs?: number
+  /** Largest request body; default 64 MiB. */
+  readonly bodySizeMaxBytes?: number
+  /** Requests and WebSockets under way; default 1024. */
+  readonly exchangesMax?: number
+}
+
+/** POLITY_COMPONENTS_ALLOW: networks separated by commas. An empty variable is one that is not set. */
+export function componentsSettings(env: Readonly<Record<string, string | undefined>>): ComponentsOptions {
+  const { POLITY_COMPONENTS_ALLOW: allow } = env
+  return allow ? { allow: allow.split(',').map((each) => each.trim()) } : {}
+}

@@ -1,0 +1,8 @@
+// What others may know of the event mesh: events, messages, subscriptions, types and routes.
+
+export * from './actions.ts'
+export * from './events.ts'
+export * from './faces.ts'
+export * from './facts.ts'
+export * from './following.ts'
+export * from './views.ts'

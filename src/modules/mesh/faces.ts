@@ -1,0 +1,52 @@
+// What the mesh shows beside actions: checks of events, the older bus, and counters.
+
+import { face } from '../../kernel/catalog/face.ts'
+
+/** An event on its way into the log, as validators see it: public and private data as one. */
+export interface CheckedEvent {
+  readonly type: string
+  /** `kind:id` of whoever publishes it. */
+  readonly source: string
+  readonly subject?: string
+  readonly data?: unknown
+}
+
+/** Answers why an event must not pass, or undefined. What it throws denies the event, too. */
+export type EventValidator = (event: CheckedEvent) => Promise<string | undefined> | string | undefined
+
+/** Checks events whose route demands it. While they are not up, such events are denied: never passed unchecked. */
+export interface MeshValidators {
+  /** Answers what takes it away again. Throws `expectation.failed` for a name that is taken. */
+  register(name: string, validator: EventValidator): () => void
+  start(): void
+  stop(): void
+  readonly isUp: boolean
+  readonly names: readonly string[]
+}
+
+/** The older event bus, in this process; the hub itself is the publisher. */
+export interface LegacyBus {
+  publish(eventType: string, payload: unknown, source?: string): Promise<void>
+  /**
+   * Calls a handler for every event of a type, or a pattern of types, from now on, at least once. What it throws
+   * lets the event come again. Answers what ends it. Without `name` it ends with the process.
+   */
+  subscribe(eventType: string, handler: LegacyHandler, options?: { readonly name?: string }): Promise<() => Promise<void>>
+}
+
+export type LegacyHandler = (event: {
+  readonly event_type: string
+  readonly payload: unknown
+  readonly source: string
+}) => Promise<void> | void
+
+/** One series: what happened to events of one family (the first word of their type), how often. */
+export interface MeshCount {
+  readonly what: 'published' | 'blocked' | 'validated' | 'forwarded'
+  readonly family: string
+  readonly count: number
+}
+
+export const meshValidators = face<MeshValidators>('mesh.validators')
+export const legacyBus = face<LegacyBus>('mesh.legacy-bus')
+export const meshStats = face<{ readonly counts: () => readonly MeshCount[] }>('mesh.stats')
