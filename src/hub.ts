@@ -2,16 +2,21 @@
 
 import { createHmac } from 'node:crypto'
 import { EventEmitter } from 'node:events'
-import { type Ask, openAsk, openPermit, type Permit } from './kernel/catalog/ask.ts'
+import { type Output, output } from './boot/output.ts'
+import { boot, type Stage } from './boot/stages.ts'
+import { faceOf } from './hub-face.ts'
+import type { Ask, Permit } from './kernel/catalog/ask.ts'
 import { type Catalog, openCatalog } from './kernel/catalog/catalog.ts'
 import type { Progress } from './kernel/catalog/context.ts'
 import { type Caller, factTypes } from './kernel/catalog/decide.ts'
 import { openDenials } from './kernel/catalog/denials.ts'
 import { type FaceOf, facesOf } from './kernel/catalog/face.ts'
 import { IDEMPOTENCY, openIdempotency } from './kernel/catalog/idempotency.ts'
-import { type Answer, answerOf, type Invoke, type InvokePorts, openInvoke } from './kernel/catalog/invoke.ts'
+import { type Answer, type Invoke, type InvokePorts, openInvoke } from './kernel/catalog/invoke.ts'
 import type { Module, OpenedModule } from './kernel/catalog/module.ts'
 import type { Room } from './kernel/catalog/room.ts'
+import { type ConfigPorts, configRoom } from './kernel/config/room.ts'
+import { DELIVERIES, DELIVERY_LANES } from './kernel/deliveries/deliveries.ts'
 import type { EgressSettings } from './kernel/egress/egress.ts'
 import { type Env, systemEnv } from './kernel/env.ts'
 import { asPolityError, PolityError } from './kernel/errors.ts'
@@ -21,7 +26,7 @@ import type { Mode } from './kernel/gate/types.ts'
 import { openHosted } from './kernel/hosting/hosts.ts'
 import { openServices, type Services } from './kernel/hosting/services.ts'
 import { type Identity, identityContract, openIdentity, WORKING_TABLES } from './kernel/identity/identity.ts'
-import { type EstablishedOwner, establishOwner } from './kernel/identity/owner-token.ts'
+import { establishOwner } from './kernel/identity/owner-token.ts'
 import { keysRoom } from './kernel/keys/room.ts'
 import type { SignerCommand } from './kernel/log/command-signer.ts'
 import { dataPaths } from './kernel/log/layout.ts'
@@ -31,15 +36,17 @@ import { FORWARDED } from './kernel/realm/forwarding.ts'
 import { openRealm } from './kernel/realm/open-realm.ts'
 import type { Realm } from './kernel/realm/realm.ts'
 import { sweepRegularly } from './kernel/realm/sweeping.ts'
-import { type PublicRetention, publicRetention } from './kernel/retention/policy.ts'
+import type { PublicRetention } from './kernel/retention/policy.ts'
 import { retentionRoom } from './kernel/retention/room.ts'
-import { invokeFrom, readableBy } from './kernel/runs/callers.ts'
+import { invokeFrom } from './kernel/runs/callers.ts'
 import { CARRIERS } from './kernel/runs/carriers.ts'
 import { RUN_STEPS } from './kernel/runs/journal.ts'
 import { RUNS } from './kernel/runs/run.ts'
 import { openRuns, type Runs } from './kernel/runs/runs.ts'
+import { recordBoot } from './kernel/system/boot-report.ts'
 import { recordBundle, recordGenesis } from './kernel/system/genesis.ts'
 import { systemContract, systemModule } from './kernel/system/module.ts'
+import type { StageReport } from './kernel/system/stage-report.ts'
 import type { Targets } from './kernel/targets/targets.ts'
 import type { TimestampAuthority } from './kernel/timestamp/ask-authority.ts'
 import { timestampRoom } from './kernel/timestamp/room.ts'
@@ -71,6 +78,12 @@ export interface HubOptions {
   readonly mode?: Mode
   /** Time limits of witnesses and monitors, where the usual ones do not fit. */
   readonly witness?: WitnessSettings
+  /** What the hub was told: it can be asked for and changed, and each start is recorded with it. */
+  readonly configuration?: ConfigPorts
+  /** What stands on the hub and starts and stops with it, such as doors; `hub` answers once `production_systems` stands. */
+  readonly stages?: (hub: () => Hub) => readonly Stage[]
+  /** Gives the start up. */
+  readonly signal?: AbortSignal
   /** What of the inside network Polity may speak to; default: nothing. */
   readonly egress?: EgressSettings
   readonly env?: Env
@@ -114,40 +127,134 @@ export interface Hub {
   /** What a module shows beside actions and queries; undefined where there is no such module. */
   readonly face: FaceOf
   readonly targets: Pick<Targets, 'list'>
+  /** How it started, in the order in which its stages ended. */
+  readonly stages: () => readonly StageReport[]
   close(): Promise<void>
 }
 
 /** Rooms of the kernel with actions of their own. */
 const ROOMS: readonly Room[] = [keysRoom, retentionRoom]
 
-const roomsOf = ({ timestamps }: HubOptions): readonly Room[] =>
-  timestamps === undefined ? ROOMS : [...ROOMS, timestampRoom(timestamps)]
+const roomsOf = ({ timestamps, configuration }: HubOptions): readonly Room[] => [
+  ...ROOMS,
+  ...(timestamps === undefined ? [] : [timestampRoom(timestamps)]),
+  ...(configuration === undefined ? [] : [configRoom(configuration)]),
+]
 
-const SWEPT_TABLES = [IDEMPOTENCY, RUNS, RUN_STEPS, CARRIERS, FORWARDED, ...WORKING_TABLES]
+const SWEPT_TABLES = [
+  IDEMPOTENCY,
+  RUNS,
+  RUN_STEPS,
+  CARRIERS,
+  FORWARDED,
+  DELIVERIES,
+  DELIVERY_LANES,
+  ...WORKING_TABLES,
+]
 
-/** Opens everything or nothing: what was opened before a failure is closed again, in reverse. */
+/**
+ * Opens everything or nothing: stages start in order, and what had started before a failure is stopped again. Throws
+ * what the stage threw that failed.
+ */
 export async function openHub(options: HubOptions): Promise<Hub> {
-  await using opening = new AsyncDisposableStack()
-  const ground = await openGround(options, opening)
-  const features = await openFeatures(options, ground, opening)
-  const law = await openLaw(options, ground, features)
-  const acting = openActing(ground, law, opening)
-  features.taking.resolve(acting.invoke)
-  const { realm, identity, onFailure } = ground
-  const { dir } = options
-  const owner = await establishOwner(identity, dir === undefined ? undefined : dataPaths(dir).adminToken)
-  const swept = features.opened.flatMap(({ sweptTables = [] }) => sweptTables)
-  opening.defer(sweepRegularly(realm, [...SWEPT_TABLES, ...swept], onFailure))
-  await acting.ports.runs.resume()
+  const { env = systemEnv(), onFailure = () => undefined } = options
+  const startedMs = env.monotonic()
+  const reports: StageReport[] = []
+  const out: Outputs = {
+    ground: output('log'),
+    features: output('features'),
+    law: output('law'),
+    hub: output('production_systems'),
+  }
+  const stages = stagesOf({ ...options, env, onFailure }, out, reports)
+  const booted = await boot(stages, {
+    env,
+    onFailure,
+    onReport: (report) => void reports.push(report),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  })
+  const { source, realm, startedAt } = out.ground.get()
+  if (options.configuration !== undefined)
+    await recordBoot(
+      { log: realm.log, source, env },
+      {
+        release: RELEASE,
+        startedAt,
+        durationMs: Math.round(env.monotonic() - startedMs),
+        stages: reports,
+        definitions: out.law.get().catalog.definitions,
+        configuration: options.configuration.configuration.digest(),
+        modules: out.features.get().opened,
+      },
+    ).catch(async (error: unknown) => {
+      await booted.stop()
+      throw error
+    })
+  return { ...out.hub.get(), close: () => booted.stop() }
+}
 
-  const open = opening.move()
-  const face = faceOf({ ...ground, ...realm, ...acting, owner })
+interface Outputs {
+  readonly ground: Output<Ground>
+  readonly features: Output<Features>
+  readonly law: Output<Law>
+  readonly hub: Output<Hub>
+}
+
+/** In the order of what they stand on. `production_systems` is whatever acts: the gate stands before it does. */
+function stagesOf(options: HubOptions, out: Outputs, reports: readonly StageReport[]): readonly Stage[] {
+  const hub = () => out.hub.get()
+  return [
+    opens('log', [], async (opening) => out.ground.set(await openGround(options, opening))),
+    opens('features', ['log'], async (opening) =>
+      out.features.set(await openFeatures(options, out.ground.get(), opening)),
+    ),
+    opens('law', ['features'], async () =>
+      out.law.set(await openLaw(options, out.ground.get(), out.features.get(), () => reports)),
+    ),
+    opens('production_systems', ['law'], async (opening) =>
+      out.hub.set(await openHubFace(options, out, reports, opening)),
+    ),
+    ...(options.stages?.(hub) ?? []),
+  ]
+}
+
+/** A stage that opens things: they are closed in reverse, also when it fails half-way. */
+const opens = (
+  id: string,
+  requires: readonly string[],
+  open: (opening: AsyncDisposableStack) => Promise<void>,
+): Stage => ({
+  id,
+  requires,
+  async start() {
+    await using opening = new AsyncDisposableStack()
+    await open(opening)
+    const opened = opening.move()
+    return { stop: () => opened.disposeAsync() }
+  },
+})
+
+/** Whatever acts begins here: runs that were interrupted go on. */
+async function openHubFace(
+  { dir }: HubOptions,
+  out: Outputs,
+  reports: readonly StageReport[],
+  opening: AsyncDisposableStack,
+): Promise<Hub> {
+  const [ground, features] = [out.ground.get(), out.features.get()]
+  const { realm, identity, services, onFailure } = ground
+  const acting = openActing(ground, out.law.get(), opening)
+  features.taking.resolve(acting.invoke)
+  const owner = await establishOwner(identity, dir === undefined ? undefined : dataPaths(dir).adminToken)
+  opening.defer(sweepRegularly(realm, SWEPT_TABLES, onFailure))
+  await acting.ports.runs.resume()
   return {
-    ...face,
+    ...faceOf({ ...ground, ...realm, ...acting, owner }),
     witness: features.witness.face,
     face: facesOf(() => features.opened),
-    targets: ground.services.targets,
-    close: () => open.disposeAsync(),
+    targets: services.targets,
+    stages: () => reports,
+    close: async () => undefined,
   }
 }
 
@@ -213,7 +320,12 @@ interface Law {
   readonly gate: Gate
 }
 
-async function openLaw(options: HubOptions, ground: Ground, { opened }: Features): Promise<Law> {
+async function openLaw(
+  options: HubOptions,
+  ground: Ground,
+  { opened }: Features,
+  stages: () => readonly StageReport[],
+): Promise<Law> {
   const { realm, identity, env, source, startedAt } = ground
   const system = systemModule({
     release: RELEASE,
@@ -222,6 +334,7 @@ async function openLaw(options: HubOptions, ground: Ground, { opened }: Features
     startedAt,
     role: () => (realm.isAlone ? 'alone' : realm.isWriter?.() ? 'writer' : 'follower'),
     gate: () => gate,
+    stages,
     definitions: () => catalog.definitions,
     requireErasable: async (...asked) => {
       for (const module of opened) await module.requireErasable?.(...asked)
@@ -276,63 +389,6 @@ function openActing(
   const ports: InvokePorts = { ...rooms, turns: openTurns(), env, source, evidenceWritten: new Set() }
   const invoke = openInvoke(ports)
   return { ports, invoke, progress }
-}
-
-interface Opened {
-  readonly startedAt: string
-  readonly ports: InvokePorts
-  readonly views: Views
-  readonly reader: Realm['reader']
-  readonly identity: Identity
-  readonly invoke: Invoke
-  readonly owner: EstablishedOwner
-  readonly progress: EventEmitter
-}
-
-/** What a hub shows of its rooms: nothing with which its actions could be walked around. */
-function faceOf({
-  startedAt,
-  ports,
-  views,
-  reader,
-  identity,
-  invoke,
-  owner,
-  progress,
-}: Opened): Omit<Hub, 'close' | 'witness' | 'face' | 'targets'> {
-  const { catalog, gate, runs } = ports
-  const { append: _, ...log } = ports.log
-  return {
-    release: RELEASE,
-    startedAt,
-    invoke,
-    ask: openAsk({ ...ports, views }),
-    permit: openPermit(ports),
-    // A spread would keep the key that signs now for ever.
-    log: {
-      ...log,
-      get vkey() {
-        return ports.log.vkey
-      },
-    },
-    views,
-    catalog,
-    identity,
-    gate: {
-      mode: gate.mode,
-      get bundle() {
-        return gate.bundle
-      },
-    },
-    owner: owner.caller,
-    ownerToken: owner.token,
-    onProgress(listener) {
-      progress.on('progress', listener)
-      return () => progress.off('progress', listener)
-    },
-    run: async (caller, id) => answerOf(ports, readableBy(caller, await runs.get(id))),
-    retention: publicRetention({ views, reader, log }),
-  }
 }
 
 const openHubRealm = (

@@ -2,6 +2,7 @@
 
 import { type Env, pause } from '../kernel/env.ts'
 import { asPolityError, PolityError } from '../kernel/errors.ts'
+import { STAGE_REASON_SIZE_MAX, type StageReport } from '../kernel/system/stage-report.ts'
 import { requireSound } from './graph.ts'
 
 export interface Stage {
@@ -24,16 +25,6 @@ export interface Started {
   /** Resolves once it does what it is there for. */
   ready?(signal: AbortSignal): Promise<void>
   stop?(): void | Promise<void>
-}
-
-export interface StageReport {
-  readonly stage: string
-  readonly status: 'passed' | 'failed' | 'skipped'
-  /** RFC 3339; absent for what was skipped. */
-  readonly startedAt?: string
-  readonly durationMs: number
-  /** Why it failed or was skipped. */
-  readonly reason?: string
 }
 
 export interface BootOptions {
@@ -64,7 +55,7 @@ export async function boot(stages: readonly Stage[], options: BootOptions): Prom
   const failure = await start.run()
   if (failure === undefined) return { reports: start.reports, stop: () => start.stop() }
   await start.stop().catch((error: unknown) => options.onFailure?.(asPolityError(error)))
-  throw failure
+  throw failure.error
 }
 
 class Start {
@@ -73,7 +64,7 @@ class Start {
   readonly #options: BootOptions
   readonly #givingUp = new AbortController()
   readonly #standing = new Map<string, { readonly stage: Stage; readonly stop: () => Promise<void> }>()
-  #failure: PolityError | undefined
+  #failure: { readonly error: unknown } | undefined
   #stopping: Promise<void> | undefined
 
   constructor(stages: readonly Stage[], options: BootOptions) {
@@ -82,9 +73,10 @@ class Start {
   }
 
   /** Answers the failure for which the start is given up, once nothing is under way any more. */
-  async run(): Promise<PolityError | undefined> {
+  async run(): Promise<{ readonly error: unknown } | undefined> {
     const { signal } = this.#options
-    const giveUp = () => this.#giveUp(new PolityError('cancelled', 'the start was given up', {}, signal?.reason))
+    const giveUp = () =>
+      this.#giveUp(new PolityError('cancelled', 'the start was given up', {}, signal?.reason))
     signal?.addEventListener('abort', giveUp, { once: true })
     if (signal?.aborted) giveUp()
     const ended = new Map<string, PromiseWithResolvers<StageReport['status']>>(
@@ -103,10 +95,12 @@ class Start {
   async #carry(stage: Stage): Promise<StageReport['status']> {
     const { id, requires = [], mayFail = false } = stage
     const missing = requires.find((each) => !this.#standing.has(each))
-    if (this.#givingUp.signal.aborted) return this.#report({ stage: id, status: 'skipped', durationMs: 0, reason: 'the start was given up' })
+    if (this.#givingUp.signal.aborted)
+      return this.#report({ stage: id, status: 'skipped', durationMs: 0, reason: 'the start was given up' })
     if (missing !== undefined) {
       const reason = `it requires ${missing}, which does not stand`
-      if (!mayFail) this.#giveUp(new PolityError('boot.failed', `${id} cannot start: ${reason}`, { stage: id }))
+      if (!mayFail)
+        this.#giveUp(new PolityError('boot.failed', `${id} cannot start: ${reason}`, { stage: id }))
       return this.#report({ stage: id, status: 'skipped', durationMs: 0, reason })
     }
     const { env, onFailure } = this.#options
@@ -118,7 +112,7 @@ class Start {
         status,
         startedAt,
         durationMs: Math.round(env.monotonic() - beganAt),
-        ...(reason === undefined ? {} : { reason }),
+        ...(reason === undefined ? {} : { reason: reason.slice(0, STAGE_REASON_SIZE_MAX) }),
       })
     try {
       await this.#within(stage)
@@ -126,7 +120,7 @@ class Start {
     } catch (thrown) {
       const error = asPolityError(thrown)
       if (mayFail) onFailure?.(error)
-      else this.#giveUp(error)
+      else this.#giveUp(thrown)
       return report('failed', error.message)
     }
   }
@@ -179,9 +173,9 @@ class Start {
     return report.status
   }
 
-  #giveUp(error: PolityError): void {
-    this.#failure ??= error
-    this.#givingUp.abort(this.#failure)
+  #giveUp(error: unknown): void {
+    this.#failure ??= { error }
+    this.#givingUp.abort(this.#failure.error)
   }
 
   stop(): Promise<void> {
@@ -190,7 +184,9 @@ class Start {
   }
 
   async #stopAll(): Promise<void> {
-    const ended = new Map([...this.#standing.keys()].map((id) => [id, Promise.withResolvers<void>()] as const))
+    const ended = new Map(
+      [...this.#standing.keys()].map((id) => [id, Promise.withResolvers<void>()] as const),
+    )
     const failures: unknown[] = []
     const end = async ({ stage, stop }: { readonly stage: Stage; readonly stop: () => Promise<void> }) => {
       const above = [...this.#standing.values()].filter(
@@ -213,7 +209,9 @@ class Start {
         stopped,
         pause(this.#options.env, stopTimeoutMs, timer.signal).then(() => {
           if (timer.signal.aborted) return
-          throw new PolityError('boot.timeout', `${id} did not stop within ${stopTimeoutMs} ms`, { stage: id })
+          throw new PolityError('boot.timeout', `${id} did not stop within ${stopTimeoutMs} ms`, {
+            stage: id,
+          })
         }),
       ])
     } finally {

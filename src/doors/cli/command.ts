@@ -1,9 +1,11 @@
 // What a command of the CLI is: a line in the table of commands, and a file that is loaded when it runs.
 
+import type { ForeignKey } from '../../kernel/config/document.ts'
+import type { SettingTable } from '../../kernel/config/setting.ts'
+import type { SourceOptions } from '../../kernel/config/sources.ts'
 import type { ExitCode } from './exit-codes.ts'
 import type { AnalyzedRepository } from './repositories.ts'
 import type { Settings } from './settings.ts'
-import type { SigningSettings } from './signing-settings.ts'
 import type { Terminal } from './terminal.ts'
 
 /** A running hub with its doors, as `up` needs it. */
@@ -15,21 +17,32 @@ export interface Server {
   analyze(path: string): Promise<AnalyzedRepository>
   /** Aborted, with the error as reason, when the hub can write no more and has to end. */
   readonly lost: AbortSignal
+  /** Absolute. */
+  readonly dataDir: string
+  readonly isMirrorAtStart: boolean
+  /** What a person should know about its configuration. */
+  readonly warnings: readonly string[]
+  /** Whether its configuration comes from files, which can be read again. */
+  readonly hasFiles: boolean
+  /** Reads the files again, as the hub itself and through the gate; answers in a sentence what came of it. Never rejects. */
+  reload(): Promise<string>
+  /** Called with such a sentence each time files that changed were taken or refused. */
+  onReload(listener: (sentence: string) => void): void
   close(): Promise<void>
 }
 
-export interface ServerOptions extends SigningSettings {
-  readonly dir: string
-  readonly host: string
-  readonly port: number
-  readonly storeUrl?: string
-  readonly anchorPath?: string
-  readonly policyDir?: string
-  /** Whether retained checkpoints carry an ML-DSA-44 cosignature. */
-  readonly isMlDsa?: boolean
-  readonly logLevel: LogLevel
-  /** Entries and proofs for everybody, without a token. */
-  readonly isLogPublic: boolean
+/** What this program can be told: the table of its settings, and the keys by which a command finds its hub. */
+export interface ProgramSettings {
+  readonly table: SettingTable
+  readonly foreign: readonly ForeignKey[]
+  readonly keys: SourceOptions['keys'] & { readonly store: string }
+}
+
+export interface ServerOptions {
+  /** Where its configuration comes from. */
+  readonly sources: SourceOptions
+  /** Gives the start up. */
+  readonly signal: AbortSignal
 }
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
@@ -39,6 +52,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 export interface Ports {
   readonly release: string
   readonly openServer: (options: ServerOptions) => Promise<Server>
+  /** Loaded only where it is needed: most command lines say everything themselves. */
+  readonly loadSettings: () => Promise<ProgramSettings>
 }
 
 /** One command line, understood. */
@@ -47,6 +62,8 @@ export interface Call {
   readonly args: readonly string[]
   readonly options: Readonly<Record<string, unknown>>
   readonly settings: Settings
+  /** Where the configuration of a hub comes from that is started by this line. */
+  readonly sources: () => Promise<SourceOptions>
   readonly terminal: Terminal
   readonly ports: Ports
 }
@@ -69,7 +86,11 @@ export interface BuiltIn {
   readonly args?: readonly { readonly name: string; readonly help: string }[]
   readonly summary: string
   readonly options?: readonly CommandOption[]
-  readonly load: () => Promise<{ readonly run: Run }>
+  /** Absent: the command is a group, and only its commands run. */
+  readonly load?: () => Promise<{ readonly run: Run }>
+  readonly commands?: readonly BuiltIn[]
+  /** It reads configuration files itself, and runs even where the usual ones are wrong. */
+  readonly isConfigured?: boolean
 }
 
 export interface CommandGroup {

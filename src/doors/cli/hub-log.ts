@@ -11,13 +11,13 @@ export interface HubLog {
 
 /** Failures are errors, which every level shows; stacks only `debug` does. */
 export function openHubLog(
-  level: LogLevel,
+  level: () => LogLevel,
   write: (line: string) => void = (line) => process.stderr.write(line),
 ): HubLog {
   return {
     failure({ code, message, facts, stack }) {
       const line = { time: new Date().toISOString(), level: 'error', component: 'hub', code, message, facts }
-      write(`${jsonText(level === 'debug' ? { ...line, stack } : line)}\n`)
+      write(`${jsonText(level() === 'debug' ? { ...line, stack } : line)}\n`)
     },
   }
 }

@@ -56,14 +56,18 @@ export function presentationOf(name: string): Presentation | undefined {
 interface ShownStatus extends Readonly<Record<string, unknown>> {
   readonly actions?: readonly unknown[]
   readonly queries?: readonly unknown[]
+  readonly stages?: readonly { readonly stage: string; readonly status: string; readonly reason?: string }[]
 }
+
+const stageText = ({ stage, status, reason }: NonNullable<ShownStatus['stages']>[number]): string =>
+  `${stage} ${status}${reason === undefined ? '' : ` (${reason})`}`
 
 const MIB = 1024 * 1024
 
 function statusLines(output: unknown, { isWhole }: Parameters<Present>[1]): string[] {
   const { release, realm, origin, vkey, size, mode, bundle, startedAt, role, memoryRssBytes, ...rest } =
     output as ShownStatus
-  const { actions = [], queries = [] } = rest
+  const { actions = [], queries = [], stages = [] } = rest
   return recordLines({
     release,
     realm,
@@ -72,6 +76,7 @@ function statusLines(output: unknown, { isWhole }: Parameters<Present>[1]): stri
     since: startedAt,
     ...(role === 'alone' ? {} : { role: `${String(role)} among the hubs of this log` }),
     memory: `${Math.round(Number(memoryRssBytes) / MIB)} MiB`,
+    ...(stages.every(({ status }) => status === 'passed') && !isWhole ? {} : { stages: stages.map(stageText) }),
     log: origin,
     ...(isWhole
       ? { key: vkey, checkpoint: rest.checkpoint, bundle, actions, queries }

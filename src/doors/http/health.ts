@@ -24,13 +24,14 @@ export const healthRoutes = (hub: ServedHub, streams: () => number): Route[] => 
     docs: [
       doc(
         'health.ready',
-        'Whether the hub can answer requests: its log can be read and written.',
+        'Whether the hub can answer requests: its log can be read and written. `?verbose` adds how each stage of the start went.',
         'text/plain',
       ),
     ],
-    handle: async () => {
+    handle: async ({ search }) => {
       const { status } = await probe(hub)
-      return text(status === 'ok' ? 200 : 503, `${status}\n`, NOT_STORED)
+      const stages = search.has('verbose') ? hub.stages().map(stageLine) : []
+      return text(status === 'ok' ? 200 : 503, `${[status, ...stages].join('\n')}\n`, NOT_STORED)
     },
   },
   {
@@ -65,15 +66,19 @@ async function probe({ log }: ServedHub): Promise<{ status: 'ok' | 'failing'; co
   }
 }
 
-function detailsOf({ release, startedAt, log, gate }: ServedHub) {
+function detailsOf({ release, startedAt, log, gate, stages }: ServedHub) {
   return {
     release,
     startedAt,
     log: { origin: log.origin, size: log.head().size },
     gate: { mode: gate.mode, bundle: gate.bundle.digest },
     memoryRssBytes: process.memoryUsage.rss(),
+    stages: stages(),
   }
 }
+
+/** The reason is for principals. */
+const stageLine = ({ stage, status }: ReturnType<ServedHub['stages']>[number]): string => `${stage} ${status}`
 
 const doc = (operationId: string, summary: string, mediaType: string): RouteDoc => ({
   operationId,

@@ -8,6 +8,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { PolityError } from '../../kernel/errors.ts'
 import { problemAnswer } from './problems.ts'
 
@@ -41,7 +42,19 @@ export interface HttpServer {
   refuse(error: Error & { code?: string }, socket: Socket): void
 }
 
-export function openHttpServer(limits: ConnectionLimits): HttpServer {
+/** Requests that turn a connection into something else (RFC 9110 section 7.8). */
+export interface Upgrades {
+  /** What is not wanted is an ordinary request. */
+  readonly isWanted: (request: IncomingMessage) => boolean
+  /** The socket is its own from then on. */
+  readonly handle: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+}
+
+/** `upgrades`: absent, or answering nothing as long as nobody takes them. */
+export function openHttpServer(
+  limits: ConnectionLimits,
+  upgrades: () => Upgrades | undefined = () => undefined,
+): HttpServer {
   /** The newest exchange of each connection. */
   const exchanges = new WeakMap<
     Socket,
@@ -57,6 +70,7 @@ export function openHttpServer(limits: ConnectionLimits): HttpServer {
           connectionsCheckingInterval: limits.checkMs,
           maxHeaderSize: HEAD_SIZE_MAX_BYTES,
           noDelay: true,
+          shouldUpgradeCallback: (request: IncomingMessage) => upgrades()?.isWanted(request) ?? false,
         },
         (request, response) => {
           exchanges.set(request.socket, { request, response })
@@ -64,6 +78,7 @@ export function openHttpServer(limits: ConnectionLimits): HttpServer {
         },
       )
       server.maxConnections = CONNECTIONS_MAX
+      server.on('upgrade', (request, socket, head) => upgrades()?.handle(request, socket, head))
       return server
     },
     refuse(error, socket) {

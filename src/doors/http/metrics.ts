@@ -20,7 +20,11 @@ interface Duration {
 }
 
 /** Labels are classes, statuses and codes of ours, so the number of series is bounded. */
-export function openMetrics(hub: ServedHub, streams: () => number): Metrics {
+export function openMetrics(
+  hub: ServedHub,
+  streams: () => number,
+  more: () => readonly string[] = () => [],
+): Metrics {
   const requests = new Map<string, number>()
   const durations = new Map<string, Duration>()
   const refusals = new Map<string, number>()
@@ -42,6 +46,7 @@ export function openMetrics(hub: ServedHub, streams: () => number): Metrics {
           refusals,
         ),
         ...durationFamily(durations),
+        ...more(),
         '',
       ].join('\n'),
   }

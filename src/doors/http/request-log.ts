@@ -24,12 +24,11 @@ export interface RequestLog {
 }
 
 export function openRequestLog(
-  level: LogLevel,
+  level: () => LogLevel,
   write: (line: string) => void = (line) => process.stderr.write(line),
 ): RequestLog {
-  const lowest = LEVELS.indexOf(level)
   const log = (at: LogLevel, code: string, facts: object) => {
-    if (LEVELS.indexOf(at) < lowest) return
+    if (LEVELS.indexOf(at) < LEVELS.indexOf(level())) return
     write(
       `${JSON.stringify({ time: new Date().toISOString(), level: at, component: 'http', code, ...facts })}\n`,
     )

@@ -45,6 +45,7 @@ export type RouteClass =
   | 'run'
   | 'log'
   | 'events'
+  | 'gateway'
   | 'meta'
 
 interface Shared {

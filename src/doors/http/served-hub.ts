@@ -9,6 +9,7 @@ import type { Gate } from '../../kernel/gate/gate.ts'
 import type { Identity } from '../../kernel/identity/identity.ts'
 import type { ReadableLog } from '../../kernel/log/log.ts'
 import type { PublicRetention } from '../../kernel/retention/policy.ts'
+import type { StageReport } from '../../kernel/system/stage-report.ts'
 import type { Targets } from '../../kernel/targets/targets.ts'
 import type { WitnessFace } from '../../kernel/witness/room.ts'
 import type { LiveSource } from '../live/stream.ts'
@@ -30,4 +31,5 @@ export interface ServedHub extends LiveSource {
   readonly retention: PublicRetention
   readonly face: FaceOf
   readonly targets: Pick<Targets, 'list'>
+  readonly stages: () => readonly StageReport[]
 }

@@ -32,8 +32,8 @@ export interface HttpDoorOptions {
   readonly webDir?: string
   /** Entries and proofs for everybody; checkpoint, key and hashes always are. */
   readonly isLogPublic?: boolean
-  /** Default `warn`: only what failed here. */
-  readonly logLevel?: LogLevel
+  /** Default `warn`: only what failed here. A function is asked for every line. */
+  readonly logLevel?: LogLevel | (() => LogLevel)
   /** Takes one line of JSON with its line end; default: stderr. */
   readonly writeLog?: (line: string) => void
   readonly connectionLimits?: ConnectionLimits
@@ -82,7 +82,7 @@ export async function openHttpDoor(hub: ServedHub, options: HttpDoorOptions): Pr
       authenticate,
       permit: hub.permit,
       metrics,
-      log: openRequestLog(options.logLevel ?? 'warn', options.writeLog),
+      log: openRequestLog(levelOf(options), options.writeLog),
       checkHost: ({ headers }) => requireOwnHost(headers, options.host, port),
       closing: closing.signal,
     },
@@ -108,6 +108,9 @@ export async function openHttpDoor(hub: ServedHub, options: HttpDoorOptions): Pr
     },
   }
 }
+
+const levelOf = ({ logLevel = 'warn' }: HttpDoorOptions): (() => LogLevel) =>
+  typeof logLevel === 'function' ? logLevel : () => logLevel
 
 /** Every address of the machine is reached by its own name here. */
 const shownHost = (host: string): string =>

@@ -13,6 +13,7 @@ import type { HttpServer } from './http-server.ts'
 import { parseJsonBody } from './json-body.ts'
 import type { Metrics } from './metrics.ts'
 import { asRequestError, problemAnswer } from './problems.ts'
+import type { RawRoute } from './raw-route.ts'
 import type { RequestLog } from './request-log.ts'
 import type { HttpAnswer, HttpRequest, PrincipalRequest, Route, RouteClass } from './route.ts'
 
@@ -43,9 +44,17 @@ export interface TransportPorts {
   readonly closing: AbortSignal
 }
 
-export function openTransport(ports: TransportPorts, routes: readonly Route[]): FastifyInstance {
+export function openTransport(
+  ports: TransportPorts,
+  routes: readonly Route[],
+  rawRoutes: readonly RawRoute[] = [],
+): FastifyInstance {
   const errorCodes = new WeakMap<FastifyRequest, string>()
-  const classes = new Map<string, RouteClass>(routes.map((route) => [patternOf(route.path), route.class]))
+  const classes = new Map<string, RouteClass>([
+    ...routes.map((route) => [patternOf(route.path), route.class] as const),
+    ...rawRoutes.map((route) => [route.path, route.class] as const),
+  ])
+  const rawPaths = new Set(rawRoutes.map(({ path }) => path))
   const app = fastify({
     serverFactory: (handler) => ports.server.create(handler),
     clientErrorHandler: (error, socket) => ports.server.refuse(error, socket),
@@ -73,7 +82,7 @@ export function openTransport(ports: TransportPorts, routes: readonly Route[]): 
   )
   app.addHook('onRequest', async (request) => {
     ports.checkHost(request)
-    refuseEncoded(request)
+    if (!rawPaths.has(request.routeOptions.url ?? '')) refuseEncoded(request)
   })
   app.addHook('onResponse', async (request, reply) => {
     const route = request.is404 ? 'unknown' : (request.routeOptions.url ?? 'unknown')
@@ -101,7 +110,26 @@ export function openTransport(ports: TransportPorts, routes: readonly Route[]): 
     bytes.addContentTypeParser('*', { parseAs: 'buffer' }, async (_: FastifyRequest, body: Buffer) => body)
     for (const route of routes.filter((each) => each.takesBytes)) addRoute(bytes, route, ports)
   })
+  for (const route of rawRoutes) addRawRoute(app, route, ports)
   return app
+}
+
+/** Before anything is parsed: the body belongs to the route. */
+function addRawRoute(app: FastifyInstance, route: RawRoute, { authenticate }: TransportPorts): void {
+  app.all(route.path, {
+    onRequest: async (request, reply) => {
+      const isUnsafe = request.method !== 'GET' && request.method !== 'HEAD'
+      const caller = await authenticate(request.headers, isUnsafe)
+      const begin = () => {
+        reply.hijack()
+        return reply.raw
+      }
+      await route.handle({ id: request.id, caller, raw: request.raw, response: reply.raw, begin })
+    },
+    handler: () => {
+      throw new PolityError('internal', `nothing was answered at ${route.path}`)
+    },
+  })
 }
 
 /** `/v1/state/{key}` -> `/v1/state/:key`; `{rest*}` -> `*`. */

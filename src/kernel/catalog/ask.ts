@@ -2,6 +2,7 @@
 
 import { PolityError } from '../errors.ts'
 import type { Gate } from '../gate/gate.ts'
+import type { Risk } from '../gate/types.ts'
 import type { Log } from '../log/log.ts'
 import type { Views } from '../log/views.ts'
 import { KnownOpenings } from '../schema/privacy.ts'
@@ -34,14 +35,23 @@ export interface AskAnswer {
 /** Throws `denied` with the gate's sentence, `input.invalid`, `name.unknown`, `cursor.ahead`, and what the query throws. */
 export type Ask = (caller: Caller, name: string, input: unknown, options?: AskOptions) => Promise<AskAnswer>
 
+/** What a door serves by itself under the name of a query, so that rules can speak about it. */
+export interface Permitted {
+  /** Default: an empty input. Not validated: the door made it. */
+  readonly input?: Readonly<Record<string, unknown>>
+  /** Default: that of the query. */
+  readonly risk?: Risk
+}
+
 /** Whether the gate lets the caller ask this query, without asking it. Throws `denied` with the gate's sentence. */
-export type Permit = (caller: Caller, name: string) => void
+export type Permit = (caller: Caller, name: string, permitted?: Permitted) => void
 
 export const openPermit =
   (ports: Omit<AskPorts, 'views'>): Permit =>
-  (caller, name) => {
+  (caller, name, { input = {}, risk } = {}) => {
     const { definition } = ports.catalog.query(name)
-    requireAllowed(ports, caller, definition, {}, new Date(ports.env.now()).toISOString())
+    const asked = risk === undefined ? definition : { ...definition, risk }
+    requireAllowed(ports, caller, asked, input, new Date(ports.env.now()).toISOString())
   }
 
 export function openAsk(ports: AskPorts): Ask {

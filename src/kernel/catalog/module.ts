@@ -45,6 +45,8 @@ export interface ModuleHost {
   ): Promise<unknown>
   /** Views as everybody sees them, private fields opened. */
   readonly reads: Reads
+  /** Opens private references in the data of an entry; for whom it may be opened, the module decides (`log/audience.ts`). */
+  reveal(publicForm: unknown): Promise<unknown>
   /** Facts that the module states by itself, as the hub, in one commit with rows of its area. */
   record(drafts: readonly Draft[], beside?: ModuleBeside): Promise<Receipt>
   /** Working rows of the module's area. */
@@ -91,6 +93,8 @@ export interface OpenedModule {
   readonly sweptTables?: readonly string[]
   /** What it shows beside actions and queries. */
   readonly faces?: readonly ProvidedFace[]
+  /** What it works by beside its code (routes, manifests): named in the report of a start by this digest. */
+  readonly declared?: { readonly name: string; digest(): Promise<string> | string }
   /** Ends what the module started (threads, children). */
   close?(): Promise<void>
 }

@@ -8,7 +8,7 @@ import type { Live } from './live.ts'
 import type { Setting, SettingTable } from './setting.ts'
 
 /** Longer values stand in entries and answers by their digest. */
-const SHOWN_SIZE_MAX = 1024
+const SHOWN_SIZE_MAX = 512
 
 export interface Configuration {
   readonly table: SettingTable
@@ -22,8 +22,8 @@ export interface Configuration {
   /** `sha256:` over the canonical JSON of what is in force, in public form. */
   digest(): string
   layers(): Layers
-  /** Puts other layers in force; live readers are told. Never throws: what a reader throws is a failure of its own. */
-  swap(next: Layers): void
+  /** Puts other layers in force and tells live readers. Answers what they threw: they go on with what they had. */
+  swap(next: Layers): readonly PolityError[]
 }
 
 export interface Shown {
@@ -45,16 +45,13 @@ export interface Change {
   readonly origin: string
 }
 
-export function openConfiguration(
-  table: SettingTable,
-  layers: Layers,
-  onFailure: (error: PolityError) => void = () => undefined,
-): Configuration {
+export function openConfiguration(table: SettingTable, layers: Layers): Configuration {
   const started = layers
   let current = layers
   const read = new Set<string>()
   const listeners = new Map<string, Set<(value: never) => void>>()
-  const inForce = ({ key, reload }: Setting): unknown => (reload === 'live' ? current : started).get(key)?.value
+  const inForce = ({ key, reload }: Setting): unknown =>
+    (reload === 'live' ? current : started).get(key)?.value
   const valueOf = <T>(setting: Setting<T>): T => {
     read.add(setting.key)
     // Checked against the setting's own schema when it was laid down.
@@ -78,15 +75,17 @@ export function openConfiguration(
     swap(next) {
       const changes = changesBetween(table, current, next)
       current = next
+      const failures: PolityError[] = []
       for (const { key, reload } of changes) {
         if (reload !== 'live') continue
         for (const listener of listeners.get(key) ?? [])
           try {
             listener(next.get(key)?.value as never)
           } catch (error) {
-            onFailure(asPolityError(error))
+            failures.push(asPolityError(error))
           }
       }
+      return failures
     },
   }
 }
@@ -129,7 +128,8 @@ function shownValue(value: unknown): unknown {
 const isSame = (a: unknown, b: unknown): boolean =>
   a === b || (a !== undefined && b !== undefined && canonicalize(a) === canonicalize(b))
 
-const digestOf = ({ settings }: SettingTable, layers: Layers): string =>
+/** `sha256:` over the canonical JSON of what is set, in public form. */
+export const digestOf = ({ settings }: SettingTable, layers: Layers): string =>
   `sha256:${sha256(
     canonicalize(
       Object.fromEntries(

@@ -72,8 +72,10 @@ type Path = readonly string[]
 function walk(reading: Reading, value: unknown, path: Path): void {
   // `http:` with nothing below it says nothing.
   if (value === null) return
-  if (typeof value !== 'object' || Array.isArray(value))
-    return refuse(reading, path, `${path.join('.') || 'the file'} must be a mapping of settings`)
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    refuse(reading, path, `${path.join('.') || 'the file'} must be a mapping of settings`)
+    return
+  }
   for (const [name, member] of Object.entries(value)) readMember(reading, member, [...path, name])
 }
 
@@ -87,16 +89,17 @@ function readMember(reading: Reading, value: unknown, path: Path): void {
   const key = isPlain && table.byKey.has(name) ? name : theirs?.key
   const { line } = document.placeOf(pointerOf(path))
   const why = refused?.get(name)
-  if (why !== undefined) return refuse(reading, path, why)
-  if (key !== undefined) {
+  if (why !== undefined) refuse(reading, path, why)
+  else if (key !== undefined)
     reading.assignments.push({ key, value, origin: { kind: 'file', file, line }, isTrusted })
-    return
-  }
-  const isGroup = isPlain && [...table.settings, ...foreign.map(({ path: key }) => ({ key }))].some((each) => each.key.startsWith(`${name}.`))
-  if (isGroup) return walk(reading, value, path)
-  if (theirs === undefined) return refuse(reading, path, unknown(table, name))
-  reading.ignored.push(`${file}:${line}: ${name.slice(0, NAME_SHOWN_MAX)}`)
+  else if (isPlain && isGroup(table, foreign, name)) walk(reading, value, path)
+  else if (theirs === undefined) refuse(reading, path, unknown(table, name))
+  else reading.ignored.push(`${file}:${line}: ${name.slice(0, NAME_SHOWN_MAX)}`)
 }
+
+const isGroup = ({ settings }: SettingTable, foreign: readonly ForeignKey[], name: string): boolean =>
+  settings.some(({ key }) => key.startsWith(`${name}.`)) ||
+  foreign.some(({ path }) => path.startsWith(`${name}.`))
 
 /** The foreign key itself, or one above it. */
 const foreignOf = (foreign: readonly ForeignKey[], name: string): ForeignKey | undefined =>

@@ -58,7 +58,10 @@ function checkAssignment(declared: Setting, { key, value, origin, isTrusted }: A
     )
   if (origin.kind === 'file') refusePasswords(key, value, where)
   if (!isPlainText(value))
-    throw new PolityError('config.invalid', `${where}: ${key} holds characters that no setting has`, { key, where })
+    throw new PolityError('config.invalid', `${where}: ${key} holds characters that no setting has`, {
+      key,
+      where,
+    })
   try {
     validate(declared.schema, value, key)
     // Validated above: the check is of the schema's own type.
@@ -78,7 +81,7 @@ function isPlainText(value: unknown): boolean {
 /** The sentence names the place first; the code stays. */
 function at(where: string, error: unknown): unknown {
   if (!(error instanceof PolityError)) return error
-  const code = error.code === 'input.invalid' || error.code === 'usage' ? 'config.invalid' : error.code
+  const code = error.code === 'secret.plaintext' ? error.code : 'config.invalid'
   return new PolityError(code, `${where}: ${error.message}`, { ...error.facts, where }, error)
 }
 

@@ -29,6 +29,8 @@ interface Declared<T> {
    * flag, never from a file that merely lies in the working folder or that came through an action.
    */
   readonly isGuarded?: boolean
+  /** A variable or a flag says it in JSON, also where the schema alone would let commas separate a list. */
+  readonly isJsonText?: boolean
   /** Refuses what no schema can say. Throws PolityError. */
   readonly check?: (value: T) => void
 }
@@ -70,7 +72,10 @@ export function setting<S extends TSchema>(
 }
 
 const variableOf = (key: string): string =>
-  `POLITY_${key.replaceAll('.', '_').replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
+  `POLITY_${key
+    .replaceAll('.', '_')
+    .replace(/[A-Z]/g, (letter) => `_${letter}`)
+    .toUpperCase()}`
 
 /** Every setting of a program, by key. */
 export interface SettingTable {
@@ -95,7 +100,8 @@ export function settingTable(settings: readonly Setting[]): SettingTable {
     if (flag !== undefined) claim(`--${flag}`)
   }
   for (const { key } of settings)
-    for (const part of partsAbove(key)) if (names.has(part)) throw new TypeError(`${part} is a part of ${key}`)
+    for (const part of partsAbove(key))
+      if (names.has(part)) throw new TypeError(`${part} is a part of ${key}`)
   return { settings, byKey: new Map(settings.map((each) => [each.key, each])) }
 }
 

@@ -36,6 +36,8 @@ export interface Sources {
   readonly warnings: readonly string[]
   /** The file that the hub itself writes, whether it is there or not. */
   readonly ownFile: string
+  /** What that file sets. */
+  readonly ownKeys: readonly string[]
 }
 
 /** What would be read if the hub's own file held this text; undefined: there is none. */
@@ -67,6 +69,7 @@ export function readSources(options: SourceOptions, instead?: Instead): Sources 
     ],
     warnings,
     ownFile,
+    ownKeys: own.map(({ key }) => key),
   }
 }
 
@@ -107,13 +110,16 @@ function fileAt({ table, keys, foreign = [] }: SourceOptions, { path, isTrusted 
     file: path,
     isTrusted,
     ...(isOverlay
-      ? { foreign, refused: new Map([[keys.environment, `an overlay does not choose the ${keys.environment}`]]) }
+      ? {
+          foreign,
+          refused: new Map([[keys.environment, `an overlay does not choose the ${keys.environment}`]]),
+        }
       : {}),
   })
 }
 
 /** What lies in DATA may have come through an action: it sets nothing that decides where DATA is, and nothing guarded. */
-export function ownDocument({ table, keys }: SourceOptions, file: string, text: string): ReadDocument {
+function ownDocument({ table, keys }: SourceOptions, file: string, text: string): ReadDocument {
   const why = 'is decided before this file is found: set it elsewhere'
   return readDocument(table, text, {
     file,
@@ -134,7 +140,12 @@ function textOf(path: string): string {
     return readFileSync(path, 'utf8')
   } catch (error) {
     if (error instanceof PolityError) throw error
-    throw new PolityError('config.invalid', `${path} cannot be read: ${(error as Error).message}`, { path }, error)
+    throw new PolityError(
+      'config.invalid',
+      `${path} cannot be read: ${(error as Error).message}`,
+      { path },
+      error,
+    )
   }
 }
 

@@ -17,8 +17,9 @@ const TRUTHS: ReadonlyMap<string, boolean> = new Map([
  * The value that a text stands for; the schema is checked later, with every other source. Lists are separated by
  * commas or are a JSON array, objects are JSON. Throws `config.invalid`.
  */
-export function valueOfText({ key, schema }: Setting, text: string, source: string): unknown {
+export function valueOfText({ key, schema, isJsonText }: Setting, text: string, source: string): unknown {
   if (text.length > TEXT_SIZE_MAX) throw notA(key, source, `at most ${TEXT_SIZE_MAX} characters`)
+  if (isJsonText === true) return parsed(key, source, text)
   switch (kindOf(schema)) {
     case 'boolean': {
       const value = TRUTHS.get(text.toLowerCase())

@@ -70,11 +70,11 @@ export function openDeliveries(ports: DeliveryPorts): Deliveries {
     },
     async add(sender, delivery) {
       checkDelivery(sender, delivery)
-      const isNew = await addOne(ports, sender, delivery, () => backlog.requireRoom(sender, 1))
-      if (isNew) {
-        backlog.add(sender, 1)
-        sendings.get(sender)?.kick(delivery.lane)
-      }
+      const isNew = await addOne(ports, sender, delivery, () => backlog.requireRoom(sender, 1)).finally(() =>
+        // A commit that is said to have failed may have happened all the same.
+        sendings.get(sender)?.kick(delivery.lane),
+      )
+      if (isNew) backlog.add(sender, 1)
       return isNew
     },
     async get(id) {
@@ -84,12 +84,9 @@ export function openDeliveries(ports: DeliveryPorts): Deliveries {
     list: (lane, range) => listLane(reader, lane, range),
     async replay(ids) {
       let count = 0
-      for (let at = 0; at < ids.length; at += REPLAY_PAGE) {
-        const again = await replayPage(
-          ports,
-          [...new Set(ids.slice(at, at + REPLAY_PAGE))],
-          backlog.requireRoom,
-        )
+      const asked = [...new Set(ids)]
+      for (let at = 0; at < asked.length; at += REPLAY_PAGE) {
+        const again = await replayPage(ports, asked.slice(at, at + REPLAY_PAGE), backlog.requireRoom)
         for (const { id, row } of again) {
           backlog.add(senderOf(id), 1)
           if (row) sendings.get(senderOf(id))?.kick(row.lane)

@@ -25,9 +25,12 @@ import {
 export const UNDER_WAY_MAX = 128
 const FAILING_UNDER_WAY_MAX = UNDER_WAY_MAX / 2
 const OUTBOX_POLL_MIN_MS = 10
+/** Only this hub drafts, and says so, or others may, too. */
+const OUTBOX_POLL_ALONE_MAX_MS = 60_000
 const OUTBOX_POLL_MAX_MS = 5_000
-/** How often a hub that is not alone looks for lanes that others have filled. */
+/** How often a hub looks for lanes that others have filled; alone, for those whose commit was thought to have failed. */
 const DISCOVER_MS = 1_000
+const DISCOVER_ALONE_MS = 60_000
 /** Clocks jump, so nobody sleeps for longer than this on the word of one. */
 const WAIT_MAX_MS = 60_000
 const RETRY_MIN_MS = 250
@@ -148,11 +151,12 @@ class SendingLoop {
   }
 
   async #takeOutbox(): Promise<void> {
+    const { env, isAlone } = this.#ports
     const lanes = await takeOutbox(this.#ports, this.#sender.name)
     for (const name of lanes) this.#lane(name).nextAtMs = 0
-    this.#outboxPollMs =
-      lanes.length > 0 ? OUTBOX_POLL_MIN_MS : Math.min(this.#outboxPollMs * 2, OUTBOX_POLL_MAX_MS)
-    this.#outboxAtMs = this.#ports.env.monotonic() + this.#outboxPollMs
+    const maxMs = isAlone ? OUTBOX_POLL_ALONE_MAX_MS : OUTBOX_POLL_MAX_MS
+    this.#outboxPollMs = lanes.length > 0 ? OUTBOX_POLL_MIN_MS : Math.min(this.#outboxPollMs * 2, maxMs)
+    this.#outboxAtMs = env.monotonic() + this.#outboxPollMs
   }
 
   /** One look per lane, however long its queue is. */
@@ -170,9 +174,8 @@ class SendingLoop {
       after = afterLane(this.#sender.name, name)
     }
     const tookMs = env.monotonic() - startedMs
-    this.#discoverAtMs = isAlone
-      ? Number.POSITIVE_INFINITY
-      : env.monotonic() + Math.max(DISCOVER_MS, tookMs * 20)
+    const everyMs = isAlone ? DISCOVER_ALONE_MS : DISCOVER_MS
+    this.#discoverAtMs = env.monotonic() + Math.max(everyMs, tookMs * 20)
   }
 
   async #serve(lane: Lane): Promise<void> {

@@ -3,13 +3,12 @@
 import type { RowChange, WorkingReads, WorkingRows } from '../catalog/working-rows.ts'
 import { PolityError } from '../errors.ts'
 import { SCAN_LIMIT_MAX } from '../store/store.ts'
+import { boundedReason, itemKey, prefixOf, requireName } from './subscription-rows.ts'
 
 /** Items of one group that are leased or set aside: one page, because every take looks at all of them. */
 export const OPEN_ITEMS_MAX = SCAN_LIMIT_MAX
 /** Dead items of one group; at the bound it stands still until some are dropped or tried again. */
 export const DEAD_MAX = 10_000
-const NAME_LENGTH_MAX = 256
-const REASON_LENGTH_MAX = 1000
 /** A row that is gone keeps its version for so long: longer than any commit is under way. */
 const TOMBSTONE_MS = 3600_000
 
@@ -60,23 +59,9 @@ export interface DeadItem {
   readonly since: string
 }
 
-/** A prefix that no other name begins with. Throws `input.invalid`. */
-export function prefixOf(name: string): string {
-  if (name.length === 0 || name.length > NAME_LENGTH_MAX || !name.isWellFormed() || name.includes('\0'))
-    throw new PolityError(
-      'input.invalid',
-      `the name of a subscription is well-formed text of 1 to ${NAME_LENGTH_MAX} characters without U+0000`,
-    )
-  return `${name.replaceAll('%', '%25').replaceAll('/', '%2F')}/`
-}
-
-const SEQ_DIGITS = 16
-export const itemKey = (name: string, seq: number): string =>
-  `${prefixOf(name)}${String(seq).padStart(SEQ_DIGITS, '0')}`
-
 /** Throws `not-found`. */
 export async function groupOf(rows: WorkingReads, tables: PullTables, name: string): Promise<Group> {
-  prefixOf(name)
+  requireName(name)
   const { value } = await rows.get(tables.groups, name)
   if (value === undefined)
     throw new PolityError('not-found', `there is no subscription ${JSON.stringify(name)}`)
@@ -99,9 +84,6 @@ export const gone = (table: string, key: string, nowMs: number): RowChange => ({
   value: null,
   expiresAtMs: nowMs + TOMBSTONE_MS,
 })
-
-/** Reasons come from outside and are kept. */
-export const boundedReason = (reason: string): string => reason.slice(0, REASON_LENGTH_MAX).toWellFormed()
 
 /**
  * Makes an item dead; false when it was dead already (it came again by a seek). Who counts the dead is the caller,

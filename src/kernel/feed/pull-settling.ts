@@ -6,18 +6,16 @@ import { PolityError } from '../errors.ts'
 import { delayBefore, random01 } from '../targets/retry.ts'
 import { limitsOf, type PullOptions, requireWhole, type Settled } from './pull-options.ts'
 import {
-  boundedReason,
   buried,
   type DeadItem,
   gone,
   groupOf,
-  itemKey,
   OPEN_ITEMS_MAX,
   type OpenItem,
   openItems,
   type PullTables,
-  prefixOf,
 } from './pull-rows.ts'
+import { boundedReason, itemKey, prefixOf, requireName } from './subscription-rows.ts'
 
 /** Deliveries or items that one call names. */
 export const SETTLED_MAX = 256
@@ -98,7 +96,7 @@ async function settle(
   deliveries: readonly string[],
   act: (item: OpenItem, key: string) => Promise<void>,
 ): Promise<Settled> {
-  prefixOf(name)
+  requireName(name)
   requireFew(deliveries.length)
   const done: string[] = []
   const late: string[] = []

@@ -20,12 +20,12 @@ import {
   type Group,
   gone,
   groupOf,
-  itemKey,
   OPEN_ITEMS_MAX,
   type OpenItem,
   openItems,
   type PullTables,
 } from './pull-rows.ts'
+import { itemKey } from './subscription-rows.ts'
 
 /** Entries that one take looks at; it answers what it has found by then. */
 const LOOK_MAX = 1000

@@ -11,16 +11,15 @@ import {
   type Group,
   gone,
   groupOf,
-  itemKey,
   type OpenItem,
   openItems,
   type PullTables,
-  prefixOf,
   pullTables,
 } from './pull-rows.ts'
 import { type Settling, settling } from './pull-settling.ts'
 import { take } from './pull-take.ts'
 import type { ParkedItem, SubscriptionState } from './subscription.ts'
+import { itemKey, prefixOf, requireName } from './subscription-rows.ts'
 
 export type { PullNews } from './pull-news.ts'
 export type { NextTake, PulledItem, PullOptions, Settled, Taken } from './pull-options.ts'
@@ -81,7 +80,7 @@ export function openPull({ env, log, area }: PullPorts): Pull {
     news,
     ...settling(env, tables, news.settled),
     async create(rows, name, position) {
-      prefixOf(name)
+      requireName(name)
       requirePosition(position)
       const { value } = await rows.get(tables.groups, name)
       const group: Group = { position, isPaused: false, dead: 0 }

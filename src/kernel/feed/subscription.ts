@@ -8,6 +8,11 @@ export interface SubscriptionOptions {
   readonly name: string
   /** Patterns of event types, token-wise: `health.*`, `mirror.**`, `state.document-written@1`; matched by an index. */
   readonly types: readonly string[]
+  /**
+   * Under which type an entry is looked up, where it carries an event of its own; default: the entry's type. Pure; give
+   * the same function to all subscriptions that look at it this way: it is asked once per entry.
+   */
+  readonly typeOf?: (entry: Entry) => string
   /** What is of these types and not wanted all the same. Pure; what it throws parks the item. */
   readonly filter?: (entry: Entry) => boolean
   /** Items of one key are handled in order, one at a time; undefined: no order. Default: all in order (one key). */
@@ -76,9 +81,4 @@ export interface Subscriptions {
   open(options: SubscriptionOptions): Promise<Subscription>
   /** Ends it for good: cursor and items are forgotten. */
   forget(name: string): Promise<void>
-}
-
-export function openSubscriptions(_ports: unknown): Subscriptions & { close(): Promise<void> } {
-  const refuse = () => Promise.reject(new Error('to be built'))
-  return { open: refuse, forget: refuse, close: async () => undefined }
 }

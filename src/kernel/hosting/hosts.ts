@@ -124,6 +124,7 @@ function moduleHost(
       return outputOf(await invoke(caller, action, input, options), action)
     },
     reads: realm.views,
+    reveal: (publicForm) => realm.vault.reveal(publicForm),
     rows: readWorking(realm.reader, requireOwn),
     record: (drafts, { changes = [], expect = [] } = {}) => {
       for (const { table } of [...changes, ...expect]) requireOwn(table)

@@ -1,7 +1,9 @@
 // What rooms and modules of one hub share beside the log: the way outside, targets, subscriptions, deliveries.
 
 import { type Deliveries, openDeliveries } from '../deliveries/deliveries.ts'
+import type { Live } from '../config/live.ts'
 import { type Egress, type EgressSettings, openEgress } from '../egress/egress.ts'
+import { openLiveEgress } from '../egress/live-egress.ts'
 import type { Env } from '../env.ts'
 import type { PolityError } from '../errors.ts'
 import { openSubscriptions, type Subscriptions } from '../feed/subscription.ts'
@@ -19,6 +21,8 @@ export interface ServicePorts {
   readonly realm: Realm
   readonly env: Env
   readonly egress?: EgressSettings
+  /** In the place of the list in `egress`: one that may change while the hub runs. */
+  readonly egressAllow?: Live<readonly string[]>
   readonly onFailure: (error: PolityError) => void
 }
 

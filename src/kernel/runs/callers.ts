@@ -1,40 +1,89 @@
 // Who may look a run up, and whom a run asks in the name of its own caller.
 
+import type { Ask } from '../catalog/ask.ts'
 import { type Caller, callerOf } from '../catalog/decide.ts'
 import type { Idempotency } from '../catalog/idempotency.ts'
 import type { Invoke } from '../catalog/invoke.ts'
 import { outputOf } from '../catalog/output-of.ts'
 import { actorOf } from '../catalog/recorder.ts'
-import { PolityError } from '../errors.ts'
+import { errorFromWire, PolityError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { RunRow } from './run.ts'
+import type { Runs } from './runs.ts'
+
+const isOwner = ({ chain, scopes }: Caller): boolean =>
+  scopes === undefined && chain.every(({ roles }) => roles.includes('owner'))
 
 /** To everybody but its own principal and owners, a run does not exist. */
-export function readableBy({ chain, scopes }: Caller, run: RunRow): RunRow {
-  const isOwner = scopes === undefined && chain.every(({ roles }) => roles.includes('owner'))
-  if (isOwner || actorOf(chain) === actorOf(run.chain)) return run
-  throw new PolityError('run.not-found', `there is no run ${run.id}, or it was long ago`)
+export function readableBy(caller: Caller, run: RunRow): RunRow {
+  if (isOwner(caller) || actorOf(caller.chain) === actorOf(run.chain)) return run
+  throw noRun(run.id)
 }
 
-interface SubPorts {
+/** As `readableBy`, behind a definition that the token covers: scopes have had their say, and the hub may too. */
+export const controllableBy = (chain: Caller['chain'], run: RunRow): RunRow =>
+  chain.every(({ kind }) => kind === 'hub') ? run : readableBy({ chain }, run)
+
+export const noRun = (id: string): PolityError =>
+  new PolityError('run.not-found', `there is no run ${id.slice(0, 64)}, or it was long ago`)
+
+type Named = { readonly name: string }
+
+export type Begun =
+  | { readonly status: 'done'; readonly output: unknown }
+  | { readonly status: 'running'; readonly run: string }
+
+/** What a run asks of others, in the name of its own chain, while the token that started it is good. */
+export interface Asking {
+  /** Ends with 32 characters that are the same for the same asking. */
+  keyOf(run: RunRow, definition: Named, input: unknown): string
+  /** Asking again after a crash finds the same invocation. Throws `denied`, and what an atomic command throws. */
+  begin(run: RunRow, definition: Named, input: unknown): Promise<Begun>
+  /** The output of a run that was begun, once it has ended. Throws the error it ended with, or the signal's reason. */
+  ended(id: string, action: string, signal: AbortSignal): Promise<unknown>
+  /** Cancels a run that was begun. */
+  cancel(id: string, reason: string): Promise<void>
+  ask(run: RunRow, definition: Named, input: unknown): Promise<unknown>
+}
+
+export interface AskingPorts {
   readonly identity: Pick<Identity, 'requireLive'>
-  readonly idempotency: Idempotency
+  readonly idempotency: Pick<Idempotency, 'subKey'>
+  readonly open: (publicForm: unknown) => Promise<unknown>
+  readonly invoke: Invoke
+  readonly ask: Ask
+  readonly runs: () => Pick<Runs, 'ended' | 'cancel'>
 }
 
-/**
- * A run asks for other actions in the name of its own chain, while the token that started it is good; asking
- * again after a crash finds the same invocation.
- */
-export const invokeFrom =
-  (run: RunRow, { identity, idempotency }: SubPorts, invoke: Invoke) =>
-  async (definition: { readonly name: string }, input: unknown): Promise<never> => {
-    const caller = callerOf(run)
-    await identity.requireLive(caller)
-    const answer = await invoke(caller, definition.name, input, {
-      key: idempotency.subKey(run.id, definition.name, input),
-      isPartOfRun: true,
-      correlationId: run.correlationId,
-      ...(run.traceparent === undefined ? {} : { traceparent: run.traceparent }),
-    })
-    return outputOf(answer, definition.name) as never
+export function openAsking({ identity, idempotency, open, invoke, ask, runs }: AskingPorts): Asking {
+  const keyOf = (run: RunRow, { name }: Named, input: unknown) => idempotency.subKey(run.id, name, input)
+  return {
+    keyOf,
+    async begin(run, definition, input) {
+      const caller = callerOf(run)
+      await identity.requireLive(caller)
+      const answer = await invoke(caller, definition.name, input, {
+        key: keyOf(run, definition, input),
+        wait: false,
+        isPartOfRun: true,
+        parent: run.id,
+        correlationId: run.correlationId,
+        ...(run.traceparent === undefined ? {} : { traceparent: run.traceparent }),
+      })
+      if (answer.status === 'running') return { status: 'running', run: answer.run }
+      return { status: 'done', output: outputOf(answer, definition.name) }
+    },
+    async ended(id, action, signal) {
+      const { error, output } = await runs().ended(id, signal)
+      if (!error) return open(output)
+      const { code, message, facts } = errorFromWire(error)
+      throw new PolityError(code, message, { ...facts, action, run: id })
+    },
+    cancel: (id, reason) => runs().cancel(id, reason),
+    async ask(run, definition, input) {
+      const caller = callerOf(run)
+      await identity.requireLive(caller)
+      return (await ask({ ...caller, isPartOfRun: true }, definition.name, input)).output
+    },
   }
+}

@@ -1,23 +1,46 @@
 // A run's journal: named steps whose results are recorded once, so that a run that crashed goes on where it stopped.
 
 import { createHmac } from 'node:crypto'
-import { PolityError } from '../errors.ts'
+import { type ErrorWire, PolityError } from '../errors.ts'
 import type { WorkingWrite } from '../log/proposal.ts'
 import type { Expectation } from '../log/view.ts'
-import { isKey, SCAN_LIMIT_MAX, type Store } from '../store/store.ts'
+import { pages } from '../store/pages.ts'
+import { isKey, type StoreReader } from '../store/store.ts'
 import type { StepCipher } from './step-cipher.ts'
 
-/** Working state: `runId/step` -> StoredStep, dropped when the run has finished. */
+/** Working state: `runId/step` -> StoredStep, kept for as long as the run's row. */
 export const RUN_STEPS = 'run.steps'
 
 export const STEP_NAME_MAX = 512
+/** Before the name of a step stands the name of what undoes it. */
+export const UNDO_PREFIX = 'undo/'
 export const STEPS_PER_RUN_MAX = 10_000
 export const STEP_RESULT_MAX_BYTES = 4 * 1024 * 1024
 
-/** `started` is written before a step of a `once` command begins; without a result it may have happened. */
-interface StepRow {
+export type StepKind = 'step' | 'undo' | 'sleep' | 'signal' | 'invoke'
+
+/**
+ * `started`: a step of a `once` command that may have happened, one that is to be tried again, or a wait that has
+ * not ended. `failed`: it ended with an error, which it throws again whenever the run comes by.
+ */
+export type StepState = 'started' | 'done' | 'failed'
+
+export interface StepRow {
+  /** Place among the run's steps, by their first write. */
   readonly order: number
-  readonly state: 'started' | 'done'
+  readonly kind: StepKind
+  readonly state: StepState
+  /** Attempts that have ended. */
+  readonly attempts: number
+  /** Take-overs that those attempts count already. */
+  readonly lives: number
+  /** Wall clock of the last write. */
+  readonly atMs: number
+  /** Wall clock: when a wait ends, or the next attempt begins. */
+  readonly untilMs?: number
+  /** Taken inside of another step's body, where nobody comes by once that one has its result. */
+  readonly isLoose?: boolean
+  /** Of `done` the result, of `failed` the error, of `started` the details of the last heartbeat. */
   readonly result: unknown
 }
 
@@ -26,78 +49,103 @@ interface StoredStep extends Omit<StepRow, 'result'> {
   readonly sealed: string
 }
 
+/** One write of a step's row, and what it expects to find. */
+export interface StepWrite {
+  readonly name: string
+  readonly write: WorkingWrite
+  readonly expect: Expectation
+}
+
+export type StepChange = Pick<StepRow, 'kind' | 'state' | 'atMs'> &
+  Partial<Pick<StepRow, 'attempts' | 'lives' | 'untilMs' | 'isLoose' | 'result'>>
+
+interface Held {
+  readonly row: StepRow
+  readonly version: number
+}
+
 export class Journal {
   readonly #runId: string
   readonly #cipher: StepCipher
-  readonly #steps: Map<string, StepRow>
+  readonly #steps: Map<string, Held>
   /** What stood there before a write that may yet be refused. */
-  readonly #before = new Map<string, StepRow | undefined>()
+  readonly #before = new Map<string, Held | undefined>()
+  /** Steps by which this life has come. */
+  readonly #visited = new Set<string>()
+  /** Steps that stood there when this life began. */
+  readonly #inherited: ReadonlySet<string>
   /** The last order that was given away. */
   #ordered = -1
 
-  private constructor(runId: string, cipher: StepCipher, steps: Map<string, StepRow>) {
+  private constructor(runId: string, cipher: StepCipher, steps: Map<string, Held>) {
     this.#runId = runId
     this.#cipher = cipher
     this.#steps = steps
-    for (const { order } of steps.values()) this.#ordered = Math.max(this.#ordered, order)
+    this.#inherited = new Set(steps.keys())
+    for (const { row } of steps.values()) this.#ordered = Math.max(this.#ordered, row.order)
   }
 
   static empty = (runId: string, cipher: StepCipher): Journal => new Journal(runId, cipher, new Map())
 
   /** Throws `log.corrupt` when a result does not open. */
-  static async load(runId: string, cipher: StepCipher, store: Store): Promise<Journal> {
-    const steps = new Map<string, StepRow>()
+  static async load(runId: string, cipher: StepCipher, store: Pick<StoreReader, 'scan'>): Promise<Journal> {
+    const steps = new Map<string, Held>()
     const prefix = `${runId}/`
-    let after: string | undefined
-    for (;;) {
-      const { value: rows } = await store.scan(RUN_STEPS, {
-        prefix,
-        limit: SCAN_LIMIT_MAX,
-        ...(after === undefined ? {} : { after }),
-      })
-      for (const { key, value } of rows) {
-        const { order, state, sealed } = JSON.parse(value) as StoredStep
-        steps.set(key.slice(prefix.length), { order, state, result: JSON.parse(cipher.open(sealed, key)) })
+    for await (const page of pages(store, RUN_STEPS, { prefix }))
+      for (const { key, value, version } of page) {
+        const { sealed, ...place } = JSON.parse(value) as StoredStep
+        const result = JSON.parse(cipher.open(sealed, key)) as unknown
+        // Journals of the first release know steps only, and neither attempts nor times.
+        const row: StepRow = { ...FIRST_RELEASE, ...place, result }
+        steps.set(key.slice(prefix.length), { row, version })
       }
-      after = rows.at(-1)?.key
-      if (rows.length < SCAN_LIMIT_MAX) return new Journal(runId, cipher, steps)
-    }
+    return new Journal(runId, cipher, steps)
   }
 
   /**
-   * The recorded result, or undefined when the step has none. Throws `run.unknown` for a `once` step that may
-   * have happened, `limit` for a name that no step may have or a step too many.
+   * What is recorded under the name, undefined when nothing is. Throws `run.parked` when it was something else then,
+   * `limit` for a name that no step may have or a step too many.
    */
-  recorded(name: string): { readonly result: unknown } | undefined {
-    const step = this.#steps.get(name)
-    if (!step) this.#checkNew(name)
-    if (step?.state === 'started')
+  visit(name: string, kind: StepKind): StepRow | undefined {
+    const held = this.#steps.get(name)
+    if (!held) this.#checkNew(name, kind)
+    else if (held.row.kind !== kind)
       throw new PolityError(
-        'run.unknown',
-        `step ${name} was interrupted and is never repeated: find out what happened`,
+        'run.parked',
+        `${name} was recorded as a ${held.row.kind} and is a ${kind} now: put the code back with which the run began, then resume it`,
         { step: name },
       )
-    return step
+    this.#visited.add(name)
+    return held?.row
   }
 
-  /** The write that marks a `once` step as begun. */
-  begin(name: string): WorkingWrite {
-    return this.#write(name, { order: this.#orderOf(name), state: 'started', result: null })
-  }
-
-  /** The write that records a result; the result comes back in the form in which a resumed run would read it. */
-  finish(name: string, result: unknown): { readonly write: WorkingWrite; readonly result: unknown } {
-    const text = JSON.stringify(result ?? null)
+  /** The write that changes a step, which stands in the journal at once; `forget` takes it back. Throws `payload.too-large`. */
+  write(name: string, change: StepChange): StepWrite {
+    const held = this.#steps.get(name)
+    const text = JSON.stringify(change.result ?? null)
     if (text.length > STEP_RESULT_MAX_BYTES)
       throw new PolityError(
         'payload.too-large',
         `step ${name} answered more than ${STEP_RESULT_MAX_BYTES} bytes`,
         { step: name },
       )
-    const plain = JSON.parse(text) as unknown
+    const row: StepRow = {
+      order: held?.row.order ?? this.#nextOrder(name, change.kind),
+      attempts: held?.row.attempts ?? 0,
+      lives: held?.row.lives ?? 0,
+      ...change,
+      // In the form in which a resumed run would read it.
+      result: JSON.parse(text) as unknown,
+    }
+    this.#before.set(name, held)
+    this.#steps.set(name, { row, version: (held?.version ?? 0) + 1 })
+    const key = `${this.#runId}/${name}`
+    const { result: _, ...place } = row
+    const stored: StoredStep = { ...place, sealed: this.#cipher.seal(text, key) }
     return {
-      write: this.#write(name, { order: this.#orderOf(name), state: 'done', result: plain }),
-      result: plain,
+      name,
+      write: { table: RUN_STEPS, key, value: JSON.stringify(stored) },
+      expect: { table: RUN_STEPS, key, version: held?.version ?? 0 },
     }
   }
 
@@ -108,52 +156,75 @@ export class Journal {
     else this.#steps.delete(name)
   }
 
-  /** Expectation that nobody else has recorded this step. */
-  expectation(name: string, version: number): Expectation {
-    return { table: RUN_STEPS, key: `${this.#runId}/${name}`, version }
+  /** A step of the earlier lives by which this one did not come, and should have. */
+  missed(): string | undefined {
+    for (const name of this.#inherited) {
+      const row = this.#steps.get(name)?.row
+      if (row && row.kind !== 'undo' && !row.isLoose && !this.#visited.has(name)) return name
+    }
+    return undefined
+  }
+
+  /** Whether something of an earlier life stands under the prefix. */
+  hasInherited(prefix: string): boolean {
+    for (const name of this.#inherited) if (name.startsWith(prefix)) return true
+    return false
+  }
+
+  row(name: string): StepRow | undefined {
+    return this.#steps.get(name)?.row
+  }
+
+  /** The steps in the order of their first write. */
+  inOrder(): readonly (readonly [name: string, row: StepRow])[] {
+    return [...this.#steps]
+      .map(([name, { row }]) => [name, row] as const)
+      .sort(([a, first], [b, second]) => first.order - second.order || (a < b ? -1 : 1))
+  }
+
+  /** How many steps have a result: what tells progress from going in a circle. */
+  settledCount(): number {
+    let settled = 0
+    for (const { row } of this.#steps.values()) if (row.state !== 'started') settled += 1
+    return settled
+  }
+
+  /** Whether the run was waiting for time or a signal when its last life ended. */
+  isWaiting(): boolean {
+    for (const { row } of this.#steps.values())
+      if (row.state === 'started' && (row.kind === 'sleep' || row.kind === 'signal')) return true
+    return false
   }
 
   /** HMAC-SHA-256 (RFC 2104) over [name, result] of every step, in the order in which they were first written. */
   digest(key: Uint8Array): string {
-    const steps = [...this.#steps].sort(
-      ([a, { order: first }], [b, { order: second }]) => first - second || (a < b ? -1 : 1),
-    )
     const mac = createHmac('sha256', key)
-    for (const [name, { result }] of steps) mac.update(`${JSON.stringify([name, result])}\n`)
+    for (const [name, { state, result }] of this.inOrder())
+      mac.update(`${JSON.stringify([name, state === 'failed' ? { error: result } : result])}\n`)
     return `hmac-sha256:${mac.digest('hex')}`
   }
 
-  /** Writes that drop the journal; the sweep removes what they leave. */
-  drop(nowMs: number): WorkingWrite[] {
-    return [...this.#steps.keys()].map((name) => ({
-      table: RUN_STEPS,
-      key: `${this.#runId}/${name}`,
-      value: null,
-      expiresAtMs: nowMs,
-    }))
-  }
-
-  #checkNew(name: string): void {
-    if (name.length === 0 || name.length > STEP_NAME_MAX || !isKey(`${this.#runId}/${name}`))
+  #checkNew(name: string, kind: StepKind): void {
+    // What undoes a step needs room for its name too.
+    const isTooLong = name.length > STEP_NAME_MAX + (kind === 'undo' ? UNDO_PREFIX.length : 0)
+    const key = `${this.#runId}/${kind === 'undo' ? '' : UNDO_PREFIX}${name}`
+    if (name.length === 0 || isTooLong || !isKey(key))
       throw new PolityError('limit', `a step's name is well-formed text of 1 to ${STEP_NAME_MAX} characters`)
     if (this.#steps.size >= STEPS_PER_RUN_MAX)
       throw new PolityError('limit', `a run may have ${STEPS_PER_RUN_MAX} steps`)
   }
 
-  #orderOf(name: string): number {
-    const known = this.#steps.get(name)
-    if (known) return known.order
-    this.#checkNew(name)
+  #nextOrder(name: string, kind: StepKind): number {
+    this.#checkNew(name, kind)
     this.#ordered += 1
     return this.#ordered
   }
+}
 
-  #write(name: string, row: StepRow): WorkingWrite {
-    this.#before.set(name, this.#steps.get(name))
-    this.#steps.set(name, row)
-    const key = `${this.#runId}/${name}`
-    const { result, ...place } = row
-    const stored: StoredStep = { ...place, sealed: this.#cipher.seal(JSON.stringify(result), key) }
-    return { table: RUN_STEPS, key, value: JSON.stringify(stored) }
-  }
+const FIRST_RELEASE = { kind: 'step', attempts: 0, lives: 0, atMs: 0 } as const
+
+/** The error that a failed step throws whenever its run comes by. */
+export const errorOfStep = ({ result }: StepRow): PolityError => {
+  const { code, message, facts } = result as ErrorWire
+  return new PolityError(code, message, facts)
 }

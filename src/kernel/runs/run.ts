@@ -2,13 +2,22 @@
 
 import type { Caller } from '../catalog/decide.ts'
 import type { ErrorWire } from '../errors.ts'
+import type { WorkingWrite } from '../log/proposal.ts'
 
 /** Working state: run id -> RunRow. */
 export const RUNS = 'runs'
-/** Finished runs can be looked up this long. */
+/** Working state: id of a run that has not ended -> OpenRow, so that nobody looks for them among those that have. */
+export const RUNS_OPEN = 'runs.open'
+/** Working state: `end of keeping/run id` -> nothing: what `tidy` drops, and when. */
+export const RUNS_ENDED = 'runs.ended'
+/** A run that has ended can be looked up this long, and its journal with it. */
 export const RUN_KEPT_MS = 7 * 24 * 3600_000
+/** A person has this long to say what became of a step that may have happened. */
+export const UNKNOWN_KEPT_MS = 90 * 24 * 3600_000
 
-export type RunStatus = 'running' | 'done' | 'failed' | 'unknown'
+/** `parked` and `unknown` wait for a person; `unknown` has an outcome that says so. */
+export type RunStatus = 'running' | 'parked' | 'done' | 'failed' | 'unknown' | 'cancelled'
+export type EndStatus = Exclude<RunStatus, 'running' | 'parked'>
 
 /** Who started it is part of it: a run acts in that name for as long as that token is good. */
 export interface RunRow extends Caller {
@@ -17,23 +26,71 @@ export interface RunRow extends Caller {
   readonly decision: string
   readonly correlationId: string
   readonly traceparent?: string
+  /** The run that asked for it. */
+  readonly parent?: string
   readonly status: RunStatus
   /** The hub that carries it out, or did so last. */
   readonly carrier?: string
   /** RFC 3339. */
   readonly startedAt: string
   readonly finishedAt?: string
+  /** RFC 3339. */
+  readonly deadline?: string
+  /** `journal` of the definition under which it began. */
+  readonly journalVersion?: number
   /** Public form: private fields are references into the vault. */
   readonly input: unknown
   readonly output?: unknown
   readonly error?: ErrorWire
+  /** How it is going to end; written before the first step is undone. */
+  readonly ending?: Ending
+  /** Steps whose undoing failed. */
+  readonly notUndone?: readonly string[]
+  readonly parked?: Parked
   readonly journal?: string
   /** Hex; one half of the key of the journal's digest, the other is the hub's. Goes with this row. */
   readonly journalSalt: string
+  /** Sealed: where to send word of the end. */
+  readonly callback?: string
+}
+
+export interface Ending {
+  readonly status: EndStatus
+  readonly error: ErrorWire
+  /** It was cancelled while it was parked: its handler cannot be trusted, so nothing is undone. */
+  readonly isAsItStands?: boolean
+}
+
+export interface Parked {
+  /** A sentence for people. */
+  readonly reason: string
+  /** The step at which it stopped. */
+  readonly step?: string
+  /** RFC 3339. */
+  readonly at: string
+}
+
+export interface OpenRow {
+  readonly parent?: string
 }
 
 /** A run and the version of its row, which fences whoever carried it out before. */
 export interface CarriedRun {
   readonly row: RunRow
   readonly version: number
+}
+
+export const isEnded = ({ status }: Pick<RunRow, 'status'>): boolean =>
+  status !== 'running' && status !== 'parked'
+
+export const runWrite = (row: RunRow, expiresAtMs?: number): WorkingWrite => ({
+  table: RUNS,
+  key: row.id,
+  value: JSON.stringify(row),
+  ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+})
+
+export const openWrite = ({ id, parent }: Pick<RunRow, 'id' | 'parent'>): WorkingWrite => {
+  const row: OpenRow = parent === undefined ? {} : { parent }
+  return { table: RUNS_OPEN, key: id, value: JSON.stringify(row) }
 }

@@ -4,6 +4,7 @@ import { command, query } from '../catalog/definition.ts'
 import { entryType } from '../log/entry.ts'
 import { view } from '../log/view.ts'
 import { Closed, Integer, Json, Sha256, Timestamp, Type } from '../schema/schema.ts'
+import { StageReport } from './stage-report.ts'
 
 const Subject = Type.String({
   minLength: 1,
@@ -55,6 +56,22 @@ export const BundleActivated = entryType('gate.bundle-activated@1', {
   mode: Type.String(),
 })
 
+/** A start of a hub, and what it started with. */
+export const Booted = entryType('system.booted@1', {
+  release: Type.String(),
+  stages: Type.Array(StageReport),
+  digests: Closed({
+    /** Names, schemas and flags of every action and query. */
+    catalog: Sha256,
+    /** Of every key that is set, in public form. */
+    configuration: Sha256,
+    /** Of modules that work by declarations, such as routes. */
+    modules: Type.Record(Type.String({ maxLength: 128 }), Sha256),
+  }),
+  startedAt: Timestamp,
+  durationMs: Integer,
+})
+
 export const erase = command('vault.erase@1', {
   summary: 'Destroys the private payloads of a subject for ever; the log and its proofs stay valid.',
   input: { subject: Subject },
@@ -86,6 +103,8 @@ export const status = query('hub.status@1', {
     /** On a shared log one hub is the `writer`, and a `follower` hands over to it. */
     role: Type.Union([Type.Literal('alone'), Type.Literal('writer'), Type.Literal('follower')]),
     memoryRssBytes: Integer,
+    /** How it started. */
+    stages: Type.Array(StageReport),
     actions: Type.Array(Type.String()),
     queries: Type.Array(Type.String()),
   }),

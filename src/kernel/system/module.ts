@@ -9,6 +9,7 @@ import type { Gate } from '../gate/gate.ts'
 import { requireUnheld } from '../retention/policy.ts'
 import * as contract from './contract.ts'
 import { erase, readLog, SubjectErased, status } from './contract.ts'
+import type { StageReport } from './stage-report.ts'
 
 export const systemContract = {
   url: new URL('./contract.ts', import.meta.url).href,
@@ -24,6 +25,7 @@ export interface SystemPorts {
   readonly startedAt: string
   readonly role: () => 'alone' | 'writer' | 'follower'
   readonly gate: () => Gate
+  readonly stages: () => readonly StageReport[]
   readonly definitions: () => readonly Definition[]
   /** Asks every module whether it knows why a subject must stay. */
   readonly requireErasable: NonNullable<OpenedModule['requireErasable']>
@@ -66,6 +68,7 @@ export const systemModule = (ports: SystemPorts): OpenedModule => ({
         mode: gate.mode,
         bundle: gate.bundle.digest,
         memoryRssBytes: process.memoryUsage.rss(),
+        stages: [...ports.stages()],
         actions: names('command'),
         queries: names('query'),
       }

@@ -39,8 +39,11 @@ export interface TargetState {
 }
 
 export interface Targets {
-  /** Sets the policy of a target; without it the defaults hold. */
-  declare(name: string, policy: TargetPolicy): void
+  /**
+   * Sets the policy of a target; without it the defaults hold. One that comes and goes is not lasting: it is
+   * forgotten like those that nobody declared.
+   */
+  declare(name: string, policy: TargetPolicy, options?: { readonly isLasting?: boolean }): void
   /**
    * One call under the target's breaker and bulkhead. Throws `target.open` (with `retryAtMs`) without having tried,
    * `target.busy` when too many wait, and what the body throws. `isFailure` says which errors count against the
@@ -96,14 +99,14 @@ export function openTargets(env: Env): Targets {
   }
 
   return {
-    declare(name, policy) {
+    declare(name, policy, { isLasting = true } = {}) {
       const checked = checkedPolicy(name, policy)
       const declared = target(name)
       declared.policy = checked
-      declared.isDeclared = true
+      declared.isDeclared = isLasting
     },
-    call: (name, body, options = {}) => called(env, target(name), body, options),
-    retrying: (name, body, retry, options = {}) => retried(env, target(name), body, retry, options),
+    call: async (name, body, options = {}) => called(env, target(name), body, options),
+    retrying: async (name, body, retry, options = {}) => retried(env, target(name), body, retry, options),
     state: (name) => stateOf(known.get(name) ?? openTarget(env, checkedName(name))),
     list: () => [...known.values()].map(stateOf).sort((a, b) => (a.name < b.name ? -1 : 1)),
   }

@@ -14,7 +14,8 @@ export const zeroOf = (type: CesqlType): CesqlValue =>
 export function cast(value: CesqlValue, type: CesqlType): CesqlValue | undefined {
   if (typeOf(value) === type) return value
   if (type === 'String') return String(value)
-  if (type === 'Boolean') return typeof value === 'number' ? value !== 0 : BOOLEANS.get(String(value).toLowerCase())
+  if (type === 'Boolean')
+    return typeof value === 'number' ? value !== 0 : BOOLEANS.get(String(value).toLowerCase())
   return typeof value === 'boolean' ? Number(value) : integerOf(String(value))
 }
 

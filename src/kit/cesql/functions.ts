@@ -45,7 +45,17 @@ const FUNCTIONS: ReadonlyMap<string, readonly Overload[]> = new Map<string, read
   ['BOOL', [castTo('Boolean')]],
   ['STRING', [castTo('String')]],
   ['LENGTH', [{ parameters: ['String'], returns: 'Integer', call: (args) => lengthOf(text(args)) }]],
-  ['CONCAT', [{ parameters: [], rest: 'String', returns: 'String', call: (args, fail) => joined(texts(args), '', fail) }]],
+  [
+    'CONCAT',
+    [
+      {
+        parameters: [],
+        rest: 'String',
+        returns: 'String',
+        call: (args, fail) => joined(texts(args), '', fail),
+      },
+    ],
+  ],
   [
     'CONCAT_WS',
     [

@@ -7,6 +7,8 @@ const WORD_BITS = 31
 
 /** Compiles a pattern; characters are Unicode code points. */
 export function likeMatcher(pattern: string): (text: string) => boolean {
+  const parts = pattern.split('%')
+  if (!COUNTED.test(pattern) && parts.slice(1, -1).every((part) => part === '')) return endsMatcher(parts)
   const segments = segmentsOf(pattern)
   const [first = [], ...rest] = segments
   const last = rest.pop()
@@ -26,17 +28,32 @@ export function likeMatcher(pattern: string): (text: string) => boolean {
   }
 }
 
+/** Wildcards, escapes, and what takes two UTF-16 units: patterns without them can be compared as they are. */
+const COUNTED = /[_\\\ud800-\udfff]/
+
+/** Most patterns are text with `%` at its ends, or once in between. */
+function endsMatcher(parts: readonly string[]): (text: string) => boolean {
+  const [first = '', last = ''] = [parts[0], parts.at(-1)]
+  if (parts.length === 1) return (text) => text === first
+  const lengthMin = first.length + last.length
+  return (text) => text.length >= lengthMin && text.startsWith(first) && text.endsWith(last)
+}
+
 /** Splits at `%`; `\%` and `\_` are the characters themselves, any other backslash is one. */
 function segmentsOf(pattern: string): readonly Segment[] {
   const segments: (number | null)[][] = [[]]
   for (const [part] of pattern.matchAll(/\\[%_]|./gsu)) {
     if (part === '%') segments.push([])
-    else segments.at(-1)?.push(part === '_' ? null : (part.codePointAt(part.length > 1 && part[0] === '\\' ? 1 : 0) ?? 0))
+    else
+      segments
+        .at(-1)
+        ?.push(part === '_' ? null : (part.codePointAt(part.length > 1 && part[0] === '\\' ? 1 : 0) ?? 0))
   }
   return segments
 }
 
-const codePointsOf = (text: string): readonly number[] => Array.from(text, (point) => point.codePointAt(0) ?? 0)
+const codePointsOf = (text: string): readonly number[] =>
+  Array.from(text, (point) => point.codePointAt(0) ?? 0)
 
 const isEqual = (points: readonly number[], segment: Segment) =>
   points.length === segment.length && standsAt(points, 0, segment)
@@ -55,7 +72,10 @@ function searchOf(segment: Segment): (points: readonly number[], from: number, e
   const masks = new Map<number, Int32Array>()
   for (const wanted of segment)
     if (wanted !== null && !masks.has(wanted))
-      masks.set(wanted, masksOf(segment, words, (point) => point === null || point === wanted))
+      masks.set(
+        wanted,
+        masksOf(segment, words, (point) => point === null || point === wanted),
+      )
   const lastBit = 1 << ((segment.length - 1) % WORD_BITS)
   return (points, from, end) => {
     const state = new Int32Array(words)

@@ -84,7 +84,12 @@ class Parser {
     const literal = this.#signedInteger()
     if (literal) return literal
     if (this.#takeWord('NOT'))
-      return this.#node({ kind: 'unary', operator: 'NOT', operand: this.#deeper(() => this.#unary()), offset })
+      return this.#node({
+        kind: 'unary',
+        operator: 'NOT',
+        operand: this.#deeper(() => this.#unary()),
+        offset,
+      })
     if (this.#takeSymbol('-'))
       return this.#node({ kind: 'unary', operator: '-', operand: this.#deeper(() => this.#unary()), offset })
     return this.#primary()
@@ -150,8 +155,8 @@ class Parser {
 
   #set(): readonly CesqlNode[] {
     this.#requireSymbol('(')
-    const set = this.#list()
-    return set.length > 0 ? set : this.#refuse('IN needs at least one value')
+    if (this.#isSymbol(')')) this.#refuse('IN needs at least one value')
+    return this.#list()
   }
 
   /** Expressions up to the closing parenthesis, which is taken. */
@@ -212,8 +217,12 @@ class Parser {
     return isIt
   }
 
+  #isSymbol(symbol: string): boolean {
+    return this.#token.kind === 'symbol' && this.#token.text === symbol
+  }
+
   #takeSymbol(symbol: string): boolean {
-    const isIt = this.#token.kind === 'symbol' && this.#token.text === symbol
+    const isIt = this.#isSymbol(symbol)
     if (isIt) this.#at += 1
     return isIt
   }

@@ -36,7 +36,12 @@ export type CesqlNode = { readonly offset: number } & (
       readonly left: CesqlNode
       readonly right: CesqlNode
     }
-  | { readonly kind: 'like'; readonly operand: CesqlNode; readonly pattern: string; readonly isNegated: boolean }
+  | {
+      readonly kind: 'like'
+      readonly operand: CesqlNode
+      readonly pattern: string
+      readonly isNegated: boolean
+    }
   | {
       readonly kind: 'in'
       readonly operand: CesqlNode

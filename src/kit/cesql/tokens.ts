@@ -18,8 +18,7 @@ export function tokensOf(text: string): readonly Token[] {
     const match = pattern.exec(text)
     if (!match) throw new CesqlError(text, offset, 'parse', unexpected(text, offset))
     const { word, symbol, single, double } = match.groups ?? {}
-    if (word !== undefined)
-      tokens.push({ kind: DIGITS.test(word) ? 'integer' : 'word', text: word, offset })
+    if (word !== undefined) tokens.push({ kind: DIGITS.test(word) ? 'integer' : 'word', text: word, offset })
     else if (symbol !== undefined) tokens.push({ kind: 'symbol', text: symbol, offset })
     else if (single !== undefined)
       tokens.push({ kind: 'string', text: single.replaceAll("\\'", "'"), offset })

@@ -87,22 +87,20 @@ describe('the copies in a line of settings', () => {
 })
 
 describe('the settings of the archive', () => {
-  it('are empty where the environment says nothing', () => {
+  it('are empty where nothing is said', () => {
     expect(archiveSettings({})).toEqual({})
-    expect(
-      archiveSettings({ POLITY_ARCHIVE_COPIES: '', POLITY_ARCHIVE_SEARCH: '', AWS_ACCESS_KEY_ID: 'only' }),
-    ).toEqual({})
+    expect(archiveSettings({ copies: [], searchUrl: '', accessKeyId: 'only' })).toEqual({})
   })
 
   it('are copies, keys and the search engine', () => {
-    const env = {
-      POLITY_ARCHIVE_COPIES: '/a',
-      POLITY_ARCHIVE_SEARCH: 'postgres://localhost/x',
-      AWS_ACCESS_KEY_ID: 'id',
-      AWS_SECRET_ACCESS_KEY: 'key',
-      AWS_SESSION_TOKEN: 'token',
+    const said = {
+      copies: ['/a'],
+      searchUrl: 'postgres://localhost/x',
+      accessKeyId: 'id',
+      secretAccessKey: 'key',
+      sessionToken: 'token',
     }
-    expect(archiveSettings(env)).toEqual({
+    expect(archiveSettings(said)).toEqual({
       copies: [{ kind: 'folder', dir: '/a' }],
       searchUrl: 'postgres://localhost/x',
       credentials: { accessKeyId: 'id', secretAccessKey: 'key', sessionToken: 'token' },

@@ -1,4 +1,4 @@
-// What a hub may be told about its archive, and how the environment says it.
+// What a hub may be told about its archive.
 
 import type { S3Credentials } from '../../kernel/blobs/s3/s3-client.ts'
 import { type CopyPlace, parseCopies } from './copies.ts'
@@ -12,20 +12,29 @@ export interface ArchiveOptions {
   readonly searchUrl?: string
 }
 
-/**
- * POLITY_ARCHIVE_COPIES (see `parseCopies`), POLITY_ARCHIVE_SEARCH (`postgres://…`), and the variables in which
- * AWS tools look for keys. An empty variable is one that is not set. Throws `usage`.
- */
-export function archiveSettings(env: Readonly<Record<string, string | undefined>>): ArchiveOptions {
-  const { POLITY_ARCHIVE_COPIES: copies, POLITY_ARCHIVE_SEARCH: searchUrl } = env
-  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = env
-  const { AWS_SESSION_TOKEN: sessionToken } = env
+/** As it is said: places as texts (see `parseCopies`), secrets as values. */
+export interface ArchiveSettings {
+  readonly copies?: readonly string[] | undefined
+  readonly searchUrl?: string | undefined
+  readonly accessKeyId?: string | undefined
+  readonly secretAccessKey?: string | undefined
+  readonly sessionToken?: string | undefined
+}
+
+/** An empty text is one that is not set; half a key is none. Throws `usage`. */
+export function archiveSettings({
+  copies = [],
+  searchUrl,
+  accessKeyId,
+  secretAccessKey,
+  sessionToken,
+}: ArchiveSettings): ArchiveOptions {
   const credentials =
     accessKeyId && secretAccessKey
       ? { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) }
       : undefined
   return {
-    ...(copies ? { copies: parseCopies(copies) } : {}),
+    ...(copies.length > 0 ? { copies: parseCopies(copies.join(',')) } : {}),
     ...(searchUrl ? { searchUrl } : {}),
     ...(credentials ? { credentials } : {}),
   }

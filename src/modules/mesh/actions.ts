@@ -126,8 +126,12 @@ export const send = command('mesh.send@1', {
     deadlineMs: Type.Optional(
       Type.Integer({ minimum: 1, maximum: TIMEOUT_MAX_MS, description: 'for how long the message is worth reading' }),
     ),
+    replyWithinMs: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: TIMEOUT_MAX_MS, description: 'the addressee may reply for so long' }),
+    ),
   },
   output: Closed({ id: EventId }),
+  errors: ['mesh.reserved-type'],
   risk: 'low',
   effect: 'atomic',
   resource: ({ to }) => `mesh/to/${to}`,

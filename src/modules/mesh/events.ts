@@ -27,6 +27,15 @@ export const isCarrier = ({ type }: Pick<Entry, 'type'>): boolean => CARRIERS.in
 export const eventTypeOf = (entry: Pick<Entry, 'type' | 'data'>): string =>
   entry.type === EventPublished.name || entry.type === MessageSent.name ? text(entry.data.type) : entry.type
 
+/** `order.created@2` -> what comes before the major, and 2; without a major it is the first. */
+export function bareType(type: string): { readonly bare: string; readonly major: number } {
+  const at = type.indexOf('@')
+  return at < 0 ? { bare: type, major: 1 } : { bare: type.slice(0, at), major: Number(type.slice(at + 1)) }
+}
+
+/** The type with its major, so that leaving it out is no way around a pattern that names it. */
+export const fullType = (type: string): string => (type.includes('@') ? type : `${type}@1`)
+
 /**
  * The event that an entry carries. Extensions: `partitionkey` (key), `expirytime` and the correlation ones as
  * CloudEvents documents them; `lane`, `hops`, `path`, `to`, `request`, `claimedsource` are the mesh's own.

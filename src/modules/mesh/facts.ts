@@ -75,6 +75,8 @@ export const SubscriptionOpened = entryType('mesh.subscription-opened@1', {
   name: SubscriptionName,
   /** The principal chain it belongs to, as in `actor`. */
   owner: Text,
+  /** Names its cursor and items: a subscription that was closed and opened again starts with none. */
+  group: Text,
   ...SubscriptionFields,
 })
 
@@ -87,14 +89,17 @@ export const SubscriptionPaused = entryType('mesh.subscription-paused@1', {
 export const SubscriptionClosed = entryType('mesh.subscription-closed@1', {
   name: SubscriptionName,
   owner: Text,
+  group: Text,
 })
 
 /** The routing table that is in force from here on; without text: none. */
 export const RoutesActivated = entryType('mesh.routes-activated@1', {
   digest: Type.Optional(Sha256),
   yaml: Type.Optional(Type.String({ maxLength: ROUTES_TEXT_MAX_CHARS })),
-  /** The one that it takes the place of. */
+  /** The one that rolling back leads to. */
   previous: Type.Optional(Sha256),
+  /** The one that it takes the place of. */
+  replaced: Type.Optional(Sha256),
   isRollback: Type.Boolean(),
   reason: Type.Optional(Text),
 })

@@ -46,7 +46,7 @@ export const subscribe = command('mesh.subscribe@1', {
       ),
     ),
     inFlightMax: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 1024, description: 'events taken and not acknowledged; default 64' }),
+      Type.Integer({ minimum: 1, maximum: 256, description: 'events taken and not acknowledged; default 64' }),
     ),
     ackWaitMs: Type.Optional(
       Type.Integer({ minimum: 1000, maximum: 3_600_000, description: 'how long a consumer has; default 30000' }),

@@ -2,6 +2,7 @@
 
 import { noun } from '../../kernel/catalog/definition.ts'
 import { AUDIENCE_MAX } from '../../kernel/log/audience.ts'
+import { IN_FLIGHT_MAX } from '../../kernel/feed/pull-options.ts'
 import { Closed, Described, Integer, Json, Private, Timestamp, Type } from '../../kernel/schema/schema.ts'
 
 /** Events of one `mesh.publish-many`. */
@@ -143,7 +144,7 @@ export const SubscriptionFields = {
     Type.String({ minLength: 1, maxLength: FILTER_MAX_CHARS, description: 'a CESQL expression over attributes' }),
   ),
   orderBy: Type.Union([Type.Literal('key'), Type.Literal('subject'), Type.Literal('none')]),
-  inFlightMax: Type.Integer({ minimum: 1, maximum: 1024 }),
+  inFlightMax: Type.Integer({ minimum: 1, maximum: IN_FLIGHT_MAX }),
   ackWaitMs: Type.Integer({ minimum: 1000, maximum: 3_600_000 }),
   deliverMax: Type.Integer({ minimum: 1, maximum: 100 }),
   lane: Type.Optional(Lane),

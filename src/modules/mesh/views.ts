@@ -15,7 +15,7 @@ import {
 import type { SubscriptionShape } from './schemas.ts'
 
 export type TypeRow = PublicData<typeof TypeDefined>
-export type SubscriptionRow = Static<typeof SubscriptionShape>
+export type SubscriptionRow = Static<typeof SubscriptionShape> & { readonly group: string }
 
 export const typeKey = (type: string, major: number): string => `${type}@${String(major).padStart(4, '0')}`
 
@@ -46,6 +46,7 @@ export const subscriptions = view<
       default:
         return {
           ...(data as PublicData<typeof SubscriptionOpened>),
+          group: row?.value.group ?? (data as PublicData<typeof SubscriptionOpened>).group,
           createdAt: row?.value.createdAt ?? time,
           isPaused: row?.value.isPaused ?? false,
         }

@@ -1,0 +1,148 @@
+// One request to one instance, up to the head of its answer: connection, deadlines, and the client's body on its way.
+
+import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import type { Socket } from 'node:net'
+import { PolityError } from '../../../kernel/errors.ts'
+import type { GatewayLimits, Instance } from '../../../modules/components/gateway/service-gateway.ts'
+import type { HeaderFields } from './headers.ts'
+
+const IDLE_CONNECTIONS_MAX = 32
+const IDLE_CONNECTION_MS = 15_000
+const ANSWER_HEAD_MAX_BYTES = 32_768
+
+export interface Connections {
+  readonly http: HttpAgent
+  readonly https: HttpsAgent
+  close(): void
+}
+
+/** Connections that wait for a next request, of this door alone. */
+export function openConnections(): Connections {
+  const shared = { keepAlive: true, maxFreeSockets: IDLE_CONNECTIONS_MAX, timeout: IDLE_CONNECTION_MS } as const
+  const http = new HttpAgent(shared)
+  const https = new HttpsAgent(shared)
+  return {
+    http,
+    https,
+    close() {
+      http.destroy()
+      https.destroy()
+    },
+  }
+}
+
+export interface Outgoing {
+  readonly instance: Instance
+  /** Checked; the connection goes there and not to the name again. */
+  readonly address: string
+  readonly method: string
+  readonly path: string
+  readonly fields: HeaderFields
+  /** A connection that was used before may have ended unseen: only for what may be sent twice. */
+  readonly isRepeatable: boolean
+  readonly limits: Pick<GatewayLimits, 'connectMs' | 'headMs'>
+  readonly connections: Connections
+}
+
+/** What was sent before it failed decides whether it may be tried elsewhere. */
+export class Unanswered extends Error {
+  readonly error: PolityError
+  readonly hasConnected: boolean
+
+  constructor(error: PolityError, hasConnected: boolean) {
+    super(error.message, { cause: error })
+    this.error = error
+    this.hasConnected = hasConnected
+  }
+}
+
+export interface Answered {
+  readonly outgoing: ClientRequest
+  readonly answer: IncomingMessage
+  /** After a switch of protocols (RFC 9110 section 7.8): the connection, and what already came on it. */
+  readonly upgraded?: { readonly socket: Socket; readonly head: Buffer }
+}
+
+/** `onConnected` begins to send the body, or ends the request. Throws `Unanswered`. */
+export function answerOf(
+  asked: Outgoing,
+  onConnected: (outgoing: ClientRequest) => void,
+  signal: AbortSignal,
+): Promise<Answered> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answered>()
+  const { limits, instance } = asked
+  let hasConnected = false
+  let isOver = false
+  const fail = (error: PolityError) => {
+    if (isOver) return
+    settle()
+    outgoing.destroy()
+    reject(new Unanswered(error, hasConnected))
+  }
+  const late = (sentence: string) => () =>
+    fail(new PolityError('gateway.timeout', `${instance.component} ${sentence}`, { component: instance.component }))
+  const outgoing = begin(asked)
+  const connecting = setTimeout(late('takes no connection'), limits.connectMs)
+  const answering = setTimeout(late('did not answer in time'), limits.headMs)
+  const onAbort = () => fail(new PolityError('cancelled', 'the client has gone'))
+  const settle = () => {
+    isOver = true
+    clearTimeout(connecting)
+    clearTimeout(answering)
+    signal.removeEventListener('abort', onAbort)
+  }
+  const done = (answered: Answered) => {
+    if (isOver) return answered.answer.destroy()
+    settle()
+    resolve(answered)
+  }
+  signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
+  outgoing.on('error', (error) => fail(unreachable(instance, error)))
+  outgoing.once('response', (answer) => done({ outgoing, answer }))
+  outgoing.once('upgrade', (answer, socket, head) =>
+    done({ outgoing, answer, upgraded: { socket: socket as Socket, head } }),
+  )
+  outgoing.once('socket', (socket) => {
+    const connected = () => {
+      hasConnected = true
+      clearTimeout(connecting)
+      if (!isOver) onConnected(outgoing)
+    }
+    if (socket.connecting) socket.once(instance.isSecure ? 'secureConnect' : 'connect', connected)
+    else connected()
+  })
+  return promise
+}
+
+function begin({ instance, address, method, path, fields, isRepeatable, connections }: Outgoing): ClientRequest {
+  const { isSecure, port, host } = instance
+  const pool = isSecure ? connections.https : connections.http
+  const headers: Record<string, string | string[]> = Object.create(null)
+  for (const [name, values] of fields) headers[name] = values.length === 1 ? (values[0] ?? '') : values
+  try {
+    return (isSecure ? httpsRequest : httpRequest)({
+      host: address,
+      port,
+      servername: host,
+      method,
+      path,
+      headers,
+      setHost: false,
+      maxHeaderSize: ANSWER_HEAD_MAX_BYTES,
+      agent: isRepeatable ? pool : false,
+    })
+  } catch (error) {
+    throw new PolityError('gateway.refused', 'the path or a header field holds what HTTP does not allow', {}, error)
+  }
+}
+
+/** What Node says about the connection; nothing of it was written by the other side. */
+const unreachable = ({ component }: Instance, error: Error & { code?: string }): PolityError =>
+  new PolityError(
+    'gateway.unreachable',
+    `${component} cannot be reached, or its answer is no HTTP (${error.code ?? error.message})`,
+    { component, cause: error.code ?? 'unknown' },
+    error,
+  )

@@ -1,0 +1,22 @@
+// Routes that stream: they see the request as Node has it, and write the answer by themselves once they begin.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Caller } from '../../kernel/catalog/decide.ts'
+import type { RouteClass } from './route.ts'
+
+export interface RawRequest {
+  readonly id: string
+  readonly caller: Caller
+  readonly raw: IncomingMessage
+  readonly response: ServerResponse
+  /** Takes the response over. What is thrown before is answered as a problem. */
+  readonly begin: () => ServerResponse
+}
+
+export interface RawRoute {
+  /** Fastify's pattern; every method comes here, for principals only. */
+  readonly path: string
+  readonly class: RouteClass
+  /** Resolves when the answer is over. */
+  readonly handle: (request: RawRequest) => Promise<void>
+}

@@ -1,0 +1,320 @@
+// A counterpart: a named service outside, behind a breaker, with a fallback, and with whatever it misses kept for it.
+
+import type { Priority, Standing } from '../../kit/degradation.ts'
+import type { ModuleHost } from '../catalog/module.ts'
+import { pause } from '../env.ts'
+import { asPolityError, PolityError } from '../errors.ts'
+import { openFailing } from '../failing.ts'
+import type { BreakerState } from '../targets/breaker.ts'
+import { oneAfterAnother } from '../turns.ts'
+import type { CounterpartDefinition } from './definition.ts'
+import { type Exchange, isRefusal, openExchange, type Sent, tellsAgainst } from './exchange.ts'
+import { type KeptFacts, type KeptRow, type Outbox, openOutbox, type Refused } from './outbox.ts'
+
+/** Sent one after the other, and settled in one commit. */
+const BATCH_MAX = 10
+const KEY = /^[\w./:-]{1,200}$/
+
+export interface CounterpartCall<T> {
+  readonly operation: string
+  readonly method?: 'POST' | 'PUT'
+  readonly path: string
+  /** JSON, and nothing private: it may be kept. */
+  readonly body: unknown
+  /** Sent as Idempotency-Key. What is kept goes in the order of these keys, so they begin with a time (UUIDv7). */
+  readonly key: string
+  /** Whether it is kept and delivered later, when it cannot be now. */
+  readonly isKept: boolean
+  /** What the answer means; throws for one that means nothing. */
+  read(answer: unknown): T
+  readonly signal?: AbortSignal
+}
+
+export interface CallFailure {
+  readonly code: string
+  readonly message: string
+}
+
+export type CallResult<T> =
+  | { readonly outcome: 'remote'; readonly value: T }
+  | {
+      readonly outcome: 'fallback'
+      readonly value: T
+      readonly failure: CallFailure
+      readonly isKept: boolean
+    }
+  | { readonly outcome: 'lost'; readonly failure: CallFailure; readonly isKept: boolean }
+
+export interface CounterpartState {
+  readonly name: string
+  readonly priority: Priority
+  readonly standing: Standing
+  readonly breaker: BreakerState
+  /** Of the last probe: 200 is healthy. */
+  readonly probe: 'healthy' | 'unhealthy' | 'unknown'
+  readonly probedAtMs?: number
+  readonly lastSuccessAtMs?: number
+  readonly lastError?: string
+  /** Requests that are kept for it. */
+  readonly waiting: number
+}
+
+export interface Counterpart {
+  readonly name: string
+  readonly priority: Priority
+  /**
+   * Asks it, and otherwise the fallback. Nothing overtakes what is kept. Throws only what is our own fault:
+   * `cancelled`, `input.invalid`.
+   */
+  call<T>(call: CounterpartCall<T>, fallback?: () => Promise<T>): Promise<CallResult<T>>
+  /** For a caller that takes the fallback elsewhere, as a step of its run: whether it worked. */
+  noteFallback(isWorking: boolean): void
+  probe(): Promise<'healthy' | 'unhealthy'>
+  /** Delivers what is kept, as far as it goes; answers how many arrived. */
+  sync(): Promise<number>
+  state(): Promise<CounterpartState>
+  close(): Promise<void>
+}
+
+export type CounterpartHost = Pick<
+  ModuleHost,
+  'env' | 'egress' | 'targets' | 'secret' | 'rows' | 'record' | 'onFailure'
+>
+
+/** Begins to probe at once. @param area of the module that speaks to it */
+export function openCounterpart(
+  host: CounterpartHost,
+  definition: CounterpartDefinition,
+  area: string,
+  facts: KeptFacts,
+): Counterpart {
+  const { name, priority, breaker } = definition
+  host.targets.declare(name, breaker)
+  const ports: Ports = {
+    host,
+    definition,
+    exchange: openExchange(host, definition),
+    outbox: openOutbox(host, area, name, facts),
+    seen: { isFallingBack: undefined, isAnswering: undefined },
+    closing: new AbortController(),
+  }
+  const inTurn = oneAfterAnother()
+  const sync = () => inTurn(() => syncAll(ports))
+  const probing = probeRegularly(ports, sync)
+  return {
+    name,
+    priority,
+    sync,
+    call: (call, fallback) => callOnce(ports, call, fallback, sync),
+    noteFallback: (isWorking) => {
+      ports.seen.isFallingBack = isWorking
+    },
+    probe: () => probeOnce(ports),
+    state: () => stateOf(ports),
+    async close() {
+      ports.closing.abort(new PolityError('cancelled', `${name} is asked no more: the hub is closing`))
+      await probing
+      await inTurn(async () => undefined)
+    },
+  }
+}
+
+interface Ports {
+  readonly host: CounterpartHost
+  readonly definition: CounterpartDefinition
+  readonly exchange: Exchange
+  readonly outbox: Outbox
+  readonly seen: Seen
+  readonly closing: AbortController
+}
+
+/** Of the life of this process. */
+interface Seen {
+  /** Of the last call that it did not answer: whether a fallback worked. undefined: it has answered since. */
+  isFallingBack: boolean | undefined
+  /** The last probe. */
+  isAnswering: boolean | undefined
+  probedAtMs?: number
+}
+
+async function callOnce<T>(
+  ports: Ports,
+  call: CounterpartCall<T>,
+  fallback: (() => Promise<T>) | undefined,
+  sync: () => Promise<number>,
+): Promise<CallResult<T>> {
+  if (!KEY.test(call.key))
+    throw new PolityError('input.invalid', 'the key of a call is of letters, digits and ./:_-', {
+      operation: call.operation,
+    })
+  const sent: Sent = { ...call, method: call.method ?? 'POST', body: JSON.stringify(call.body) }
+  try {
+    if (call.isKept) await requireNothingKept(ports, sync)
+    const value = await askOnce(ports, sent, call)
+    ports.seen.isFallingBack = undefined
+    return { outcome: 'remote', value }
+  } catch (thrown) {
+    if (call.signal?.aborted || isOurs(thrown)) throw thrown
+    const { code, message } = asPolityError(thrown)
+    const isKept = call.isKept && !isRefusal(thrown) && (await keep(ports, sent, call.operation, code))
+    const failure = { code, message }
+    const value = await fallenBack(ports, fallback)
+    ports.seen.isFallingBack = value !== undefined
+    return value === undefined
+      ? { outcome: 'lost', failure, isKept }
+      : { outcome: 'fallback', value: value.value, failure, isKept }
+  }
+}
+
+const isOurs = (thrown: unknown): boolean =>
+  thrown instanceof PolityError && (thrown.code === 'cancelled' || thrown.code === 'input.invalid')
+
+async function requireNothingKept(
+  { definition: { name }, outbox }: Ports,
+  sync: () => Promise<number>,
+): Promise<void> {
+  if ((await outbox.next(1)).length === 0) return
+  await sync()
+  const waiting = await outbox.waiting()
+  if (waiting > 0)
+    throw new PolityError('target.busy', `${waiting} earlier requests wait for ${name}, and go first`, {
+      counterpart: name,
+      waiting,
+    })
+}
+
+function askOnce<T>(
+  { host: { targets }, definition: { name, retry }, exchange, closing }: Ports,
+  sent: Sent,
+  { read, signal }: CounterpartCall<T>,
+): Promise<T> {
+  const asked = async (each: AbortSignal) => read(await exchange.send(sent, each))
+  const signals = [closing.signal, ...(signal === undefined ? [] : [signal])]
+  return targets.retrying(name, asked, retry, { signal: AbortSignal.any(signals), isFailure: tellsAgainst })
+}
+
+/** What cannot even be kept is told; the fallback may still save it. */
+async function keep(
+  { host: { env, onFailure }, outbox }: Ports,
+  { method, path, body, key }: Sent,
+  operation: string,
+  code: string,
+): Promise<boolean> {
+  try {
+    const keptAt = new Date(env.now()).toISOString()
+    await outbox.keep({ method, path, body, key, operation, keptAt, code })
+    return true
+  } catch (error) {
+    onFailure(asPolityError(error))
+    return false
+  }
+}
+
+async function fallenBack<T>(
+  { host: { onFailure } }: Ports,
+  fallback: (() => Promise<T>) | undefined,
+): Promise<{ readonly value: T } | undefined> {
+  if (fallback === undefined) return undefined
+  try {
+    return { value: await fallback() }
+  } catch (error) {
+    onFailure(asPolityError(error))
+    return undefined
+  }
+}
+
+/** In order: the first that cannot be delivered ends it, unless it will never be. */
+async function syncAll(ports: Ports): Promise<number> {
+  const { outbox, seen, closing } = ports
+  let arrived = 0
+  while (!closing.signal.aborted) {
+    const rows = await outbox.next(BATCH_MAX)
+    const { forwarded, refused } = await sendBatch(ports, rows)
+    try {
+      await outbox.settle(forwarded, refused)
+    } catch (error) {
+      // Another hub has delivered them too, under the same keys.
+      if (!(error instanceof PolityError) || error.code !== 'expectation.failed') throw error
+    }
+    arrived += forwarded.length
+    if (forwarded.length > 0) seen.isFallingBack = undefined
+    if (forwarded.length + refused.length < BATCH_MAX) break
+  }
+  return arrived
+}
+
+async function sendBatch(
+  { host: { targets }, definition: { name }, exchange, closing: { signal } }: Ports,
+  rows: readonly KeptRow[],
+): Promise<{ readonly forwarded: KeptRow[]; readonly refused: Refused[] }> {
+  const forwarded: KeptRow[] = []
+  const refused: Refused[] = []
+  for (const row of rows) {
+    try {
+      const options = { signal, isFailure: tellsAgainst }
+      await targets.call(name, (each) => exchange.send(row.item, each), options)
+      forwarded.push(row)
+    } catch (error) {
+      if (!isRefusal(error)) break
+      refused.push({ row, status: Number(asPolityError(error).facts.status) })
+    }
+  }
+  return { forwarded, refused }
+}
+
+async function probeOnce({
+  host: { env },
+  exchange,
+  seen,
+  closing,
+}: Ports): Promise<'healthy' | 'unhealthy'> {
+  try {
+    seen.isAnswering = (await exchange.probe(closing.signal)) === 200
+  } catch {
+    // That it does not answer is the answer; the state shows it.
+    seen.isAnswering = false
+  }
+  seen.probedAtMs = env.now()
+  return seen.isAnswering ? 'healthy' : 'unhealthy'
+}
+
+/** By its own answers; once it is healthy, it gets what was kept for it. */
+async function probeRegularly(ports: Ports, sync: () => Promise<number>): Promise<void> {
+  const { host, definition, outbox, closing } = ports
+  const failing = openFailing(host.onFailure)
+  while (!closing.signal.aborted) {
+    try {
+      if ((await probeOnce(ports)) === 'healthy' && (await outbox.next(1)).length > 0) await sync()
+      failing.works()
+    } catch (error) {
+      if (!closing.signal.aborted) failing.fails(error)
+    }
+    await pause(host.env, definition.probeIntervalMs, closing.signal)
+  }
+}
+
+async function stateOf(ports: Ports): Promise<CounterpartState> {
+  const { host, definition, outbox, seen } = ports
+  const { name, priority } = definition
+  const { breaker, lastSuccessAtMs, lastError } = host.targets.state(name)
+  const waiting = await outbox.waiting()
+  return {
+    name,
+    priority,
+    standing: standingOf(seen, waiting, breaker),
+    breaker,
+    probe: seen.isAnswering === undefined ? 'unknown' : seen.isAnswering ? 'healthy' : 'unhealthy',
+    waiting,
+    ...(seen.probedAtMs === undefined ? {} : { probedAtMs: seen.probedAtMs }),
+    ...(lastSuccessAtMs === undefined ? {} : { lastSuccessAtMs }),
+    ...(lastError === undefined ? {} : { lastError }),
+  }
+}
+
+/** What is kept for it is not lost, and neither is what a fallback has done. */
+function standingOf({ isFallingBack, isAnswering }: Seen, waiting: number, breaker: BreakerState): Standing {
+  if (isFallingBack === false) return waiting > 0 ? 'degraded' : 'lost'
+  if (isFallingBack === true || waiting > 0 || breaker !== 'closed') return 'degraded'
+  if (isAnswering === undefined) return 'unknown'
+  return isAnswering ? 'well' : 'degraded'
+}

@@ -1,0 +1,84 @@
+// What a run asks of others: actions, which happen once, and queries. A run of its own takes no place while it waits for it.
+
+import { asPolityError, type ErrorCode, PolityError } from '../errors.ts'
+import { endingError } from './ending-error.ts'
+import { errorOfStep } from './journal.ts'
+import type { Scope } from './scope.ts'
+
+type Named = { readonly name: string }
+
+/** Throws `denied`, `run.parked`, and what the action fails with. Outside of a step its end is recorded like a step's. */
+export async function invokeWithin(scope: Scope, definition: Named, input: unknown): Promise<unknown> {
+  const { life } = scope
+  const { asking } = life.ports
+  // Whoever asks inside of a body is recorded with it, and finds the same invocation under its key.
+  if (scope.underWay.size > 0) return waitFor(scope, definition, input)
+  const key = asking.keyOf(life.row, definition, input)
+  const name = `invoke/${definition.name}/${key.slice(-KEY_SHOWN_CHARS)}`
+  const before = life.journal.visit(name, 'invoke')
+  if (before?.state === 'failed') throw errorOfStep(before)
+  if (before) return before.result
+  await life.proceed(scope.signal)
+  const atMs = () => life.ports.env.now()
+  try {
+    const result = await waitFor(scope, definition, input)
+    // The key answers the same for a day, so that this may wait for the next commit: the one before any wait.
+    const write = life.journal.write(name, { kind: 'invoke', state: 'done', atMs: atMs(), result })
+    life.ride(write)
+    return life.journal.row(name)?.result
+  } catch (thrown) {
+    if (scope.signal.aborted) throw scope.signal.reason
+    const error = asPolityError(thrown)
+    if (!life.signal.aborted && !OPEN_ENDED.includes(error.code)) {
+      const result = endingError(error)
+      life.ride(life.journal.write(name, { kind: 'invoke', state: 'failed', atMs: atMs(), result }))
+    }
+    throw error
+  }
+}
+
+const KEY_SHOWN_CHARS = 32
+
+/** After these the same may be answered otherwise. */
+const OPEN_ENDED: readonly ErrorCode[] = [
+  'run.moved',
+  'run.parked',
+  'run.limit',
+  'log.closed',
+  'log.saturated',
+  'store.failed',
+  'store.full',
+  'store.unreachable',
+  'store.readonly',
+  'store.locked',
+  'timeout',
+  'auth.expired',
+  'auth.invalid',
+]
+
+/** Only a run is waited for; what is done in one commit is not worth another's turn. */
+async function waitFor(scope: Scope, definition: Named, input: unknown): Promise<unknown> {
+  const { life, signal } = scope
+  const { asking, closing } = life.ports
+  signal.throwIfAborted()
+  const begun = await asking.begin(life.row, definition, input)
+  if (begun.status === 'done') return begun.output
+  const { run } = begun
+  try {
+    return await life.idle(() => asking.ended(run, definition.name, signal))
+  } catch (error) {
+    const isLeft = life.signal.aborted && life.stopped === undefined
+    if (!signal.aborted || closing.aborted || isLeft) throw error
+    const reason = signal.reason instanceof PolityError ? signal.reason.message : 'its parent has ended'
+    await asking.cancel(run, reason)
+    // It undoes what it has done before its parent does.
+    await asking.ended(run, definition.name, closing).catch(() => undefined)
+    throw signal.reason
+  }
+}
+
+export async function askWithin(scope: Scope, definition: Named, input: unknown): Promise<unknown> {
+  const { life, signal } = scope
+  signal.throwIfAborted()
+  return life.ports.asking.ask(life.row, definition, input)
+}

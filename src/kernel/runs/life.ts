@@ -1,0 +1,337 @@
+// One life of a run: from the moment a hub carries it out to its end, or to the end of that hub. Owns the fence.
+
+import type { Reads, Progress } from '../catalog/context.ts'
+import type { CommandHandler } from '../catalog/definition.ts'
+import { actorOf, type Origin } from '../catalog/recorder.ts'
+import type { Env } from '../env.ts'
+import { PolityError } from '../errors.ts'
+import type { Draft } from '../log/entry.ts'
+import type { Log } from '../log/log.ts'
+import type { Proposal } from '../log/proposal.ts'
+import type { Expectation } from '../log/view.ts'
+import { KnownOpenings } from '../schema/privacy.ts'
+import type { Store } from '../store/store.ts'
+import type { Targets } from '../targets/targets.ts'
+import { oneAfterAnother } from '../turns.ts'
+import type { Alarms } from './alarms.ts'
+import type { Asking } from './callers.ts'
+import type { Callbacks } from './callbacks.ts'
+import type { Undo } from './compensation.ts'
+import { type Control, NO_CONTROL } from './control.ts'
+import { type Journal, RUN_STEPS, type StepWrite } from './journal.ts'
+import { appendPatiently } from './patient-append.ts'
+import type { Places } from './places.ts'
+import { type CarriedRun, RUNS, type RunRow, runWrite } from './run.ts'
+import type { StepCipher } from './step-cipher.ts'
+
+/** Working state: run id -> TakeOvers, while it is taken over again and again. */
+export const RUNS_LIVES = 'runs.lives'
+/** A run that is taken over more often than this without a newly recorded step is parked: it may be what ends its hubs. */
+export const TAKE_OVERS_MAX = 10
+
+export interface TakeOvers {
+  readonly count: number
+  /** Steps that had a result then. */
+  readonly settled: number
+}
+
+export interface LifePorts {
+  readonly log: Log
+  readonly reader: Store
+  readonly env: Env
+  /** 32 bytes: seals the results of steps at rest. */
+  readonly stepKey: Uint8Array
+  /** `polity://realm` */
+  readonly source: string
+  readonly reads: Reads
+  readonly handlerOf: (action: string) => CommandHandler
+  /** Opens private references. */
+  readonly open: (publicForm: unknown) => Promise<unknown>
+  readonly asking: Asking
+  readonly onProgress: (run: RunRow, progress: Progress) => void
+  readonly targets?: Pick<Targets, 'call'>
+  readonly callbacks?: Callbacks
+  readonly cipher: StepCipher
+  readonly alarms: Alarms
+  readonly places: Places
+  /** Aborted with HubClosing. */
+  readonly closing: AbortSignal
+}
+
+/** Aborts with this reason leave the run as it is: the next start resumes it. */
+export class HubClosing extends Error {}
+
+export interface LifeStart {
+  readonly control?: Control
+  /** Of a run that somebody has begun before. */
+  readonly takeOvers?: TakeOvers
+  readonly isResumed: boolean
+  readonly hasPlace: boolean
+}
+
+export class Life {
+  readonly ports: LifePorts
+  readonly journal: Journal
+  readonly known = new KnownOpenings()
+  readonly isResumed: boolean
+  readonly isOnce: boolean
+  /** Facts of the whole invocation. */
+  readonly drafts: Draft[] = []
+  /** To be called once the outcome is committed. */
+  readonly listeners: (() => void)[] = []
+  /** By the name of the step that they undo. */
+  readonly undos = new Map<string, Undo>()
+  /** Whether this life has recorded anything yet. */
+  hasRecorded = false
+  row: RunRow
+  control: Control
+  /** How often the run was taken over since a step was recorded; known once something new is about to begin. */
+  takeOverCount = 0
+  /** Why the run has to end: cancelled, or out of time. */
+  stopped: PolityError | undefined
+  /** What was done is being undone: nobody can pause that. */
+  isEnding = false
+  readonly #before: TakeOvers | undefined
+  readonly #abort = new AbortController()
+  readonly #hearing = new Set<() => void>()
+  /** Readings of signals, one after the other. */
+  readonly oneAtATime = oneAfterAnother()
+  /** Results that travel with the next commit. */
+  #riders: StepWrite[] = []
+  #version: number
+  #hasPlace: boolean
+  #taking: Promise<void> | undefined
+  /** Lines of execution, and how many of them wait. */
+  #lines = 1
+  #idle = 0
+
+  constructor(ports: LifePorts, run: CarriedRun, journal: Journal, isOnce: boolean, start: LifeStart) {
+    this.ports = ports
+    this.row = run.row
+    this.#version = run.version
+    this.journal = journal
+    this.isOnce = isOnce
+    this.isResumed = start.isResumed
+    this.control = start.control ?? NO_CONTROL
+    this.#before = start.takeOvers
+    this.#hasPlace = start.hasPlace
+    if (this.control.cancel) this.stop(cancelledBy(this.row, this.control.cancel))
+  }
+
+  get id(): string {
+    return this.row.id
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  /** The end of everything that the handler has under way. Of two reasons the first stands. */
+  stop(reason: PolityError): void {
+    if (this.#abort.signal.aborted) return
+    this.stopped = reason
+    this.#abort.abort(reason)
+  }
+
+  /** The hub closes, or another one has the run: nothing more is done, and nothing recorded. */
+  leave(reason: Error): void {
+    this.#abort.abort(reason)
+  }
+
+  /** Somebody has asked something of the run. */
+  attend(control: Control): void {
+    if (control.version <= this.control.version) return
+    this.control = control
+    if (control.cancel) this.stop(cancelledBy(this.row, control.cancel))
+    for (const hear of this.#hearing) hear()
+  }
+
+  /** Resolves with the next news. Rejects with the signal's reason. */
+  news(signal: AbortSignal): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    if (signal.aborted) return Promise.reject(signal.reason)
+    const end = () => {
+      this.#hearing.delete(hear)
+      signal.removeEventListener('abort', leave)
+    }
+    const hear = () => {
+      end()
+      resolve()
+    }
+    const leave = () => {
+      end()
+      reject(signal.reason)
+    }
+    this.#hearing.add(hear)
+    signal.addEventListener('abort', leave, { once: true })
+    return promise
+  }
+
+  /** To be awaited before anything new begins: counts the life, and waits while the run is paused. */
+  async proceed(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    while (this.control.isPaused && !this.isEnding) await this.idle(() => this.news(signal))
+    await this.countTakeOver()
+    signal.throwIfAborted()
+  }
+
+  /** Throws `run.parked` for a run that ends one hub after the other. */
+  async countTakeOver(): Promise<void> {
+    if (!this.isResumed || this.takeOverCount > 0) return
+    const settled = this.journal.settledCount()
+    const count = this.#before?.settled === settled ? this.#before.count + 1 : 1
+    this.takeOverCount = count
+    if (count > TAKE_OVERS_MAX)
+      throw new PolityError(
+        'run.parked',
+        `the run was taken over ${TAKE_OVERS_MAX} times without a new step: find out what ends its hubs, then resume or cancel it`,
+      )
+    const value = JSON.stringify({ count, settled } satisfies TakeOvers)
+    await this.commit(undefined, { rows: [{ table: RUNS_LIVES, key: this.id, value }] })
+    // That is no progress of the run.
+    this.hasRecorded = false
+  }
+
+  get hasTakeOvers(): boolean {
+    return this.takeOverCount > 0 || this.#before !== undefined
+  }
+
+  /** A line of execution waits for something that takes no place: when all of them do, another run may work. */
+  async idle<T>(wait: () => Promise<T>): Promise<T> {
+    this.#idle += 1
+    this.#giveWay()
+    try {
+      return await wait()
+    } finally {
+      this.#idle -= 1
+      await this.#retake()
+    }
+  }
+
+  fork(lines: number): void {
+    this.#lines += lines
+  }
+
+  join(): void {
+    this.#lines -= 1
+    this.#giveWay()
+  }
+
+  /** Gives the place back for good. */
+  end(): void {
+    if (this.#hasPlace) this.ports.places.release()
+    this.#hasPlace = false
+  }
+
+  #giveWay(): void {
+    if (!this.#hasPlace || this.#idle < this.#lines) return
+    this.#hasPlace = false
+    this.ports.places.release()
+  }
+
+  async #retake(): Promise<void> {
+    // What is ending does not stand in line behind what works.
+    if (this.#hasPlace || this.#abort.signal.aborted) return
+    this.#taking ??= this.ports.places
+      .take(this.#abort.signal)
+      .then(
+        () => {
+          this.#hasPlace = true
+        },
+        // Ending: it goes on without.
+        () => undefined,
+      )
+      .finally(() => {
+        this.#taking = undefined
+      })
+    await this.#taking
+  }
+
+  /** Recorded with the next commit; until then a crash finds the same again under its key. */
+  ride(write: StepWrite): void {
+    this.#riders.push(write)
+  }
+
+  takeRiders(): readonly StepWrite[] {
+    return this.#riders.splice(0)
+  }
+
+  /** Records a step's change under the fence. Throws `run.moved` when another hub has the run. Answers the log size. */
+  async commit(step: StepWrite | undefined, more: Partial<Proposal> = {}): Promise<number> {
+    const riders = this.takeRiders()
+    const steps = step ? [step, ...riders] : riders
+    const proposal: Proposal = {
+      ...more,
+      entries: more.entries ?? [],
+      rows: [...steps.map(({ write }) => write), ...(more.rows ?? [])],
+      expect: [this.#fence(), ...steps.map(({ expect }) => expect), ...(more.expect ?? [])],
+    }
+    try {
+      const size = await this.#append(proposal)
+      this.hasRecorded = true
+      return size
+    } catch (error) {
+      if (step) this.journal.forget(step.name)
+      this.#riders.unshift(...riders)
+      throw error
+    }
+  }
+
+  /** Writes the run's own row, and with it the next version of the fence. */
+  async commitRow(row: RunRow, more: Partial<Proposal> = {}, expiresAtMs?: number): Promise<number> {
+    const riders = this.takeRiders()
+    const size = await this.#append({
+      ...more,
+      entries: more.entries ?? [],
+      rows: [runWrite(row, expiresAtMs), ...riders.map(({ write }) => write), ...(more.rows ?? [])],
+      expect: [this.#fence(), ...riders.map(({ expect }) => expect), ...(more.expect ?? [])],
+    })
+    this.row = row
+    this.#version += 1
+    return size
+  }
+
+  async #append(proposal: Proposal): Promise<number> {
+    try {
+      return await appendPatiently(this.ports, proposal, this.ports.closing)
+    } catch (error) {
+      if (!isMoved(error)) throw error
+      const lost = movedError(this.row, error)
+      this.leave(lost)
+      throw lost
+    }
+  }
+
+  /** The fence: whoever takes the run over writes the row's next version. */
+  #fence(): Expectation {
+    return { table: RUNS, key: this.id, version: this.#version }
+  }
+
+  origin(): Origin {
+    const { chain, correlationId, id, traceparent } = this.row
+    return {
+      source: this.ports.source,
+      actor: actorOf(chain),
+      correlationid: correlationId,
+      causationid: id,
+      ...(traceparent === undefined ? {} : { traceparent }),
+    }
+  }
+}
+
+/** Another hub has taken the run over: nothing that this one does of it is recorded any more. */
+const isMoved = (thrown: unknown): boolean =>
+  thrown instanceof PolityError &&
+  thrown.code === 'expectation.failed' &&
+  (thrown.facts.table === RUNS || thrown.facts.table === RUN_STEPS)
+
+const movedError = ({ id }: RunRow, cause: unknown): PolityError =>
+  new PolityError(
+    'run.moved',
+    `another hub has taken run ${id} over, because this one was not heard of: look the run up`,
+    { run: id },
+    cause,
+  )
+
+const cancelledBy = ({ id }: RunRow, { reason, by }: { readonly reason: string; readonly by: string }) =>
+  new PolityError('run.cancelled', `${by} cancelled the run: ${reason}`, { run: id })

@@ -1,0 +1,197 @@
+// Steps: a body at least once, its result once, its failures as often as its policy says.
+
+import type { StepContext, StepOptions } from '../catalog/context.ts'
+import { seal } from '../catalog/recorder.ts'
+import { asPolityError, type ErrorCode, errorFromWire, PolityError } from '../errors.ts'
+import type { Draft } from '../log/entry.ts'
+import { delayBefore, random01 } from '../targets/retry.ts'
+import { attemptOnce } from './attempt.ts'
+import { type Resolution, resolutionPlace } from './control.ts'
+import { endingError } from './ending-error.ts'
+import { errorOfStep, type StepChange, type StepKind, type StepRow } from './journal.ts'
+import type { Life } from './life.ts'
+import type { Scope } from './scope.ts'
+
+/** A heartbeat's details are kept at most this often. */
+const HEARTBEAT_WRITE_INTERVAL_MS = 1_000
+
+export interface TakenStep<T> {
+  readonly name: string
+  readonly kind: Extract<StepKind, 'step' | 'undo'>
+  readonly body: (step: StepContext) => T | Promise<T>
+  readonly options: StepOptions<T>
+}
+
+/** The recorded result or failure, or that of the body, which is recorded now. */
+export async function takeStep<T>(scope: Scope, taken: TakenStep<T>): Promise<T> {
+  const { life } = scope
+  const name = `${scope.prefix}${taken.name}`
+  if (scope.underWay.has(name))
+    throw new PolityError('internal', `${life.row.action} takes its step ${name.slice(0, 64)} twice at a time`)
+  const before = life.journal.visit(name, taken.kind)
+  const known = before && (await settled(life, name, before))
+  if (known?.state === 'failed') throw errorOfStep(known)
+  if (!known) {
+    await life.proceed(scope.signal)
+    const isLoose = scope.underWay.size > 0
+    scope.underWay.add(name)
+    try {
+      await carry(scope, name, taken, before, isLoose)
+    } finally {
+      scope.underWay.delete(name)
+    }
+  }
+  const { order = 0, result } = life.journal.row(name) ?? {}
+  const { undo, ...options } = taken.options
+  if (undo) life.undos.set(name, { order, undo: (step) => undo(result as T, step), options })
+  return result as T
+}
+
+/** A step that needs no body: it has its end, or a person has said what became of it. Throws `run.unknown`. */
+async function settled(life: Life, name: string, before: StepRow): Promise<StepRow | undefined> {
+  if (before.state !== 'started') return before
+  if (!life.isOnce) return undefined
+  const resolution = resolutionOf(life, name)
+  if (!resolution)
+    throw new PolityError(
+      'run.unknown',
+      `step ${name} was interrupted and is never repeated: find out what happened`,
+      { step: name },
+    )
+  const change: StepChange =
+    'failed' in resolution
+      ? {
+          kind: before.kind,
+          state: 'failed',
+          atMs: life.ports.env.now(),
+          result: { code: 'step.failed', message: resolution.failed, facts: { step: name } },
+        }
+      : { kind: before.kind, state: 'done', atMs: life.ports.env.now(), result: resolution.result }
+  await life.commit(life.journal.write(name, change))
+  return life.journal.row(name)
+}
+
+function resolutionOf({ control, ports: { cipher }, id }: Life, name: string): Resolution | undefined {
+  const told = control.resolutions?.findLast(({ step }) => step === name)
+  return told && (JSON.parse(cipher.open(told.sealed, resolutionPlace(id, name))) as Resolution)
+}
+
+/** Attempt after attempt, until one answers or none is left; either is recorded. */
+async function carry<T>(
+  scope: Scope,
+  name: string,
+  { kind, body, options }: TakenStep<T>,
+  before: StepRow | undefined,
+  isLoose: boolean,
+): Promise<void> {
+  const { life, signal } = scope
+  const { env, alarms } = life.ports
+  const lives = life.takeOverCount
+  // The attempt that a crash ended is known by the take-over alone, until something was recorded after it.
+  const interrupted = life.hasRecorded ? 0 : Math.max(0, lives - (before?.lives ?? 0))
+  let attempt = (before?.attempts ?? 0) + interrupted + 1
+  let details = before?.result
+  let untilMs = before?.untilMs
+  const place = { kind, lives, ...(isLoose ? { isLoose } : {}) }
+  const repeats = life.isOnce ? undefined : options.retry
+  for (;;) {
+    const dueMs = untilMs
+    if (dueMs !== undefined && dueMs > env.now()) await life.idle(() => alarms.at(dueMs, signal))
+    if (life.isOnce)
+      await life.commit(life.journal.write(name, { ...place, state: 'started', atMs: env.now() }))
+    const kept = keepDetails(life, name, { ...place, attempts: attempt - 1 }, (told) => {
+      details = told
+    })
+    try {
+      const asked = { name, body, options, attempt, details, signal, onDetails: kept.keep }
+      const { answer, drafts } = await attemptOnce(life.ports, asked)
+      await kept.settled()
+      await record(life, name, { ...place, attempts: attempt }, answer, drafts)
+      return
+    } catch (thrown) {
+      await kept.settled()
+      // What stops the run, or the hub, is no failure of the step.
+      if (signal.aborted) throw signal.reason
+      const error = asPolityError(thrown, 'step.failed')
+      if (PASSED_ON.includes(error.code)) throw error
+      const failed = { ...place, attempts: attempt, atMs: env.now() }
+      if (!repeats || attempt >= repeats.attemptsMax || NEVER_REPEATED.includes(error.code)) {
+        const wire = endingError(error)
+        await life.commit(life.journal.write(name, { ...failed, state: 'failed', result: wire }))
+        throw errorFromWire(wire)
+      }
+      attempt += 1
+      untilMs = Math.max(env.now() + delayBefore(repeats, attempt, random01(env)), openUntilMs(error))
+      const again: StepChange = { ...failed, state: 'started', untilMs, result: details ?? null }
+      await life.commit(life.journal.write(name, again))
+    }
+  }
+}
+
+async function record(
+  life: Life,
+  name: string,
+  place: Pick<StepChange, 'kind' | 'lives' | 'attempts' | 'isLoose'>,
+  answer: unknown,
+  drafts: readonly Draft[],
+): Promise<void> {
+  const { env } = life.ports
+  const { entries, seals } = seal(drafts, life.origin(), env, life.known)
+  const done = life.journal.write(name, { ...place, state: 'done', atMs: env.now(), result: answer })
+  await life.commit(done, { entries, seals })
+}
+
+/** Keeps what heartbeats tell, at most once in an interval, so that the next attempt knows it even after a crash. */
+function keepDetails(
+  life: Life,
+  name: string,
+  place: Pick<StepChange, 'kind' | 'lives' | 'attempts' | 'isLoose'>,
+  onDetails: (details: unknown) => void,
+): { readonly keep: (details: unknown) => void; readonly settled: () => Promise<void> } {
+  const { env } = life.ports
+  let writtenMs = Number.NEGATIVE_INFINITY
+  let writing: Promise<unknown> | undefined
+  let isOver = false
+  const keep = (details: unknown) => {
+    if (isOver) return
+    onDetails(details)
+    // A `once` step has said that it began, and is never repeated.
+    if (life.isOnce || writing || env.monotonic() - writtenMs < HEARTBEAT_WRITE_INTERVAL_MS) return
+    writtenMs = env.monotonic()
+    writing = life
+      .commit(life.journal.write(name, { ...place, state: 'started', atMs: env.now(), result: details }))
+      // Details are a help; that the run was lost is noticed by whoever records a result.
+      .catch(() => undefined)
+      .finally(() => {
+        writing = undefined
+      })
+  }
+  return {
+    keep,
+    settled: async () => {
+      isOver = true
+      await writing
+    },
+  }
+}
+
+/** These are about the run and not about the step. */
+const PASSED_ON: readonly ErrorCode[] = ['run.moved', 'run.parked', 'run.unknown', 'log.closed']
+
+/** Whoever tries these again is answered the same. */
+const NEVER_REPEATED: readonly ErrorCode[] = [
+  'input.invalid',
+  'input.malformed',
+  'denied',
+  'erased',
+  'payload.too-large',
+  'entry.too-large',
+  'entry.invalid',
+  'egress.invalid',
+  'egress.refused',
+  'internal',
+]
+
+/** An open breaker says when it will let somebody through. */
+const openUntilMs = ({ code, facts: { retryAtMs } }: PolityError): number =>
+  code === 'target.open' && typeof retryAtMs === 'number' && Number.isFinite(retryAtMs) ? retryAtMs : 0

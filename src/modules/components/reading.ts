@@ -1,0 +1,121 @@
+// Reading: components with their health, as of now.
+
+import type { Reads } from '../../kernel/catalog/context.ts'
+import type { WorkingReads } from '../../kernel/catalog/working-rows.ts'
+import type { Static } from '../../kernel/schema/schema.ts'
+import { brakeOf } from './watch.ts'
+import { type Component, type ComponentRow, components, type get, type list, type status } from './contract.ts'
+import { type ChecksRow, type Health, healthOf } from './health.ts'
+import { CHECKS, COMPONENTS_MAX, LEASES, type LeaseRow } from './leases.ts'
+import { unknownComponent } from './registering.ts'
+
+type Shown = Static<typeof Component>
+type Rows = Pick<WorkingReads, 'get' | 'scan'>
+
+const PAGE_SIZE = 100
+
+/** A component with what is known of it right now. */
+export interface Seen {
+  readonly row: ComponentRow
+  readonly lease: LeaseRow | undefined
+  readonly checks: ChecksRow | undefined
+  readonly health: Health
+  readonly reasons: readonly string[]
+}
+
+/** Every component in the order of ids; three reads, however many there are. */
+export async function allSeen(reads: Reads, rows: Rows, nowMs: number): Promise<readonly Seen[]> {
+  const [known, leases, checks] = await Promise.all([
+    reads.list(components, { limit: COMPONENTS_MAX }),
+    rows.scan(LEASES, { limit: COMPONENTS_MAX }),
+    rows.scan(CHECKS, { limit: COMPONENTS_MAX }),
+  ])
+  const leaseOf = new Map(leases.map(({ key, value }) => [key, value as LeaseRow]))
+  const checksOf = new Map(checks.map(({ key, value }) => [key, value as ChecksRow]))
+  return known.map(({ key, value }) => seenOf(value, leaseOf.get(key), checksOf.get(key), nowMs))
+}
+
+function seenOf(
+  row: ComponentRow,
+  lease: LeaseRow | undefined,
+  checks: ChecksRow | undefined,
+  nowMs: number,
+): Seen {
+  const names = row.checks.map(({ name }) => name)
+  return { row, lease, checks, ...healthOf(lease, names, checks, nowMs) }
+}
+
+export async function getComponent(
+  reads: Reads,
+  { id }: Static<typeof get.schema>,
+  rows: Rows,
+  nowMs: number,
+): Promise<Shown> {
+  const [known, lease, checks] = await Promise.all([
+    reads.get(components, id),
+    rows.get(LEASES, id),
+    rows.get(CHECKS, id),
+  ])
+  if (known === undefined) throw unknownComponent(id)
+  return shown(
+    seenOf(known.value, lease.value as LeaseRow | undefined, checks.value as ChecksRow | undefined, nowMs),
+  )
+}
+
+export async function listComponents(
+  reads: Reads,
+  { kind, capability, health, after, limit = PAGE_SIZE }: Static<typeof list.schema>,
+  rows: Rows,
+  nowMs: number,
+): Promise<Static<typeof list.output>> {
+  const found = (await allSeen(reads, rows, nowMs)).filter(
+    ({ row, health: its }) =>
+      (after === undefined || Buffer.compare(Buffer.from(row.id), Buffer.from(after)) > 0) &&
+      (kind === undefined || row.kind === kind) &&
+      (capability === undefined || row.capabilities.includes(capability)) &&
+      (health === undefined || its === health),
+  )
+  const items = found.slice(0, limit).map(shown)
+  const last = items.at(-1)
+  return { items, ...(last !== undefined && found.length > limit ? { after: last.id } : {}) }
+}
+
+export async function statusOf(
+  reads: Reads,
+  rows: Rows,
+  nowMs: number,
+): Promise<Static<typeof status.output>> {
+  const [seen, brake] = await Promise.all([allSeen(reads, rows, nowMs), brakeOf(rows)])
+  const counted = (wanted: Health) => seen.filter(({ health }) => health === wanted).length
+  return {
+    passing: counted('passing'),
+    warning: counted('warning'),
+    critical: counted('critical'),
+    lost: counted('lost'),
+    isHolding: brake?.phase === 'holding',
+    ...(brake === undefined
+      ? {}
+      : { since: timeOf(brake.sinceMs), count: brake.count, total: brake.total }),
+  }
+}
+
+function shown({ row, lease, checks, health, reasons }: Seen): Shown {
+  const { isLost: _, ...described } = row
+  const results = checks?.epoch === row.epoch ? checks.results : []
+  return {
+    ...described,
+    health,
+    reasons: [...reasons],
+    ...(lease === undefined
+      ? {}
+      : { renewedAt: timeOf(lease.renewedAtMs), expiresAt: timeOf(lease.expiresAtMs) }),
+    checkReports: row.checks.map(({ name }) => {
+      const result = results.find((each) => each.name === name)
+      return result === undefined
+        ? { name, state: 'unknown' as const, note: 'has not run yet' }
+        : { name, state: result.state, note: result.note, since: timeOf(result.sinceMs) }
+    }),
+  }
+}
+
+const timeOf = (ms: number): string => new Date(ms).toISOString()

@@ -1,0 +1,68 @@
+// Who may publish and take what: the routes' answer, with a reason code. Pure, so that a new table can be rehearsed.
+
+import type { ErrorCode } from '../../kernel/errors.ts'
+import type { Chain } from '../../kernel/gate/types.ts'
+import { labelOf, mayReadAll } from '../../kernel/log/audience.ts'
+import type { RouteTable } from './route-table.ts'
+
+/** Why something must not be published or taken. */
+export interface Refused {
+  readonly code: ErrorCode
+  readonly sentence: string
+}
+
+/** What is known of a publisher, from 0 to 1; undefined: nothing is. */
+export type TrustOf = (label: string) => number | undefined
+
+/** Nothing is known of anybody until the hub keeps trust: a route that asks for some is closed to all. */
+export const UNKNOWN_TRUST: TrustOf = () => undefined
+
+/** Every route of the type must let the publisher in, and know enough of it. */
+export function refusalOf(
+  table: RouteTable,
+  { type, source }: { readonly type: string; readonly source: string },
+  trustOf: TrustOf = UNKNOWN_TRUST,
+): Refused | undefined {
+  for (const { id, publishers, minTrust } of table.routesOf(type)) {
+    if (publishers !== undefined && !publishers.has(source))
+      return {
+        code: 'mesh.publisher-not-allowed',
+        sentence: `${source} is not among the publishers of ${id}: its route names them`,
+      }
+    const trust = minTrust > 0 ? trustOf(source) : 1
+    if (trust === undefined || trust < minTrust)
+      return {
+        code: 'mesh.trust',
+        sentence: `the route of ${id} asks for a trust of ${minTrust}; that of ${source} is ${trust ?? 'not known'}`,
+      }
+  }
+  return undefined
+}
+
+/** Whether the routes of a type let a chain take it: every link that may not read the log anyway must be named. */
+export const maySubscribe = (table: RouteTable, type: string, chain: Chain): boolean =>
+  table
+    .routesOf(type)
+    .every(
+      ({ subscribers }) =>
+        subscribers === undefined || chain.every((link) => mayReadAll([link]) || subscribers.has(labelOf(link))),
+    )
+
+/** Areas whose entries the hub states itself: nobody publishes under their names. */
+const RESERVED: ReadonlySet<string> = new Set([
+  'action',
+  'gate',
+  'hub',
+  'identity',
+  'log',
+  'mesh',
+  'polity',
+  'run',
+  'vault',
+  'witness',
+])
+
+/** The first word of a type: its family. */
+export const familyOf = (type: string): string => type.split(/[.@]/, 1)[0] ?? type
+
+export const isReserved = (type: string): boolean => RESERVED.has(familyOf(type).toLowerCase())

@@ -1,0 +1,212 @@
+// Taking: which entries a subscription wants, the wait for them, and each as the event that its taker may see.
+
+import type { CommandContext } from '../../kernel/catalog/context.ts'
+import type { ModuleHost } from '../../kernel/catalog/module.ts'
+import type { WorkingRows } from '../../kernel/catalog/working-rows.ts'
+import { PolityError } from '../../kernel/errors.ts'
+import type { Pull, PulledItem, PullOptions } from '../../kernel/feed/pull.ts'
+import type { Chain } from '../../kernel/gate/types.ts'
+import { labelOf, mayOpen, mayRead, mayReadAll } from '../../kernel/log/audience.ts'
+import type { Entry } from '../../kernel/log/entry.ts'
+import type { Static } from '../../kernel/schema/schema.ts'
+import type { Expression } from '../../kit/cesql/cesql.ts'
+import { matchesType, type TypePattern } from '../../kit/type-pattern.ts'
+import { maySubscribe } from './admission.ts'
+import { lifted } from './declared.ts'
+import { attributesOf, bareType, type CloudEvent, eventTypeOf, fullType, isCarrier, meshEventOf } from './events.ts'
+import { EventPublished, MessageSent } from './facts.ts'
+import type { Delivery } from './following.ts'
+import type { RouteTable } from './route-table.ts'
+import type { Routing } from './routing.ts'
+import type { Lane } from './schemas.ts'
+import { filterOf, INBOX, ownSubscription, patternsOf } from './subscribing.ts'
+import type { SubscriptionRow } from './views.ts'
+
+const TAKEN = 16
+const INBOX_IN_FLIGHT_MAX = 64
+/** Invocations that have waited once: if they have to be tried again, they do not wait again. */
+const WAITED_MAX = 10_000
+
+export interface TakePorts {
+  readonly host: Pick<ModuleHost, 'env' | 'log' | 'rows' | 'reads' | 'reveal'>
+  readonly pull: Pull
+  readonly routing: Routing
+  readonly closing: AbortSignal
+  readonly waited: Set<string>
+}
+
+export interface TakeInput {
+  readonly name: string
+  readonly max?: number | undefined
+  readonly waitMs?: number | undefined
+  readonly consumer?: string | undefined
+}
+
+/** A subscription as the pull engine serves it, and what its taker is shown. */
+export interface Following {
+  readonly options: PullOptions
+  readonly major?: number
+}
+
+export async function takeSome(
+  ctx: CommandContext,
+  { name, max = TAKEN, waitMs = 0, consumer = 'default' }: TakeInput,
+  ports: TakePorts,
+): Promise<{ name: string; items: Static<typeof Delivery>[] }> {
+  const { pull } = ports
+  const following = await followingOf(ctx, name, ports)
+  if (waitMs > 0) await waitForSome(ctx, following, { waitMs, max }, ports)
+  const { items } = await pull.take(ctx.rows, following.options, { consumer, max })
+  return { name, items: await Promise.all(items.map((item) => deliveryOf(ctx.chain, item, following, ports))) }
+}
+
+/** The caller's subscription of this name; its inbox, which is there from the first message or the first look on. */
+export async function followingOf(ctx: CommandContext, name: string, ports: TakePorts): Promise<Following> {
+  const nowMs = ports.host.env.now()
+  if (name === INBOX) {
+    const label = inboxLabel(ctx.chain)
+    await ensureInbox(ctx.rows, label, ports)
+    return { options: inboxOptions(label, nowMs) }
+  }
+  const row = await ownSubscription(ctx, name)
+  const table = await ports.routing.active(ctx)
+  return {
+    options: optionsOf(row, ctx.chain, table, nowMs),
+    ...(row.major === undefined ? {} : { major: row.major }),
+  }
+}
+
+export interface Wanted {
+  readonly patterns: readonly TypePattern[]
+  readonly filter?: Expression
+  readonly lane?: Lane
+  readonly major?: number
+}
+
+function optionsOf(row: SubscriptionRow, chain: Chain, table: RouteTable, nowMs: number): PullOptions {
+  const { group, types, filter, orderBy, inFlightMax, ackWaitMs, deliverMax, lane, major } = row
+  const wanted: Wanted = {
+    patterns: patternsOf(types),
+    ...(filter === undefined ? {} : { filter: filterOf(filter) }),
+    ...(lane === undefined ? {} : { lane }),
+    ...(major === undefined ? {} : { major }),
+  }
+  return {
+    name: group,
+    inFlightMax,
+    ackWaitMs,
+    deliverMax,
+    wants: (entry) => isWanted(entry, wanted, chain, table, nowMs),
+    key: (entry) => orderOf(entry, orderBy),
+  }
+}
+
+/** Cheap questions first; the last ones are about who may see it, and no answer to an earlier one overrules them. */
+export function isWanted(entry: Entry, wanted: Wanted, chain: Chain, table: RouteTable, nowMs: number): boolean {
+  // Messages are for their addressee's inbox only, whoever else may read the log.
+  if (isCarrier(entry) && entry.type !== EventPublished.name) return false
+  const type = eventTypeOf(entry)
+  if (!wanted.patterns.some((pattern) => matchesType(pattern, fullType(type)))) return false
+  if (wanted.lane !== undefined && (entry.data.lane ?? 'normal') !== wanted.lane) return false
+  if (wanted.major !== undefined && bareType(type).major > wanted.major) return false
+  if (isExpired(entry, nowMs)) return false
+  if (!mayRead(chain, entry)) return false
+  if (isCarrier(entry) && !maySubscribe(table, type, chain)) return false
+  return wanted.filter === undefined || wanted.filter.matches(attributesOf(meshEventOf(entry)))
+}
+
+const isExpired = (entry: Entry, nowMs: number): boolean =>
+  isCarrier(entry) && typeof entry.data.expiresAt === 'string' && Date.parse(entry.data.expiresAt) <= nowMs
+
+function orderOf(entry: Entry, orderBy: SubscriptionRow['orderBy']): string | undefined {
+  if (orderBy === 'none') return undefined
+  const order = orderBy === 'key' ? entry.data.key : isCarrier(entry) ? entry.data.subject : entry.subject
+  return typeof order === 'string' ? order : undefined
+}
+
+/** Of whoever acts, and nobody on whose behalf that somebody does: a message is for one principal. */
+function inboxLabel(chain: Chain): string {
+  const last = chain.at(-1)
+  const label = last === undefined ? '' : labelOf(last)
+  if (last === undefined || !chain.every((link) => labelOf(link) === label || mayReadAll([link])))
+    throw new PolityError('mesh.subscriber-not-allowed', `the inbox of ${label} is for ${label} alone`)
+  return label
+}
+
+export const inboxName = (label: string): string => `inbox/${label}`
+
+/** Before the first message to it, so that it begins there and not at the start of the log. */
+export async function ensureInbox(
+  rows: WorkingRows,
+  label: string,
+  { host, pull }: Pick<TakePorts, 'host' | 'pull'>,
+): Promise<void> {
+  // Untracked: a cursor that moves in the meantime is no reason to do anything again.
+  const known = await host.rows.get(pull.tables.groups, inboxName(label))
+  if (known.value === undefined) await pull.create(rows, inboxName(label), host.log.head().size)
+}
+
+const inboxOptions = (label: string, nowMs: number): PullOptions => ({
+  name: inboxName(label),
+  inFlightMax: INBOX_IN_FLIGHT_MAX,
+  wants: (entry) => entry.type === MessageSent.name && entry.data.to === label && !isExpired(entry, nowMs),
+  key: ({ data }) => (typeof data.source === 'string' ? data.source : undefined),
+})
+
+/**
+ * Looks without taking until there is something, or the time is over. What it looks at is no expectation of the
+ * invocation, which would have to be tried again for every event that came meanwhile.
+ */
+async function waitForSome(
+  { id, now }: CommandContext,
+  { options }: Following,
+  { waitMs, max }: { readonly waitMs: number; readonly max: number },
+  { host, pull, closing, waited }: TakePorts,
+): Promise<void> {
+  if (waited.has(id)) return
+  if (waited.size >= WAITED_MAX) waited.clear()
+  waited.add(id)
+  const untilMs = Date.parse(now) + waitMs
+  const looking: WorkingRows = { ...host.rows, write: () => undefined }
+  const { name } = options
+  while (!closing.aborted && host.env.now() < untilMs) {
+    const { items, next, isFull } = await lookOnce(pull, looking, options, max)
+    const isMore = next.atMs !== undefined && next.atMs <= host.env.now()
+    if (items > 0 || isFull || isMore) return
+    await pull.news.wait(name, next, untilMs, closing)
+  }
+}
+
+async function lookOnce(pull: Pull, rows: WorkingRows, options: PullOptions, max: number) {
+  try {
+    const { items, next, isFull } = await pull.take(rows, options, { consumer: 'looking', max })
+    return { items: items.length, next, isFull }
+  } catch (error) {
+    // An inbox that comes with this very invocation: there is nothing in it yet.
+    if (!(error instanceof PolityError) || error.code !== 'not-found') throw error
+    return { items: 0, next: {}, isFull: false }
+  }
+}
+
+async function deliveryOf(
+  chain: Chain,
+  { delivery, attempt, entry }: PulledItem,
+  { major }: Following,
+  ports: TakePorts,
+): Promise<Static<typeof Delivery>> {
+  return { id: delivery, attempt, event: (await eventFor(chain, entry, major, ports.host)) as never }
+}
+
+/** The event of an entry, private data opened for those whom its labels name. */
+export async function eventFor(
+  chain: Chain,
+  entry: Entry,
+  major: number | undefined,
+  host: Pick<ModuleHost, 'log' | 'reads' | 'reveal'>,
+): Promise<CloudEvent> {
+  const isOpen = isCarrier(entry) && mayOpen(chain, entry)
+  const data = isOpen ? ((await host.reveal(entry.data)) as Entry['data']) : entry.data
+  const event = meshEventOf({ ...entry, data })
+  const shown = major === undefined || !isCarrier(entry) ? event : await lifted(host.reads, event, major)
+  return { ...shown, cursor: host.log.cursorAt(entry.seq + 1) }
+}
