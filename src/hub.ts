@@ -5,16 +5,18 @@ import { EventEmitter } from 'node:events'
 import { type Output, output } from './boot/output.ts'
 import { boot, type Stage } from './boot/stages.ts'
 import { faceOf } from './hub-face.ts'
-import type { Ask, Permit } from './kernel/catalog/ask.ts'
+import { type Ask, openAsk, type Permit } from './kernel/catalog/ask.ts'
 import { type Catalog, openCatalog } from './kernel/catalog/catalog.ts'
 import type { Progress } from './kernel/catalog/context.ts'
 import { type Caller, factTypes } from './kernel/catalog/decide.ts'
+import type { Definition } from './kernel/catalog/definition.ts'
 import { openDenials } from './kernel/catalog/denials.ts'
 import { type FaceOf, facesOf } from './kernel/catalog/face.ts'
 import { IDEMPOTENCY, openIdempotency } from './kernel/catalog/idempotency.ts'
 import { type Answer, type Invoke, type InvokePorts, openInvoke } from './kernel/catalog/invoke.ts'
 import type { Module, OpenedModule } from './kernel/catalog/module.ts'
 import type { Room } from './kernel/catalog/room.ts'
+import type { Live } from './kernel/config/live.ts'
 import { type ConfigPorts, configRoom } from './kernel/config/room.ts'
 import { DELIVERIES, DELIVERY_LANES } from './kernel/deliveries/deliveries.ts'
 import type { EgressSettings } from './kernel/egress/egress.ts'
@@ -38,11 +40,9 @@ import type { Realm } from './kernel/realm/realm.ts'
 import { sweepRegularly } from './kernel/realm/sweeping.ts'
 import type { PublicRetention } from './kernel/retention/policy.ts'
 import { retentionRoom } from './kernel/retention/room.ts'
-import { invokeFrom } from './kernel/runs/callers.ts'
 import { CARRIERS } from './kernel/runs/carriers.ts'
-import { RUN_STEPS } from './kernel/runs/journal.ts'
-import { RUNS } from './kernel/runs/run.ts'
-import { openRuns, type Runs } from './kernel/runs/runs.ts'
+import { openHostedRuns, RUN_TABLES } from './kernel/runs/hosted.ts'
+import { type RunsRoomPorts, runsContract, runsRoom } from './kernel/runs/room.ts'
 import { recordBoot } from './kernel/system/boot-report.ts'
 import { recordBundle, recordGenesis } from './kernel/system/genesis.ts'
 import { systemContract, systemModule } from './kernel/system/module.ts'
@@ -86,6 +86,8 @@ export interface HubOptions {
   readonly signal?: AbortSignal
   /** What of the inside network Polity may speak to; default: nothing. */
   readonly egress?: EgressSettings
+  /** In the place of the list in `egress`: one that may change while the hub runs. */
+  readonly egressAllow?: Live<readonly string[]>
   readonly env?: Env
   readonly publishIntervalMs?: number
   /** What went wrong in the background; it is not in anybody's answer. */
@@ -143,8 +145,7 @@ const roomsOf = ({ timestamps, configuration }: HubOptions): readonly Room[] => 
 
 const SWEPT_TABLES = [
   IDEMPOTENCY,
-  RUNS,
-  RUN_STEPS,
+  ...RUN_TABLES,
   CARRIERS,
   FORWARDED,
   DELIVERIES,
@@ -206,7 +207,9 @@ function stagesOf(options: HubOptions, out: Outputs, reports: readonly StageRepo
   return [
     opens('log', [], async (opening) => out.ground.set(await openGround(options, opening))),
     opens('features', ['log'], async (opening) =>
-      out.features.set(await openFeatures(options, out.ground.get(), opening)),
+      out.features.set(
+        await openFeatures(options, out.ground.get(), () => out.law.get().catalog.definitions, opening),
+      ),
     ),
     opens('law', ['features'], async () =>
       out.law.set(await openLaw(options, out.ground.get(), out.features.get(), () => reports)),
@@ -244,6 +247,7 @@ async function openHubFace(
   const [ground, features] = [out.ground.get(), out.features.get()]
   const { realm, identity, services, onFailure } = ground
   const acting = openActing(ground, out.law.get(), opening)
+  features.steering.resolve(acting.room)
   features.taking.resolve(acting.invoke)
   const owner = await establishOwner(identity, dir === undefined ? undefined : dataPaths(dir).adminToken)
   opening.defer(sweepRegularly(realm, SWEPT_TABLES, onFailure))
@@ -280,7 +284,13 @@ async function openGround(options: HubOptions, opening: AsyncDisposableStack): P
   const codeKey = deriveKey(vaultKey, 'sign-in codes')
   const identity = openIdentity({ log, views, reader, env, source, codeKey })
   const services = openServices(
-    { realm, env, onFailure, ...(options.egress === undefined ? {} : { egress: options.egress }) },
+    {
+      realm,
+      env,
+      onFailure,
+      ...(options.egress === undefined ? {} : { egress: options.egress }),
+      ...(options.egressAllow === undefined ? {} : { egressAllow: options.egressAllow }),
+    },
     opening,
   )
   return { realm, services, identity, env, source, startedAt, onFailure }
@@ -291,27 +301,46 @@ interface Features {
   readonly opened: readonly OpenedModule[]
   readonly witness: ReturnType<typeof witnessRoom>
   readonly taking: PromiseWithResolvers<Invoke>
+  /** What steers runs, once there are any. */
+  readonly steering: PromiseWithResolvers<RunsRoomPorts>
 }
 
 async function openFeatures(
   options: HubOptions,
   { realm, services, identity, env, source, onFailure }: Ground,
+  definitions: () => readonly Definition[],
   opening: AsyncDisposableStack,
 ): Promise<Features> {
   const witness = witnessRoom(options.witness)
   const taking = Promise.withResolvers<Invoke>()
   // Whoever waits hears of it; when nobody does, nobody has to.
   taking.promise.catch(() => undefined)
+  const steering = Promise.withResolvers<RunsRoomPorts>()
+  steering.promise.catch(() => undefined)
   const { opened } = opening.adopt(
     await openHosted(
-      { realm, services, identity, env, source, dir: options.dir, onFailure, invoke: taking.promise },
-      [...roomsOf(options), witness],
+      {
+        realm,
+        services,
+        identity,
+        env,
+        source,
+        dir: options.dir,
+        onFailure,
+        invoke: taking.promise,
+        definitions,
+      },
+      [...roomsOf(options), witness, runsRoom(steering.promise)],
       options.modules,
     ),
     (each) => each.close(),
   )
-  opening.defer(() => taking.reject(new PolityError('log.closed', 'the hub is closing')))
-  return { opened, witness, taking }
+  opening.defer(() => {
+    const closing = new PolityError('log.closed', 'the hub is closing')
+    taking.reject(closing)
+    steering.reject(closing)
+  })
+  return { opened, witness, taking, steering }
 }
 
 /** What can be asked for, and the rules about it. */
@@ -351,34 +380,34 @@ interface Acting {
   readonly ports: InvokePorts
   readonly invoke: Invoke
   readonly progress: EventEmitter
+  readonly room: RunsRoomPorts
 }
 
 function openActing(
-  { realm, identity, env, source, onFailure }: Ground,
+  { realm, services, identity, env, source, onFailure }: Ground,
   { catalog, gate }: Law,
   opening: AsyncDisposableStack,
 ): Acting {
-  const { log, views, committed, vault, reader, vaultKey, holder, isAlone } = realm
+  const { log, views, committed, vault, reader, vaultKey } = realm
   const idempotency = openIdempotency(reader, env, deriveKey(vaultKey, 'idempotency keys'))
   const progress = new EventEmitter().setMaxListeners(0)
-  const runs: Runs = opening.adopt(
-    openRuns({
-      log,
-      reader,
+  const { runs, room } = openHostedRuns(
+    {
+      realm,
+      services,
+      identity,
+      idempotency,
+      catalog,
       env,
-      stepKey: deriveKey(vaultKey, 'step results'),
       source,
-      reads: views,
-      holder,
-      isAlone,
-      handlerOf: (action) => catalog.command(action),
-      open: vault.reveal,
-      invokeFrom: (run) => invokeFrom(run, { identity, idempotency }, (...asked) => invoke(...asked)),
+      stepKey: deriveKey(vaultKey, 'step results'),
+      invoke: (...asked) => invoke(...asked),
+      ask: (...asked) => ask(...asked),
       onProgress: (run, { done, total, note }) =>
         progress.emit('progress', { run: run.id, action: run.action, done, total, note }),
       onFailure,
-    }),
-    (each) => each.close(),
+    },
+    opening,
   )
   const denials = opening.adopt(
     openDenials(env, (error) => onFailure(asPolityError(error))),
@@ -388,7 +417,8 @@ function openActing(
   const rooms = { catalog, gate, log, committed, vault, reader, runs, denials, idempotency, isSolo }
   const ports: InvokePorts = { ...rooms, turns: openTurns(), env, source, evidenceWritten: new Set() }
   const invoke = openInvoke(ports)
-  return { ports, invoke, progress }
+  const ask = openAsk({ ...ports, views })
+  return { ports, invoke, progress, room }
 }
 
 const openHubRealm = (
@@ -402,6 +432,7 @@ const openHubRealm = (
       identityContract,
       systemContract,
       witnessContract,
+      runsContract,
       ...[...roomsOf(options), ...options.modules].map(({ contractUrl, contract }) => ({
         url: contractUrl,
         exports: contract,

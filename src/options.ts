@@ -46,7 +46,7 @@ export function doorOptions(configuration: Configuration) {
     host: configuration.read(settings.HTTP_HOST),
     port: configuration.read(settings.HTTP_PORT),
     isLogPublic: configuration.read(settings.LOG_PUBLIC),
-    logLevel: () => level.current(),
+    level: () => level.current(),
   }
 }
 

@@ -1,7 +1,7 @@
 // Every setting of this program: what a hub and its doors may be told, by a file, a variable or a flag.
 
 import type { ForeignKey } from './kernel/config/document.ts'
-import { setting, type Setting, settingTable } from './kernel/config/setting.ts'
+import { type Setting, setting, settingTable } from './kernel/config/setting.ts'
 import { openReach } from './kernel/egress/addresses.ts'
 import { Described, Secret, Type } from './kernel/schema/schema.ts'
 import { parseCopies } from './modules/archive/copies.ts'
@@ -9,8 +9,7 @@ import { parseCopies } from './modules/archive/copies.ts'
 const PORT_MAX = 65_535
 const WATCH_MAX_MS = 600_000
 
-const Text = (description: string) =>
-  Described(Type.String({ minLength: 1, maxLength: 4096 }), description)
+const Text = (description: string) => Described(Type.String({ minLength: 1, maxLength: 4096 }), description)
 const Words = Type.Array(Type.String({ minLength: 1, maxLength: 4096 }), { minItems: 1, maxItems: 64 })
 const Names = Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { maxItems: 256 })
 const Switch = Type.Boolean()
@@ -29,15 +28,11 @@ export const DATA = setting('data', Text('a folder'), {
   aliases: [{ variable: 'MNO_DATA_DIR', meaning: 'data folder of the Auto-Monitor' }],
   reload: 'restart',
 })
-export const ENVIRONMENT = setting(
-  'environment',
-  Type.String({ pattern: '^[a-z][a-z0-9-]{0,63}$' }),
-  {
-    summary: 'picks an overlay: `config/environments/NAME.json` or `.yaml`, beside the configuration file',
-    unset: 'no overlay',
-    reload: 'restart',
-  },
-)
+export const ENVIRONMENT = setting('environment', Type.String({ pattern: '^[a-z][a-z0-9-]{0,63}$' }), {
+  summary: 'picks an overlay: `config/environments/NAME.json` or `.yaml`, beside the configuration file',
+  unset: 'no overlay',
+  reload: 'restart',
+})
 export const STORE = setting('store', Text('postgres://… or a reference to it'), {
   summary: 'database that holds the log, as `postgres://…`, or a reference (`env:`, `file:`) to its URL',
   unset: 'the folder',
@@ -69,7 +64,11 @@ export const LOG_LEVEL = setting(
     fallback: 'warn',
     flag: 'logLevel',
     aliases: [
-      { variable: 'MNO_LOG_LEVEL', meaning: 'log level of the Auto-Monitor (there INFO)', translate: levelOf },
+      {
+        variable: 'MNO_LOG_LEVEL',
+        meaning: 'log level of the Auto-Monitor (there INFO)',
+        translate: levelOf,
+      },
       { variable: 'AEGIS_LOG_LEVEL', meaning: 'log level of an AEGIS node', translate: levelOf },
     ],
     reload: 'live',
@@ -136,7 +135,8 @@ export const GATE_MODE = setting(
   'gate.mode',
   Type.Union([Type.Literal('log-only'), Type.Literal('enforce-critical'), Type.Literal('enforce')]),
   {
-    summary: 'what a denial does: nothing (log-only), stop critical actions (enforce-critical), stop all (enforce)',
+    summary:
+      'what a denial does: nothing (log-only), stop critical actions (enforce-critical), stop all (enforce)',
     fallback: 'enforce',
     isGuarded: true,
     reload: 'restart',
@@ -186,11 +186,16 @@ export const ARCHIVE_SESSION_TOKEN = setting('archive.sessionToken', Secret(), {
   isGuarded: true,
   reload: 'restart',
 })
-export const CONFIG_WATCH_MS = setting('config.watchMs', Type.Integer({ minimum: 0, maximum: WATCH_MAX_MS }), {
-  summary: 'for how many milliseconds a changed configuration is watched, and taken back if the hub is not well',
-  fallback: 5000,
-  reload: 'live',
-})
+export const CONFIG_WATCH_MS = setting(
+  'config.watchMs',
+  Type.Integer({ minimum: 0, maximum: WATCH_MAX_MS }),
+  {
+    summary:
+      'for how many milliseconds a changed configuration is watched, and taken back if the hub is not well',
+    fallback: 5000,
+    reload: 'live',
+  },
+)
 export const CONFIG_FOLLOW = setting('config.follow', Switch, {
   summary: 'takes changes of configuration files by itself; SIGHUP does so in any case',
   fallback: true,

@@ -21,6 +21,26 @@ export interface Told {
 const TELLERS: Readonly<Record<string, (data: Json) => Told>> = {
   'action.decided@1': tellDecision,
   'action.finished@1': tellOutcome,
+  'run.paused@1': ({ run, reason }) => ({
+    what: `paused the run ${text(run)}`,
+    tone: 'wait',
+    ...sentenceOf(reason),
+  }),
+  'run.resumed@1': ({ run }) => plain(`let the run ${text(run)} go on`),
+  'run.cancelled@1': ({ run, reason }) => ({
+    what: `had the run ${text(run)} cancelled`,
+    tone: 'bad',
+    ...sentenceOf(reason),
+  }),
+  'run.signalled@1': ({ run, name }) => plain(`sent the signal ${text(name)} to the run ${text(run)}`),
+  'run.parked@1': ({ run, reason }) => ({
+    what: `parked the run ${text(run)} until somebody has looked`,
+    tone: 'wait',
+    verdict: 'parked',
+    ...sentenceOf(reason),
+  }),
+  'run.resolved@1': ({ run, step, outcome }) =>
+    plain(`found out that step ${text(step)} of the run ${text(run)} is ${text(outcome)}`),
   'mirror.repository-analyzed@1': (data) => {
     const health = number(data.health)
     const score = health === null ? 'health unknown' : `health ${tenths(health)}`
@@ -101,6 +121,72 @@ const TELLERS: Readonly<Record<string, (data: Json) => Told>> = {
     verdict: 'lost',
   }),
   'archive.scrubbed@1': tellScrub,
+  'components.registered@1': ({ id, version }) =>
+    plain(`registered the component ${text(id)} ${text(version)}`),
+  'components.deregistered@1': ({ id }) => plain(`took the component ${text(id)} out of the registry`),
+  'components.lost@1': ({ id }) => ({
+    what: `lost the component ${text(id)}: its lease ran out`,
+    tone: 'bad',
+    verdict: 'lost',
+  }),
+  'components.recovered@1': ({ id }) => ({
+    what: `saw the component ${text(id)} come back`,
+    tone: 'good',
+    verdict: 'recovered',
+  }),
+  'components.check-failed@1': ({ id, check, note }) => ({
+    what: `found the component ${text(id)} failing its check ${text(check)}`,
+    tone: 'bad',
+    verdict: 'critical',
+    ...sentenceOf(note),
+  }),
+  'components.check-passed@1': ({ id, check }) => ({
+    what: `saw the component ${text(id)} pass its check ${text(check)} again`,
+    tone: 'good',
+    verdict: 'passing',
+  }),
+  'components.mass-loss@1': (data) => ({
+    what: `missed ${count(data.count)} of ${count(data.total)} components at once, which may be its own fault: nobody is declared lost`,
+    tone: 'bad',
+    verdict: 'holding',
+  }),
+  'components.mass-loss-ended@1': ({ outcome, overdue }) =>
+    outcome === 'renewals'
+      ? { what: 'heard from the components again that it had missed at once', tone: 'good' }
+      : {
+          what: `gave up waiting for ${count(overdue)} components that it missed at once`,
+          tone: 'bad',
+          verdict: 'confirmed',
+        },
+  'components.manifests-applied@1': ({ modules }) =>
+    plain(`put the manifests of ${counted(list(modules).length, 'module')} in force`),
+  'mesh.event-published@1': ({ type, subject }) =>
+    plain(`published ${text(type)}${subject === undefined ? '' : ` about ${text(subject)}`}`),
+  'mesh.message-sent@1': ({ type, to, isRequest }) =>
+    plain(`sent ${isRequest === true ? 'the request' : 'the message'} ${text(type)} to ${text(to)}`),
+  'mesh.reply-sent@1': ({ to, request }) => plain(`replied to ${text(to)} (request ${text(request)})`),
+  'mesh.type-defined@1': ({ type, major }) => plain(`declared the event type ${text(type)}@${text(major)}`),
+  'mesh.subscription-opened@1': ({ name, types }) =>
+    plain(`subscribed as ${text(name)} to ${list(types).map(text).join(', ')}`),
+  'mesh.subscription-paused@1': ({ name, isPaused }) =>
+    plain(`${isPaused === true ? 'paused' : 'resumed'} the subscription ${text(name)}`),
+  'mesh.subscription-closed@1': ({ name }) => plain(`ended the subscription ${text(name)}`),
+  'mesh.routes-activated@1': ({ isRollback, digest }) =>
+    digest === undefined
+      ? plain('took all event routes out of force')
+      : plain(
+          `${isRollback === true ? 'put earlier' : 'put'} event routes in force (${text(digest).slice(0, 19)})`,
+        ),
+  'mesh.event-blocked@1': ({ publisher, type, code, mode, count }) => ({
+    what: `${mode === 'log-only' ? 'would have kept' : 'kept'} ${text(publisher)} from publishing ${text(type)}${number(count) !== null && Number(count) > 1 ? ` (${text(count)} times)` : ''}`,
+    tone: 'bad',
+    verdict: text(code),
+  }),
+  'mesh.alert-raised@1': ({ type, source }) => ({
+    what: `raised an alert: ${text(source)} published ${text(type)}`,
+    tone: 'bad',
+    verdict: 'alert',
+  }),
 }
 
 export function tell({ type, subject, data }: Entry): Told {
@@ -134,6 +220,9 @@ function tellOutcome(data: Json): Told {
   const why = [text(code), text(message)].filter((part) => part !== '').join(': ')
   return { what, tone: 'bad', verdict: text(status), ...(why === '' ? {} : { sentence: why }) }
 }
+
+const sentenceOf = (reason: Json): { readonly sentence?: string } =>
+  text(reason) === '' ? {} : { sentence: text(reason) }
 
 /** An alert of a later release is told by its kind. */
 function tellAlert(data: Json): Told {

@@ -30,16 +30,18 @@ const STATUS_SIZE_MAX = 200
 const SEND_TIMEOUT_MS = 5_000
 
 /** Node has no sockets for datagrams of this kind, so systemd-notify(1) sends them; it is there wherever the manager is. */
-const sendBy = (variables: SupervisorOptions['variables']) => (words: readonly string[]): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const { NOTIFY_SOCKET, PATH } = variables
-    execFile(
-      'systemd-notify',
-      [...words],
-      { env: { NOTIFY_SOCKET, PATH }, timeout: SEND_TIMEOUT_MS },
-      (error) => (error === null ? resolve() : reject(error)),
-    )
-  })
+const sendBy =
+  (variables: SupervisorOptions['variables']) =>
+  (words: readonly string[]): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const { NOTIFY_SOCKET, PATH } = variables
+      execFile(
+        'systemd-notify',
+        [...words],
+        { env: { NOTIFY_SOCKET, PATH }, timeout: SEND_TIMEOUT_MS },
+        (error) => (error === null ? resolve() : reject(error)),
+      )
+    })
 
 export function openSupervisor(options: SupervisorOptions): Supervisor {
   const { variables, onFailure, env } = options

@@ -253,6 +253,9 @@ function ceHeaders(headers: HttpHeaders): [string, string][] {
   const names = Object.keys(headers).filter((name) => name.startsWith('ce-'))
   if (names.length > ATTRIBUTES_MAX)
     throw new KitError('cloudevent.limit', `an event may have ${ATTRIBUTES_MAX} attributes`)
+  // They are no attributes, and must not come in through the side door.
+  if (names.includes('ce-data') || names.includes('ce-data_base64'))
+    throw new KitError('cloudevent.header', 'data stands in the body, not in a header')
   return names.map((name) => [name.slice('ce-'.length), percentDecoded(name, headerOf(headers, name) ?? '')])
 }
 

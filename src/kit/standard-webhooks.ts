@@ -106,18 +106,9 @@ export function signV1a(
 ): string {
   if (privateKey.type !== 'private' || privateKey.asymmetricKeyType !== 'ed25519')
     throw new KitError('webhook.key', 'v1a signs with a private Ed25519 key')
-  return v1aOf(sign(null, signedContent(checkedId(id), timestampSeconds, body), privateKey))
+  const signature = sign(null, signedContent(checkedId(id), timestampSeconds, body), privateKey)
+  return `v1a,${encodeBase64(signature)}`
 }
-
-/** As `signV1a`, where another program or room holds the key: `signBytes` answers an Ed25519 signature. */
-export const signV1aBy = (
-  signBytes: (bytes: Uint8Array) => Uint8Array,
-  id: string,
-  timestampSeconds: number,
-  body: Uint8Array | string,
-): string => v1aOf(signBytes(signedContent(checkedId(id), timestampSeconds, body)))
-
-const v1aOf = (signature: Uint8Array): string => `v1a,${encodeBase64(signature)}`
 
 /** The headers of one attempt; several signatures while a secret is being rotated. */
 export const webhookHeaders = (
@@ -168,6 +159,13 @@ export function parsePrivateKey(text: string): KeyObject {
       throw new KitError('webhook.key', 'the public half of the whsk_ key does not belong to its seed')
   }
   return key
+}
+
+/** 32 random bytes -> a key pair in both spellings. */
+export function keyPairOf(seed: Uint8Array): { readonly privateKey: string; readonly publicKey: string } {
+  const privateKey = `whsk_${encodeBase64(seed)}`
+  const spki = createPublicKey(parsePrivateKey(privateKey)).export({ format: 'der', type: 'spki' })
+  return { privateKey, publicKey: formatPublicKey(spki.subarray(SPKI_PREFIX.length)) }
 }
 
 /** DER before the key itself: RFC 8410 sections 4 and 7. */

@@ -115,7 +115,7 @@ describe('wrong arguments', () => {
       env: { POLITY_LOG_PUBLIC: 'no' },
     })
     expect(exitCode).toBe(2)
-    expect(stderr).toContain('POLITY_LOG_PUBLIC is 1 or 0')
+    expect(stderr).toContain('POLITY_LOG_PUBLIC sets log.public, which must be 1 or 0')
   })
 
   it('are problem documents with --json', async () => {

@@ -6,7 +6,7 @@ import type { Ports } from './command.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { reportFailure } from './failure.ts'
 import { buildProgram, type Perform, plainLine } from './program.ts'
-import { settingsOf } from './settings.ts'
+import { lineSettings, settingsOf, sourcesOf } from './settings.ts'
 import { onClosedPipe, processTerminal } from './terminal.ts'
 
 /** Runs one line to its end. Never rejects: what fails is reported on stderr. */
@@ -15,14 +15,16 @@ export async function runCli(line: readonly string[], ports: Ports): Promise<Exi
   let exitCode: ExitCode = EXIT.ok
   let running: Command | undefined
   onClosedPipe(() => running?.name() === 'up')
-  const perform: Perform = async (run, command, args) => {
+  const perform: Perform = async (run, command, args, isConfigured = false) => {
     running = command
-    exitCode = await run({ args, options: command.opts(), settings: settingsOf(command), terminal, ports })
+    const settings = isConfigured ? lineSettings(command) : await settingsOf(command, ports)
+    const sources = async () => sourcesOf(command, await ports.loadSettings())
+    exitCode = await run({ args, options: command.opts(), settings, sources, terminal, ports })
   }
   const report = (error: unknown): ExitCode => {
     // Help and the version were shown.
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok
-    const isJson = running === undefined ? line.includes('--json') : settingsOf(running).isJson
+    const isJson = running === undefined ? line.includes('--json') : lineSettings(running).isJson
     return reportFailure(error, { terminal, isJson, isDebug: running?.opts().logLevel === 'debug' })
   }
   // What nobody caught ends the process all the same, but in words.

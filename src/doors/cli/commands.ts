@@ -103,6 +103,28 @@ export const COMMANDS: readonly CommandGroup[] = [
         load: () => import('./commands/health.ts'),
       },
       {
+        name: 'config',
+        summary: 'The configuration: show, check, rehearse, propose, reload, roll-back.',
+        commands: [
+          {
+            name: 'show',
+            summary: 'Shows what is in force: at the running hub, or at the next start here.',
+            options: [
+              { flags: '--origin', help: 'show where each value comes from' },
+              { flags: '--next', help: 'what the next start here would take, also while a hub runs' },
+            ],
+            load: () => import('./commands/config-show.ts'),
+          },
+          {
+            name: 'check',
+            args: [{ name: '<file>', help: 'configuration file, YAML or JSON' }],
+            summary: 'Checks a configuration file without a hub; exits with 2 if it would be refused.',
+            load: () => import('./commands/config-check.ts'),
+            isConfigured: true,
+          },
+        ],
+      },
+      {
         name: 'doctor',
         summary: 'Checks what a hub needs here, and says what to do.',
         options: [ANCHOR],

@@ -6,10 +6,14 @@ type Load = () => Promise<Contract>
 
 const archive: Load = () => import('../../modules/archive/contract.ts')
 const attest: Load = () => import('../../modules/attest/contract.ts')
+const components: Load = () => import('../../modules/components/contract.ts')
 const keys: Load = () => import('../../kernel/keys/contract.ts')
+const config: Load = () => import('../../kernel/config/contract.ts')
 const identity: Load = () => import('../../kernel/identity/contract.ts')
+const mesh: Load = () => import('../../modules/mesh/contract.ts')
 const mirror: Load = () => import('../../modules/mirror/contract.ts')
 const retention: Load = () => import('../../kernel/retention/contract.ts')
+const runs: Load = () => import('../../kernel/runs/contract.ts')
 const state: Load = () => import('../../modules/state/contract.ts')
 const system: Load = () => import('../../kernel/system/contract.ts')
 const witness: Load = () => import('../../kernel/witness/contract.ts')
@@ -30,14 +34,25 @@ export const DERIVED: readonly DerivedWord[] = [
   },
   { word: 'attest', summary: 'Attestations: sign, list, export.', load: attest },
   {
+    word: 'components',
+    summary: 'Who is there and how they are: list, get, register, renew, plan, drift, traffic.',
+    load: components,
+  },
+  {
     word: 'erase',
     summary: 'Destroys the private payloads of a subject for ever; the log and its proofs stay valid.',
     load: system,
   },
   { word: 'decision', summary: 'Decides again what was decided, from what the log keeps.', load: retention },
   { word: 'erasure', summary: 'What erasing a subject destroyed, or would destroy.', load: retention },
+  { word: 'gateway', summary: 'Where the gateway would send a request: request.', load: components },
   { word: 'hold', summary: 'Legal holds: place, release, list.', load: retention },
   { word: 'keys', summary: 'Signing keys: list, rotate, retire; retained checkpoints.', load: keys },
+  {
+    word: 'mesh',
+    summary: 'Events: publish, subscribe, take, send, request, routes.',
+    load: mesh,
+  },
   { word: 'monitor', summary: 'Logs that this hub watches: follow, unfollow, status.', load: witness },
   {
     word: 'prune',
@@ -45,6 +60,11 @@ export const DERIVED: readonly DerivedWord[] = [
     load: retention,
   },
   { word: 'retention', summary: 'For how long entries stay: show, set.', load: retention },
+  {
+    word: 'runs',
+    summary: 'Runs: list, get, journal, replay; pause, resume, cancel, signal, resolve.',
+    load: runs,
+  },
   {
     word: 'sign-in',
     summary: 'Makes a single-use link that signs a browser in as the caller.',
@@ -56,8 +76,22 @@ export const DERIVED: readonly DerivedWord[] = [
   { word: 'witness', summary: 'Who cosigns this log, and which logs it cosigns.', load: witness },
 ]
 
-/** `mirror PATH...` is written by hand; what else the module offers stands under it. */
-export const MIRROR: Load = mirror
+/** Written by hand; what else their areas offer stands under them. */
+export const DERIVED_BELOW: Readonly<Record<'config' | 'mirror', Load>> = { config, mirror }
 
 export const loadContracts = (): Promise<Contract[]> =>
-  Promise.all([archive(), attest(), identity(), keys(), mirror(), retention(), state(), system(), witness()])
+  Promise.all([
+    archive(),
+    attest(),
+    components(),
+    config(),
+    identity(),
+    keys(),
+    mesh(),
+    mirror(),
+    retention(),
+    runs(),
+    state(),
+    system(),
+    witness(),
+  ])

@@ -76,7 +76,9 @@ function statusLines(output: unknown, { isWhole }: Parameters<Present>[1]): stri
     since: startedAt,
     ...(role === 'alone' ? {} : { role: `${String(role)} among the hubs of this log` }),
     memory: `${Math.round(Number(memoryRssBytes) / MIB)} MiB`,
-    ...(stages.every(({ status }) => status === 'passed') && !isWhole ? {} : { stages: stages.map(stageText) }),
+    ...(stages.every(({ status }) => status === 'passed') && !isWhole
+      ? {}
+      : { stages: stages.map(stageText) }),
     log: origin,
     ...(isWhole
       ? { key: vkey, checkpoint: rest.checkpoint, bundle, actions, queries }

@@ -5,13 +5,18 @@ import { Argument, Command, type CommanderError, type Help, Option } from 'comma
 import type { PolityError } from '../../kernel/errors.ts'
 import type { BuiltIn, CommandOption, Run } from './command.ts'
 import { COMMANDS } from './commands.ts'
-import { DERIVED, type DerivedWord, MIRROR } from './contracts.ts'
+import { DERIVED, DERIVED_BELOW, type DerivedWord } from './contracts.ts'
 import { usage } from './failure.ts'
 import type { CommandShape, Field } from './shape.ts'
 import { padText, wrapText } from './text-width.ts'
 
 /** Runs one command of the line; kept by whoever builds the program. */
-export type Perform = (run: Run, command: Command, args: readonly string[]) => Promise<void>
+export type Perform = (
+  run: Run,
+  command: Command,
+  args: readonly string[],
+  isConfigured?: boolean,
+) => Promise<void>
 
 const DERIVED_TITLE = 'From the catalog:'
 const HELP_WIDTH_MAX = 110
@@ -56,8 +61,9 @@ export async function buildProgram(
   for (const { title, commands } of COMMANDS)
     for (const builtIn of commands) {
       const command = addBuiltIn(program, builtIn, perform).helpGroup(title)
-      if (builtIn.name === 'mirror' && word === 'mirror')
-        await addDerived(command, { word, summary: '', load: MIRROR }, perform)
+      const load = new Map(Object.entries(DERIVED_BELOW)).get(builtIn.name)
+      if (load !== undefined && word === builtIn.name)
+        await addDerived(command, { word, summary: '', load }, perform)
     }
   for (const derived of DERIVED) {
     const command = failInWords(program.command(derived.word))
@@ -100,6 +106,11 @@ function bareProgram(release: string): Command {
         'POLITY_STORE',
       ),
     )
+    .addOption(
+      new Option('--config <file>', 'configuration file (default: polity.yaml, where there is one)').env(
+        'POLITY_CONFIG',
+      ),
+    )
     .addOption(new Option('--no-input', 'never ask anything'))
     .addOption(new Option('--yes', 'answer questions with yes'))
 }
@@ -124,13 +135,15 @@ function firstWord(program: Command, line: readonly string[]): string | undefine
 
 function addBuiltIn(
   program: Command,
-  { name, args = [], summary, options = [], load }: BuiltIn,
+  { name, args = [], summary, options = [], load, commands = [], isConfigured = false }: BuiltIn,
   perform: Perform,
 ): Command {
   const command = failInWords(program.command(name)).summary(summary).description(summary)
   for (const arg of args) command.addArgument(new Argument(arg.name, arg.help))
   for (const option of options) command.addOption(optionOf(option))
-  return command.action(async () => perform((await load()).run, command, command.args))
+  for (const each of commands) addBuiltIn(command, each, perform)
+  if (load === undefined) return command
+  return command.action(async () => perform((await load()).run, command, command.args, isConfigured))
 }
 
 function optionOf({ flags, help, env, choices, parse }: CommandOption): Option {

@@ -78,6 +78,26 @@ const TABLE: readonly CompatiblePath[] = [
         preservation_level === 'permanent' ? ('permanent' as const) : ('until-deleted' as const),
     }),
   }),
+  compatible({
+    method: 'POST',
+    paths: ['/api/events'],
+    action: 'mesh.publish-legacy',
+    operationId: 'compat.events',
+    summary: 'Publishes an event; the form that callers of the older bus send.',
+    body: Closed({
+      event_type: Type.String({ minLength: 1, maxLength: 200 }),
+      payload: Type.Optional(Type.Unknown()),
+      source: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
+    }),
+    answer: Closed({ event_id: Type.String() }),
+    status: 201,
+    inputOf: ({ event_type: eventType, payload = {}, source }) => ({
+      eventType,
+      payload,
+      ...(source === undefined ? {} : { source }),
+    }),
+    answerOf: ({ id }) => ({ event_id: String(id) }),
+  }),
 ]
 
 /** A route per path whose action this hub has. */

@@ -77,7 +77,7 @@ export function openStreams(
 }
 
 /** A reconnecting browser repeats its first URL, so the header is the newer word. Throws `cursor.invalid`, `cursor.ahead`. */
-function startOf(
+export function startOf(
   log: ServedHub['log'],
   lastEventId: string | string[] | undefined,
   after: string | undefined,
@@ -90,17 +90,19 @@ function startOf(
   return cursor
 }
 
-function openCheck(
+/** Whether the credentials still hold, and allow a query; asked before events are sent. */
+export function openCheck(
   { permit }: Pick<ServedHub, 'permit'>,
   authenticate: Authenticate,
-  { headers }: PrincipalRequest,
+  { headers }: Pick<PrincipalRequest, 'headers'>,
+  permission: string = LOG_READ,
 ): () => Promise<boolean> {
   let checkedAtMs = performance.now()
   return async () => {
     if (performance.now() - checkedAtMs < CREDENTIALS_CHECKED_MS) return true
     checkedAtMs = performance.now()
     try {
-      permit(await authenticate(headers, false), LOG_READ)
+      permit(await authenticate(headers, false), permission)
       return true
     } catch (error) {
       if (error instanceof PolityError && (error.status === 401 || error.code === 'denied')) return false

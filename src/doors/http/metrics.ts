@@ -102,7 +102,12 @@ function gauges({ log, release, startedAt }: ServedHub, streams: number): string
 const single = (name: string, type: string, help: string, value: number, labels = ''): string[] =>
   family(name, type, help, new Map([[labels, value]]))
 
-const family = (name: string, type: string, help: string, values: ReadonlyMap<string, number>): string[] => [
+export const family = (
+  name: string,
+  type: string,
+  help: string,
+  values: ReadonlyMap<string, number>,
+): string[] => [
   `# HELP ${name} ${help}`,
   `# TYPE ${name} ${type}`,
   ...[...values].map(([labels, value]) => `${name}${labels === '' ? '' : `{${labels}}`} ${value}`),

@@ -6,17 +6,19 @@ import { actionRoutes } from './actions.ts'
 import { hostInUrl, openAuthenticate, requireOwnHost } from './authentication.ts'
 import { compatibilityRoutes } from './compatibility.ts'
 import { openStreams } from './events.ts'
+import { openGateway } from './gateway/gateway.ts'
 import { healthRoutes } from './health.ts'
 import { CONNECTION_LIMITS, type ConnectionLimits, openHttpServer } from './http-server.ts'
 import { logEntryRoutes } from './log-entries.ts'
 import { logFileRoutes } from './log-files.ts'
 import { logRetentionRoutes } from './log-retention.ts'
+import { meshMetrics, meshRoutes } from './mesh.ts'
 import { metricsRoute, openMetrics } from './metrics.ts'
 import { openApiRoute } from './openapi.ts'
 import { queryRoutes } from './queries.ts'
 import { type LogLevel, openRequestLog } from './request-log.ts'
 import { resourceRoutes } from './resources.ts'
-import type { Route } from './route.ts'
+import type { HttpRequest, Route } from './route.ts'
 import { runRoutes } from './runs.ts'
 import type { ServedHub } from './served-hub.ts'
 import { sessionRoutes } from './session.ts'
@@ -58,7 +60,19 @@ export async function openHttpDoor(hub: ServedHub, options: HttpDoorOptions): Pr
   setMaxListeners(0, closing.signal)
   const authenticate = openAuthenticate(hub.identity)
   const streams = openStreams(hub, authenticate, options.streamsMax)
-  const metrics = openMetrics(hub, streams.count)
+  const log = openRequestLog(levelOf(options), options.writeLog)
+  const metrics = openMetrics(hub, streams.count, () => [...(gateway?.metrics() ?? []), ...meshMetrics(hub)])
+  let port = options.port
+  const checkHost = ({ headers }: Pick<HttpRequest, 'headers'>) => requireOwnHost(headers, options.host, port)
+  const gateway = openGateway(hub, {
+    authenticate,
+    checkHost,
+    finished(line) {
+      metrics.request('gateway', line.status, line.durationMs, undefined)
+      log.request(line, false)
+    },
+    closing: closing.signal,
+  })
   const routes: Route[] = [
     ...(options.webDir === undefined ? [] : pageRoutes(options.webDir)),
     ...healthRoutes(hub, streams.count),
@@ -71,27 +85,29 @@ export async function openHttpDoor(hub: ServedHub, options: HttpDoorOptions): Pr
     ...runRoutes(hub),
     ...logEntryRoutes(hub),
     streams.route,
+    ...meshRoutes(hub, authenticate),
     ...witnessRoutes(hub),
     ...logFileRoutes(hub, options.isLogPublic ?? false),
     ...logRetentionRoutes(hub, options.isLogPublic ?? false),
   ]
-  let port = options.port
   const app = openTransport(
     {
-      server: openHttpServer(limits),
+      server: openHttpServer(limits, () => gateway?.upgrades),
       authenticate,
       permit: hub.permit,
       metrics,
-      log: openRequestLog(levelOf(options), options.writeLog),
-      checkHost: ({ headers }) => requireOwnHost(headers, options.host, port),
+      log,
+      checkHost,
       closing: closing.signal,
     },
     [...routes, openApiRoute(routes, hub.release)],
+    gateway === undefined ? [] : [gateway.route],
   )
   try {
     await app.listen({ host: options.host, port })
   } catch (error) {
     await app.close()
+    gateway?.close()
     throw cannotListen(error as NodeJS.ErrnoException, options)
   }
   const address = app.server.address()
@@ -105,6 +121,7 @@ export async function openHttpDoor(hub: ServedHub, options: HttpDoorOptions): Pr
       const cut = setTimeout(() => app.server.closeAllConnections(), limits.drainMs)
       await app.close()
       clearTimeout(cut)
+      gateway?.close()
     },
   }
 }

@@ -1,14 +1,17 @@
 // The answers of runs and of invocations that were asked for before.
 
 import { errorFromWire, PolityError } from '../errors.ts'
-import type { RunRow } from '../runs/run.ts'
+import { isEnded, type RunRow } from '../runs/run.ts'
 import type { KeptAnswer } from './idempotency.ts'
 import { type Answer, headCursor, type InvokeOptions, type InvokePorts } from './invocation.ts'
 
 /** The answer of a finished run; rejects with the error it ended with. */
 export async function answerOf(ports: Pick<InvokePorts, 'log' | 'vault'>, row: RunRow): Promise<Answer> {
   const cursor = headCursor(ports)
-  if (row.status === 'running') return { status: 'running', decision: row.decision, run: row.id, cursor }
+  if (!isEnded(row)) {
+    const parked = row.parked === undefined ? {} : { parked: row.parked.reason }
+    return { status: 'running', decision: row.decision, run: row.id, cursor, ...parked }
+  }
   if (row.error) {
     const error = errorFromWire(row.error)
     throw new PolityError(error.code, error.message, { ...error.facts, run: row.id })

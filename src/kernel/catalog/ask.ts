@@ -23,6 +23,8 @@ export interface AskOptions {
   /** Answer from a state that includes everything up to this cursor. */
   readonly after?: string
   readonly signal?: AbortSignal
+  /** The code of a run asks, as a part of it: the token's scope was for the run; the rules decide all the same. */
+  readonly isPartOfRun?: boolean
 }
 
 export interface AskAnswer {
@@ -56,13 +58,13 @@ export const openPermit =
 
 export function openAsk(ports: AskPorts): Ask {
   const { catalog, log, views, env } = ports
-  return async (caller, name, rawInput, { after, signal } = {}) => {
+  return async (caller, name, rawInput, { after, signal, isPartOfRun = false } = {}) => {
     const { definition, handler } = catalog.query(name)
     const input = validate(definition.schema, rawInput ?? {}, `the input of ${definition.name}`) as Readonly<
       Record<string, unknown>
     >
     const now = new Date(env.now()).toISOString()
-    requireAllowed(ports, caller, definition, input, now)
+    requireAllowed(ports, caller, definition, input, now, isPartOfRun)
     if (after !== undefined) await reached(log.positionOf(after), { log, env }, signal)
     const cursor = log.cursorAt(log.head().size)
     const output = await handler({ ...views, chain: caller.chain, log, now }, input as never)
@@ -98,9 +100,10 @@ function requireAllowed(
   definition: QueryDefinition,
   input: Readonly<Record<string, unknown>>,
   now: string,
+  isPartOfRun = false,
 ): void {
   const { gate, env } = ports
-  const decision = decide(gate, env.id(), { caller, definition, input, solo: false, now })
+  const decision = decide(gate, env.id(), { caller, definition, input, solo: false, isPartOfRun, now })
   const { effect, sentence, reasons } = decision.verdict
   if (effect === 'allow') return
   const committed = committedInput(definition, input, env, new KnownOpenings())

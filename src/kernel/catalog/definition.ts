@@ -33,6 +33,11 @@ interface Shared<F extends Fields, O extends TSchema> {
   /** Of an atomic command: errors that leave the decision and its failed outcome in the log. Others leave nothing. */
   readonly recordedErrors?: readonly ErrorCode[]
   readonly risk?: Risk
+  /**
+   * Of a command of steps: a number that changes when the code is no longer one with which a run that is under way
+   * could go on. A run that began under another one is parked.
+   */
+  readonly journal?: number
   /** For what ends access or data: an atomic command that is recorded even when the queue is full of others. */
   readonly isReserved?: boolean
   /** What the action touches, as a path such as `state/ns`; default: the area of the name. */

@@ -13,7 +13,7 @@ import type { Fields, Static, TSchema, Type } from '../schema/schema.ts'
 import type { Targets } from '../targets/targets.ts'
 import type { Invocable, Reads } from './context.ts'
 import type { Caller } from './decide.ts'
-import type { CommandHandler, QueryHandler } from './definition.ts'
+import type { CommandHandler, Definition, QueryHandler } from './definition.ts'
 import type { FaceOf, ProvidedFace } from './face.ts'
 import type { RowChange, WorkingReads } from './working-rows.ts'
 
@@ -43,6 +43,8 @@ export interface ModuleHost {
     input: unknown,
     options?: { readonly key?: string },
   ): Promise<unknown>
+  /** What can be asked for on this hub. Throws `internal` until all modules are open. */
+  definitions(): readonly Definition[]
   /** Views as everybody sees them, private fields opened. */
   readonly reads: Reads
   /** Opens private references in the data of an entry; for whom it may be opened, the module decides (`log/audience.ts`). */

@@ -39,10 +39,17 @@ export const ActionDecided = entryType('action.decided@1', {
 export const ActionFinished = entryType('action.finished@1', {
   decision: Text,
   action: Text,
-  status: Type.Union([Type.Literal('done'), Type.Literal('failed'), Type.Literal('unknown')]),
+  status: Type.Union([
+    Type.Literal('done'),
+    Type.Literal('failed'),
+    Type.Literal('unknown'),
+    Type.Literal('cancelled'),
+  ]),
   code: Type.Optional(Text),
   message: Type.Optional(Text),
   run: Type.Optional(Text),
+  /** Steps of a failed or cancelled run whose undoing failed. */
+  notUndone: Type.Optional(Texts),
   /**
    * Commits the hub to the run's steps and their results, in order: HMAC-SHA-256 under a key of this run.
    * Whoever holds that key can check them; nobody else can search the digest for a result, and nobody at all

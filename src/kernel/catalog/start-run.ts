@@ -3,6 +3,7 @@
 import { asPolityError, type ErrorCode } from '../errors.ts'
 import type { WorkingWrite } from '../log/proposal.ts'
 import type { Runs } from '../runs/runs.ts'
+import { Timestamp, validate } from '../schema/schema.ts'
 import { answerAgain, answerOf } from './answers.ts'
 import { callerOf, decisionDraft, evidenceRows, rememberEvidence } from './decide.ts'
 import { type Answer, headCursor, type Invocation, type InvokePorts, originOf } from './invocation.ts'
@@ -16,17 +17,20 @@ export async function startRun(ports: InvokePorts, invocation: Invocation): Prom
   const { entries, seals } = seal([decided], originOf(ports, invocation), ports.env, known)
   const inputOpenings = known.claimRest(`run/${id}`)
   const inputSeals = inputOpenings.length > 0 ? [{ subject: `run/${id}`, openings: inputOpenings }] : []
-  const { row, write } = ports.runs.draft({
+  const { row, rows: runRows } = ports.runs.draft({
     id,
     action: definition.name,
     decision: decision.id,
     ...callerOf(caller),
     correlationId: options.correlationId ?? id,
     ...(options.traceparent === undefined ? {} : { traceparent: options.traceparent }),
+    ...(options.parent === undefined ? {} : { parent: options.parent }),
+    ...(options.deadline === undefined ? {} : { deadline: checkedDeadline(options.deadline) }),
+    ...(options.callbackUrl === undefined ? {} : { callbackUrl: options.callbackUrl }),
     startedAt: now,
     input: committed.form,
   })
-  const rows: WorkingWrite[] = [write, ...evidenceRows(decision, ports.evidenceWritten)]
+  const rows: WorkingWrite[] = [...runRows, ...evidenceRows(decision, ports.evidenceWritten)]
   if (keyRow)
     rows.push(ports.idempotency.write(keyRow, { status: 'running', decision: decision.id, run: id }))
   let cursor: string
@@ -52,9 +56,13 @@ export async function startRun(ports: InvokePorts, invocation: Invocation): Prom
     return { status: 'running', decision: decision.id, run: id, cursor }
   }
   const { row: finished, output, size } = await running
-  if (finished.error) return answerOf(ports, finished)
+  if (finished.status !== 'done') return answerOf(ports, finished)
   return { status: 'done', decision: decision.id, output, cursor: ports.log.cursorAt(size), run: id }
 }
+
+/** Throws `input.invalid`. */
+const checkedDeadline = (deadline: string): string =>
+  new Date(validate(Timestamp, deadline, 'the deadline')).toISOString()
 
 /** Codes after which nobody knows whether the run was recorded. */
 const OPEN: readonly ErrorCode[] = ['store.failed', 'store.unreachable', 'timeout']

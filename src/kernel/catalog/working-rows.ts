@@ -34,7 +34,7 @@ export interface RowChange {
   readonly expiresAtMs?: number
 }
 
-/** Rows of one invocation. Tables are named `area.what`; the area is that of the action. */
+/** Rows of one invocation. Tables are named `area` or `area.what`; the area is that of the action. */
 export interface WorkingRows extends WorkingReads {
   /** Written with the invocation's commit; what was read by `get` must still be as it was. */
   write(...changes: readonly RowChange[]): void
@@ -73,7 +73,7 @@ export const workingWrite = ({ table, key, value, expiresAtMs }: RowChange): Wor
 export const ownTables =
   (area: string) =>
   (table: string): void => {
-    if (!table.startsWith(`${area}.`))
+    if (table !== area && !table.startsWith(`${area}.`))
       throw new PolityError('internal', `the table ${table} is not of the area ${area}`)
   }
 

@@ -52,16 +52,16 @@ export function openConfiguration(table: SettingTable, layers: Layers): Configur
   const listeners = new Map<string, Set<(value: never) => void>>()
   const inForce = ({ key, reload }: Setting): unknown =>
     (reload === 'live' ? current : started).get(key)?.value
-  const valueOf = <T>(setting: Setting<T>): T => {
+  const take = <T>(setting: Setting<T>): T => {
     read.add(setting.key)
     // Checked against the setting's own schema when it was laid down.
     return inForce(setting) as T
   }
   return {
     table,
-    read: valueOf,
+    read: take,
     live: <T>(setting: Setting<T>): Live<T> => ({
-      current: () => valueOf(setting),
+      current: () => take(setting),
       watch(listener) {
         const all = listeners.get(setting.key) ?? new Set()
         listeners.set(setting.key, all.add(listener))

@@ -23,6 +23,8 @@ export interface Assignment {
 export interface InForce {
   readonly value: unknown
   readonly origin: Origin
+  /** From a source that may set guarded keys. */
+  readonly isTrusted: boolean
 }
 
 /** What is in force for every key that is set, defaults included. */
@@ -37,13 +39,14 @@ const DEFAULT: Origin = { kind: 'default' }
 export function layersOf(table: SettingTable, rising: readonly Assignment[]): Layers {
   const layers = new Map<string, InForce>()
   for (const { key, fallback } of table.settings)
-    if (fallback !== undefined) layers.set(key, { value: fallback, origin: DEFAULT })
+    if (fallback !== undefined) layers.set(key, { value: fallback, origin: DEFAULT, isTrusted: true })
   for (const assignment of rising) {
     const declared = table.byKey.get(assignment.key)
     if (declared === undefined)
       throw new PolityError('config.invalid', `there is no setting ${assignment.key.slice(0, 128)}`)
     checkAssignment(declared, assignment)
-    layers.set(assignment.key, { value: assignment.value, origin: assignment.origin })
+    const { key, value, origin, isTrusted } = assignment
+    layers.set(key, { value, origin, isTrusted })
   }
   return layers
 }

@@ -63,8 +63,8 @@ export interface Counterpart {
   readonly name: string
   readonly priority: Priority
   /**
-   * Asks it, and otherwise the fallback. Nothing overtakes what is kept. Throws only what is our own fault:
-   * `cancelled`, `input.invalid`.
+   * Asks it, and otherwise the fallback. Nothing overtakes what is kept. Throws `cancelled`, and
+   * `input.invalid` for a key that cannot be sent.
    */
   call<T>(call: CounterpartCall<T>, fallback?: () => Promise<T>): Promise<CallResult<T>>
   /** For a caller that takes the fallback elsewhere, as a step of its run: whether it worked. */
@@ -147,16 +147,18 @@ async function callOnce<T>(
     throw new PolityError('input.invalid', 'the key of a call is of letters, digits and ./:_-', {
       operation: call.operation,
     })
-  const sent: Sent = { ...call, method: call.method ?? 'POST', body: JSON.stringify(call.body) }
+  const { operation, method = 'POST', path, key } = call
+  const sent: Sent = { method, path, key, body: JSON.stringify(call.body) }
   try {
     if (call.isKept) await requireNothingKept(ports, sync)
     const value = await askOnce(ports, sent, call)
     ports.seen.isFallingBack = undefined
+    ports.seen.isAnswering ??= true
     return { outcome: 'remote', value }
   } catch (thrown) {
-    if (call.signal?.aborted || isOurs(thrown)) throw thrown
+    if (call.signal?.aborted || isCancelled(thrown)) throw thrown
     const { code, message } = asPolityError(thrown)
-    const isKept = call.isKept && !isRefusal(thrown) && (await keep(ports, sent, call.operation, code))
+    const isKept = call.isKept && !isRefusal(thrown) && (await keep(ports, sent, operation, code))
     const failure = { code, message }
     const value = await fallenBack(ports, fallback)
     ports.seen.isFallingBack = value !== undefined
@@ -166,8 +168,7 @@ async function callOnce<T>(
   }
 }
 
-const isOurs = (thrown: unknown): boolean =>
-  thrown instanceof PolityError && (thrown.code === 'cancelled' || thrown.code === 'input.invalid')
+const isCancelled = (thrown: unknown): boolean => thrown instanceof PolityError && thrown.code === 'cancelled'
 
 async function requireNothingKept(
   { definition: { name }, outbox }: Ports,
@@ -188,9 +189,23 @@ function askOnce<T>(
   sent: Sent,
   { read, signal }: CounterpartCall<T>,
 ): Promise<T> {
-  const asked = async (each: AbortSignal) => read(await exchange.send(sent, each))
+  const asked = async (each: AbortSignal) => meaningOf(name, await exchange.send(sent, each), read)
   const signals = [closing.signal, ...(signal === undefined ? [] : [signal])]
   return targets.retrying(name, asked, retry, { signal: AbortSignal.any(signals), isFailure: tellsAgainst })
+}
+
+/** It has answered, and nobody knows what: whoever reads it may throw anything. */
+function meaningOf<T>(name: string, answer: unknown, read: (answer: unknown) => T): T {
+  try {
+    return read(answer)
+  } catch (error) {
+    throw new PolityError(
+      'counterpart.answer',
+      `${name} answers something else than was agreed: ${asPolityError(error).message}`,
+      { counterpart: name },
+      error,
+    )
+  }
 }
 
 /** What cannot even be kept is told; the fallback may still save it. */
@@ -311,9 +326,9 @@ async function stateOf(ports: Ports): Promise<CounterpartState> {
   }
 }
 
-/** What is kept for it is not lost, and neither is what a fallback has done. */
+/** What a fallback has done is not lost; what is only kept is, until it is delivered. */
 function standingOf({ isFallingBack, isAnswering }: Seen, waiting: number, breaker: BreakerState): Standing {
-  if (isFallingBack === false) return waiting > 0 ? 'degraded' : 'lost'
+  if (isFallingBack === false) return 'lost'
   if (isFallingBack === true || waiting > 0 || breaker !== 'closed') return 'degraded'
   if (isAnswering === undefined) return 'unknown'
   return isAnswering ? 'well' : 'degraded'

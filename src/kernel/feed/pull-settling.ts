@@ -67,7 +67,7 @@ export function settling(env: Env, tables: PullTables, onSettled: (name: string)
       onSettled(options.name)
       return settled
     },
-    extend(rows, options, deliveries, forMs = limitsOf(options).ackWaitMs) {
+    async extend(rows, options, deliveries, forMs = limitsOf(options).ackWaitMs) {
       requireWhole('forMs', forMs, DELAY_MAX_MS)
       return settle(ports, rows, options.name, deliveries, async (item, key) => {
         const value: OpenItem = { ...item, atMs: env.now() + forMs }

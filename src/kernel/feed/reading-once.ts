@@ -23,7 +23,7 @@ export interface ReadingPorts {
   readonly routing: Routing
   readonly turns: { breathe(): Promise<void>; rested(): void }
   /** Those who fell behind, in the order in which they are read for. */
-  readonly behind: Lanes
+  readonly behind: Lanes<Subscriber>
   readonly onFailure: (error: PolityError) => void
   /** The live reader has come so far. */
   readonly onProgress: (position: number) => void
@@ -175,9 +175,7 @@ async function readBehind(reading: Reading): Promise<void> {
   const from = first.readFrom
   const to = reading.position
   const { page, end } = await pageOf(reading, from, to, limitFor([first]))
-  const cohort = new Set(
-    [...behind.all()].filter(({ readFrom }) => readFrom >= from && readFrom < end),
-  )
+  const cohort = new Set([...behind.all()].filter(({ readFrom }) => readFrom >= from && readFrom < end))
   for (const stored of page) {
     const isIn = (subscriber: Subscriber) => cohort.has(subscriber) && stored.seq >= subscriber.readFrom
     for (const full of route(reading, stored, isIn)) cohort.delete(full)
@@ -227,7 +225,9 @@ async function pageOf(
 }
 
 /** What few can take; many are not asked. */
-function limitFor(subscribers: Iterable<Subscriber> & { readonly size?: number; readonly length?: number }): number {
+function limitFor(
+  subscribers: Iterable<Subscriber> & { readonly size?: number; readonly length?: number },
+): number {
   if ((subscribers.size ?? subscribers.length ?? 0) > PAGE_SIZE_MIN) return PAGE_SIZE
   let room = PAGE_SIZE_MIN
   for (const subscriber of subscribers) room = Math.max(room, subscriber.room())

@@ -34,7 +34,12 @@ export function openRouting(): Routing {
     add(subscriber) {
       const { typeOf, types } = subscriber.options
       const patterns = patternsOf(types)
-      const family = families.get(typeOf) ?? { typeOf, index: new PatternIndex(), remembered: new Map(), size: 0 }
+      const family = families.get(typeOf) ?? {
+        typeOf,
+        index: new PatternIndex(),
+        remembered: new Map(),
+        size: 0,
+      }
       families.set(typeOf, family)
       for (const pattern of patterns) family.index.add(pattern, subscriber)
       family.size += 1
@@ -59,7 +64,10 @@ export function openRouting(): Routing {
 /** Throws `input.invalid`. */
 export function patternsOf(types: readonly string[]): readonly TypePattern[] {
   if (types.length === 0 || types.length > PATTERNS_PER_SUBSCRIPTION_MAX)
-    throw new PolityError('input.invalid', `a subscription has 1 to ${PATTERNS_PER_SUBSCRIPTION_MAX} patterns`)
+    throw new PolityError(
+      'input.invalid',
+      `a subscription has 1 to ${PATTERNS_PER_SUBSCRIPTION_MAX} patterns`,
+    )
   return types.map((text) => {
     try {
       return parsePattern(text)

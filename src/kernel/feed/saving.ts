@@ -33,7 +33,10 @@ export interface Saving {
   /** In a while, or at once. */
   want(subscriber: Subscriber, isUrgent: boolean): void
   tick(nowMs: number): void
-  /** Everything it has to save now is saved. Rejects where that failed; it is tried again all the same. */
+  /**
+   * Everything it has to save now is saved. Rejects with `expectation.failed` where somebody else has written its
+   * row, or with what the log failed with: then it is tried again all the same.
+   */
   flush(subscriber: Subscriber): Promise<void>
   /** It is served no more: what waits for it is refused. */
   forget(subscriber: Subscriber): void
@@ -57,7 +60,9 @@ interface Part {
 
 export function openSaving(ports: SavingPorts): Saving {
   const { env, log, onConflict } = ports
+  /** To be saved now, and to be saved when it is time or something else is saved. */
   const dirty = new Set<Subscriber>()
+  const lazy = new Set<Subscriber>()
   const waiters = new Map<Subscriber, Waiter[]>()
   const closing = new AbortController()
   const failing = openFailing(ports.onFailure)
@@ -76,8 +81,11 @@ export function openSaving(ports: SavingPorts): Saving {
       } catch (thrown) {
         const error = asPolityError(thrown, 'store.failed')
         const rival = rivalOf(error, parts)
-        for (const part of parts) giveBack(part, rival === part ? error : undefined)
-        if (rival === undefined) await fail(error, parts)
+        for (const part of parts) giveBack(part, rival !== part)
+        if (rival) {
+          refuse(rival.subscriber, error)
+          onConflict(rival.subscriber)
+        } else await fail(error, parts)
       }
     }
     running = undefined
@@ -88,17 +96,11 @@ export function openSaving(ports: SavingPorts): Saving {
     subscriber.saved()
     for (const { resolve } of served) resolve()
   }
-  /** What was not saved is to be saved again; except by whoever has lost it. */
-  const giveBack = ({ subscriber, unsaved, waiters: served, row, held }: Part, lost?: PolityError) => {
+  /** What was not saved is to be saved again; by whoever lost its row, once it is known who has it. */
+  const giveBack = ({ subscriber, unsaved, waiters: served }: Part, isAgain: boolean) => {
     subscriber.setAside.back(unsaved)
-    if (lost) {
-      held.attempted ??= row
-      for (const { reject } of served) reject(lost)
-      onConflict(subscriber)
-      return
-    }
-    dirty.add(subscriber)
     waiters.set(subscriber, [...served, ...(waiters.get(subscriber) ?? [])])
+    if (isAgain) dirty.add(subscriber)
   }
   const fail = async (error: PolityError, parts: readonly Part[]) => {
     // Whether it was applied is not known: the next attempt will find out by the version.
@@ -114,18 +116,22 @@ export function openSaving(ports: SavingPorts): Saving {
   }
   const start = () => {
     dueMs = Number.POSITIVE_INFINITY
+    for (const subscriber of lazy) dirty.add(subscriber)
+    lazy.clear()
     running ??= Promise.resolve().then(save)
   }
 
   return {
     want(subscriber, isUrgent) {
       if (subscriber.held === undefined) return
-      dirty.add(subscriber)
-      if (isUrgent) start()
-      else if (dueMs === Number.POSITIVE_INFINITY && running === undefined) {
-        dueMs = env.monotonic() + SAVE_INTERVAL_MS
-        ports.wakeAt(dueMs)
+      if (isUrgent) {
+        dirty.add(subscriber)
+        return start()
       }
+      lazy.add(subscriber)
+      if (dueMs < Number.POSITIVE_INFINITY) return
+      dueMs = env.monotonic() + SAVE_INTERVAL_MS
+      ports.wakeAt(dueMs)
     },
     tick(nowMs) {
       if (nowMs >= dueMs) start()
@@ -134,14 +140,20 @@ export function openSaving(ports: SavingPorts): Saving {
     flush: (subscriber) =>
       new Promise((resolve, reject) => {
         if (subscriber.held === undefined || closing.signal.aborted || log.lost.aborted)
-          return reject(new PolityError('log.closed', `${subscriber.name} is not served by this hub any more`))
+          return reject(
+            new PolityError('log.closed', `${subscriber.name} is not served by this hub any more`),
+          )
         waiters.set(subscriber, [...(waiters.get(subscriber) ?? []), { resolve, reject }])
         dirty.add(subscriber)
         start()
       }),
     forget(subscriber) {
       dirty.delete(subscriber)
-      refuse(subscriber, new PolityError('cancelled', `${subscriber.name} is not served by this hub any more`))
+      lazy.delete(subscriber)
+      refuse(
+        subscriber,
+        new PolityError('cancelled', `${subscriber.name} is not served by this hub any more`),
+      )
     },
     async close() {
       closing.abort()

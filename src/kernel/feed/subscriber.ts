@@ -159,14 +159,12 @@ export class Subscriber {
 
   /** Starts one item: what is due and what is fresh by turns, so that neither starves the other. */
   startOne(): void {
+    const { env } = this.#ports
     this.#isDueNext = !this.#isDueNext
     const isDueFirst = this.#isDueNext || !this.#queue.isReady
-    const parked = isDueFirst ? this.#setAside.start(this.#ports.env.now()) : undefined
-    if (parked) return this.#start(undefined, parked)
-    const item = this.#queue.next()
-    if (item) return this.#start(item, undefined)
-    const due = this.#setAside.start(this.#ports.env.now())
-    if (due) this.#start(undefined, due)
+    const parked = isDueFirst ? this.#setAside.start(env.now()) : undefined
+    const item = parked ? undefined : this.#queue.next()
+    if (parked || item) this.#start(item, parked)
   }
 
   /** Ends attempts that took too long, and says when to look again. */
@@ -309,7 +307,8 @@ export class Subscriber {
   async #attempt(running: Running): Promise<void> {
     const { item, parked, seq } = running
     const entry = item?.entry ?? (await this.#ports.load(seq))
-    if (entry === undefined) throw new PolityError('log.pruned', `entry ${seq} was pruned before it was handled`)
+    if (entry === undefined)
+      throw new PolityError('log.pruned', `entry ${seq} was pruned before it was handled`)
     const { filter, key, handle } = this.options
     // What was thrown when it came in is thrown again here.
     if (item?.key === undefined) key?.(entry)
@@ -357,7 +356,10 @@ export class Subscriber {
   #failed(running: Running, thrown: unknown): void {
     if (running.isOver || running.isEnding) return
     // Ended by us, not by itself: it is as if it had not been tried.
-    if (running.abortedBy) return this.#undone(running)
+    if (running.abortedBy) {
+      this.#undone(running)
+      return
+    }
     running.controller?.abort(thrown)
     const error = asPolityError(thrown)
     const attempts = (running.parked?.attempts ?? 0) + 1

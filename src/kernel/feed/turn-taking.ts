@@ -18,7 +18,7 @@ export interface TurnTaking {
 }
 
 export function openTurnTaking(env: Env): TurnTaking {
-  const lanes = new Lanes()
+  const lanes = new Lanes<Subscriber>()
   const closing = new AbortController()
   let sinceMs = env.monotonic()
   let running: Promise<void> | undefined

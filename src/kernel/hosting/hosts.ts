@@ -1,6 +1,7 @@
 // Opens rooms and modules, and gives each what it may work with.
 
 import type { Caller } from '../catalog/decide.ts'
+import type { Definition } from '../catalog/definition.ts'
 import { type FaceOf, facesOf } from '../catalog/face.ts'
 import { recordAsHub } from '../catalog/hub-records.ts'
 import type { Invoke } from '../catalog/invoke.ts'
@@ -28,6 +29,8 @@ export interface HostPorts {
   readonly onFailure: (error: PolityError) => void
   /** Resolves once the hub takes actions, rejects when it closes before. */
   readonly invoke: Promise<Invoke>
+  /** Throws `internal` until all modules are open. */
+  readonly definitions: () => readonly Definition[]
 }
 
 export interface Hosted {
@@ -123,6 +126,7 @@ function moduleHost(
       await ports.identity.requireLive(caller)
       return outputOf(await invoke(caller, action, input, options), action)
     },
+    definitions: ports.definitions,
     reads: realm.views,
     reveal: (publicForm) => realm.vault.reveal(publicForm),
     rows: readWorking(realm.reader, requireOwn),

@@ -114,7 +114,7 @@ export async function openPostgresRealm(options: RealmOptions, url: string): Pro
     keepCheckpointFile(realm.log, anchorPath, options),
   )
   const open = opening.move()
-  return { ...realm, isWriter: elected.isWriter, close: () => open.disposeAsync() }
+  return { ...realm, wake, isWriter: elected.isWriter, close: () => open.disposeAsync() }
 }
 
 /**

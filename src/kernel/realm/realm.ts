@@ -10,6 +10,7 @@ import type { Views } from '../log/views.ts'
 import type { WitnessedHead } from '../log/witnessed.ts'
 import type { Store } from '../store/store.ts'
 import type { Vault } from '../vault/vault.ts'
+import type { Wake } from '../wake/wake.ts'
 import type { RealmKeys } from './realm-keys.ts'
 
 export interface Realm {
@@ -34,6 +35,8 @@ export interface Realm {
   readonly isAlone: boolean
   /** Whether this hub is the one that writes; absent where there is no other. */
   isWriter?(): boolean
+  /** Tells hubs on the same log that there is something to look at; absent where there is no other. */
+  readonly wake?: Pick<Wake, 'notify' | 'wait'>
   /** The views of all contracts: what every commit folds. */
   readonly folded: readonly View[]
   /** Drops all expired working rows of a table, in turns; answers how many. */

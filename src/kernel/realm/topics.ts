@@ -9,4 +9,6 @@ export const TOPICS = {
   answers: 'answers',
   /** A checkpoint was published. */
   published: 'published',
+  /** Somebody asked something of a run. */
+  runs: 'runs',
 } as const

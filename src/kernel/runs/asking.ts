@@ -1,6 +1,7 @@
 // What a run asks of others: actions, which happen once, and queries. A run of its own takes no place while it waits for it.
 
 import { asPolityError, type ErrorCode, PolityError } from '../errors.ts'
+import type { Begun } from './callers.ts'
 import { endingError } from './ending-error.ts'
 import { errorOfStep } from './journal.ts'
 import type { Scope } from './scope.ts'
@@ -12,16 +13,22 @@ export async function invokeWithin(scope: Scope, definition: Named, input: unkno
   const { life } = scope
   const { asking } = life.ports
   // Whoever asks inside of a body is recorded with it, and finds the same invocation under its key.
-  if (scope.underWay.size > 0) return waitFor(scope, definition, input)
+  if (scope.underWay.size > 0) return waitFor(scope, definition, await begin(scope, definition, input))
   const key = asking.keyOf(life.row, definition, input)
   const name = `invoke/${definition.name}/${key.slice(-KEY_SHOWN_CHARS)}`
   const before = life.journal.visit(name, 'invoke')
   if (before?.state === 'failed') throw errorOfStep(before)
-  if (before) return before.result
+  if (before?.state === 'done') return before.result
   await life.proceed(scope.signal)
   const atMs = () => life.ports.env.now()
   try {
-    const result = await waitFor(scope, definition, input)
+    const begun = before ? (before.result as Begun) : await begin(scope, definition, input)
+    // It may take longer than anybody remembers the key.
+    if (!before && begun.status === 'running')
+      await life.commit(
+        life.journal.write(name, { kind: 'invoke', state: 'started', atMs: atMs(), result: begun }),
+      )
+    const result = await waitFor(scope, definition, begun)
     // The key answers the same for a day, so that this may wait for the next commit: the one before any wait.
     const write = life.journal.write(name, { kind: 'invoke', state: 'done', atMs: atMs(), result })
     life.ride(write)
@@ -56,12 +63,14 @@ const OPEN_ENDED: readonly ErrorCode[] = [
   'auth.invalid',
 ]
 
-/** Only a run is waited for; what is done in one commit is not worth another's turn. */
-async function waitFor(scope: Scope, definition: Named, input: unknown): Promise<unknown> {
-  const { life, signal } = scope
-  const { asking, closing } = life.ports
+async function begin({ life, signal }: Scope, definition: Named, input: unknown): Promise<Begun> {
   signal.throwIfAborted()
-  const begun = await asking.begin(life.row, definition, input)
+  return life.ports.asking.begin(life.row, definition, input)
+}
+
+/** Only a run is waited for; what is done in one commit is not worth another's turn. */
+async function waitFor({ life, signal }: Scope, definition: Named, begun: Begun): Promise<unknown> {
+  const { asking, closing } = life.ports
   if (begun.status === 'done') return begun.output
   const { run } = begun
   try {

@@ -77,13 +77,18 @@ export function openAsking({ identity, idempotency, open, invoke, ask, runs }: A
       const { error, output } = await runs().ended(id, signal)
       if (!error) return open(output)
       const { code, message, facts } = errorFromWire(error)
+      if (code === 'run.unknown')
+        throw new PolityError(
+          'run.parked',
+          `the run ${id} of ${action} waits for a person to say what became of a step: resolve it, then resume this one`,
+        )
       throw new PolityError(code, message, { ...facts, action, run: id })
     },
     cancel: (id, reason) => runs().cancel(id, reason),
     async ask(run, definition, input) {
       const caller = callerOf(run)
       await identity.requireLive(caller)
-      return (await ask({ ...caller, isPartOfRun: true }, definition.name, input)).output
+      return (await ask(caller, definition.name, input, { isPartOfRun: true })).output
     },
   }
 }

@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Env, systemEnv } from '../env.ts'
 import { openRealm } from '../realm/open-realm.ts'
-import { handlerOf, stepped } from './lab.fixture.ts'
+import { handlerOf, nobodyIsAsked, stepped } from './lab.fixture.ts'
 import { RUNS, type RunRow } from './run.ts'
 import { openRuns, type RunsPorts } from './runs.ts'
 
@@ -38,7 +38,7 @@ async function house() {
         reads: realm.views,
         handlerOf: handlerOf('idempotent', STEPS, () => undefined),
         open: async (form) => form,
-        invokeFrom: () => () => Promise.reject(new Error('nobody is asked')),
+        asking: nobodyIsAsked,
         onProgress: () => undefined,
         onFailure: () => undefined,
         holder,
@@ -49,7 +49,7 @@ async function house() {
       return runs
     },
     async begin(runs: ReturnType<typeof openRuns>, id: string): Promise<RunRow> {
-      const { row, write } = runs.draft({
+      const { row, rows } = runs.draft({
         id,
         action: 'simulation.work@1',
         decision: id,
@@ -58,7 +58,7 @@ async function house() {
         startedAt: '2026-01-01T00:00:00.000Z',
         input: {},
       })
-      await realm.log.append({ entries: [], rows: [write] })
+      await realm.log.append({ entries: [], rows })
       return row
     },
     async rowOf(id: string): Promise<RunRow> {

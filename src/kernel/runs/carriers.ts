@@ -5,7 +5,7 @@ import { asPolityError, type PolityError } from '../errors.ts'
 import type { Log } from '../log/log.ts'
 import { pages } from '../store/pages.ts'
 import type { StoreReader } from '../store/store.ts'
-import { type CarriedRun, RUNS, type RunRow } from './run.ts'
+import { type CarriedRun, isEnded, openWrite, RUNS, RUNS_OPEN, type RunRow, runWrite } from './run.ts'
 
 /** Working state: name of a hub -> CarrierRow. */
 export const CARRIERS = 'run.carriers'
@@ -39,6 +39,7 @@ export async function openCarriers(
   ports: CarriersPorts,
   takeUp: (runs: readonly CarriedRun[]) => Promise<void>,
 ): Promise<Carriers> {
+  await indexOpenRuns(ports)
   if (!ports.isAlone) await sayAlive(ports)
   const first = await takeOver(ports)
   await takeUp(first)
@@ -102,12 +103,36 @@ const isCarried = async (ports: CarriersPorts, { id, carrier }: RunRow): Promise
 
 async function unfinished(reader: StoreReader): Promise<CarriedRun[]> {
   const runs: CarriedRun[] = []
-  for await (const page of pages(reader, RUNS))
-    for (const { value, version } of page) {
-      const row = JSON.parse(value) as RunRow
+  for await (const page of pages(reader, RUNS_OPEN, { limit: PAGE })) {
+    const { value } = await reader.load(
+      RUNS,
+      page.map(({ key }) => key),
+    )
+    for (const { version, value: text } of value.values()) {
+      if (text === null) continue
+      const row = JSON.parse(text) as RunRow
       if (row.status === 'running') runs.push({ row, version })
     }
-  return runs
+  }
+  // Ids grow with time: who came first is taken up first.
+  return runs.sort((a, b) => (a.row.id < b.row.id ? -1 : 1))
+}
+
+const PAGE = 500
+/** Says that every run which has not ended stands in RUNS_OPEN. */
+const INDEXED = { table: 'runs.meta', key: 'open' } as const
+
+/** Hubs of the first release kept no list of the runs that have not ended: it is made once. */
+async function indexOpenRuns({ log, reader }: CarriersPorts): Promise<void> {
+  if ((await reader.load(INDEXED.table, [INDEXED.key])).value.has(INDEXED.key)) return
+  for await (const page of pages(reader, RUNS, { limit: PAGE })) {
+    const open = page
+      .map(({ value }) => JSON.parse(value) as RunRow)
+      .filter((row) => !isEnded(row))
+      .map(openWrite)
+    if (open.length > 0) await log.append({ entries: [], rows: open }, { isReserved: true })
+  }
+  await log.append({ entries: [], rows: [{ ...INDEXED, value: 'true' }] }, { isReserved: true })
 }
 
 async function isAlive({ reader, env }: CarriersPorts, carrier: string | undefined): Promise<boolean> {
@@ -116,8 +141,9 @@ async function isAlive({ reader, env }: CarriersPorts, carrier: string | undefin
   return row?.value != null && (JSON.parse(row.value) as CarrierRow).untilMs > env.now()
 }
 
-async function claim(
-  { log, holder }: CarriersPorts,
+/** Of two hubs that want a run, one gets it. undefined: the other one did. */
+export async function claim(
+  { log, holder }: Pick<CarriersPorts, 'log' | 'holder'>,
   { row, version }: CarriedRun,
 ): Promise<CarriedRun | undefined> {
   const claimed: RunRow = { ...row, carrier: holder }
@@ -126,7 +152,7 @@ async function claim(
       {
         entries: [],
         expect: [{ table: RUNS, key: row.id, version }],
-        rows: [{ table: RUNS, key: row.id, value: JSON.stringify(claimed) }],
+        rows: [runWrite(claimed)],
       },
       { isReserved: true },
     )

@@ -64,7 +64,8 @@ async function perform(life: Life, input: () => unknown): Promise<unknown> {
       'run.parked',
       `the run began under journal version ${row.journalVersion ?? 'none'} of ${row.action}, and the code is of ${definition.journal ?? 'none'}: put that code back, then resume it`,
     )
-  if (!journal.isWaiting() && !life.signal.aborted && !life.isParent) await life.countTakeOver()
+  if (!life.isResumed) life.signal.throwIfAborted()
+  if (!journal.isWaiting() && !life.signal.aborted) await life.countTakeOver()
   const { context } = scopeIn(life, '', life.signal)
   return handler(context, (await input()) as never)
 }
@@ -99,7 +100,8 @@ async function toItsFailure(life: Life, thrown: unknown): Promise<FinishedRun> {
 function parkingOf(life: Life, thrown: unknown, error: PolityError): PolityError | undefined {
   for (const each of [error, thrown])
     if (each instanceof PolityError && each.code === 'run.parked') return each
-  if (error.code === 'run.unknown') return undefined
+  // Without its input it never comes by them again.
+  if (error.code === 'run.unknown' || error.code === 'erased') return undefined
   try {
     requireAllVisited(life)
     return undefined

@@ -31,7 +31,12 @@ export async function undoAll(life: Life): Promise<readonly string[]> {
     closing.throwIfAborted()
     try {
       const retry = options.retry ?? UNDO_RETRY
-      await takeStep(scope, { name: `${UNDO_PREFIX}${name}`, kind: 'undo', body: undo, options: { ...options, retry } })
+      await takeStep(scope, {
+        name: `${UNDO_PREFIX}${name}`,
+        kind: 'undo',
+        body: undo,
+        options: { ...options, retry },
+      })
     } catch (error) {
       if (closing.aborted) throw closing.reason
       if (error instanceof PolityError && error.code === 'run.moved') throw error

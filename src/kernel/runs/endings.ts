@@ -13,12 +13,11 @@ import { type Life, RUNS_LIVES } from './life.ts'
 import {
   type Ending,
   type EndStatus,
+  keptMs,
   type Parked,
-  RUN_KEPT_MS,
   RUNS_ENDED,
   RUNS_OPEN,
   type RunRow,
-  UNKNOWN_KEPT_MS,
 } from './run.ts'
 
 /** What became of a run, for whoever waits for it. */
@@ -61,7 +60,7 @@ async function finish(
 ): Promise<Omit<FinishedRun, 'output'>> {
   const { env, callbacks } = life.ports
   const nowMs = env.now()
-  const untilMs = nowMs + (status === 'unknown' ? UNKNOWN_KEPT_MS : RUN_KEPT_MS)
+  const untilMs = nowMs + keptMs(status)
   const journal = life.journal.digest(journalKey(life.ports.stepKey, ended))
   const { ending: _, parked: __, ...rest } = ended
   const row: RunRow = { ...rest, status, journal, finishedAt: new Date(nowMs).toISOString() }
@@ -134,4 +133,3 @@ export const journalKey = (
   stepKey: Uint8Array,
   { id, journalSalt }: Pick<RunRow, 'id' | 'journalSalt'>,
 ): Uint8Array => createHmac('sha256', stepKey).update(`journal\n${id}\n${journalSalt}`).digest()
-

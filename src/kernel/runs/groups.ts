@@ -111,5 +111,8 @@ function linkedController(signal: AbortSignal): { controller: AbortController; u
 /** Scopes are joined by slashes: a name with one could be that of a step in another scope. */
 function requirePart(part: string): void {
   if (part.length > 0 && !part.includes('/')) return
-  throw new PolityError('limit', `the name of a group or branch is text without a slash: ${part.slice(0, 64)}`)
+  throw new PolityError(
+    'limit',
+    `the name of a group or branch is text without a slash: ${part.slice(0, 64)}`,
+  )
 }

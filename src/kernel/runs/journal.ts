@@ -189,10 +189,10 @@ export class Journal {
     return settled
   }
 
-  /** Whether the run was waiting for time or a signal when its last life ended. */
+  /** Whether the run was waiting for time, a signal or another run when its last life ended. */
   isWaiting(): boolean {
     for (const { row } of this.#steps.values())
-      if (row.state === 'started' && (row.kind === 'sleep' || row.kind === 'signal')) return true
+      if (row.state === 'started' && row.kind !== 'step' && row.kind !== 'undo') return true
     return false
   }
 

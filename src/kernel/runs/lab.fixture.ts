@@ -4,6 +4,7 @@ import { type CommandHandler, command } from '../catalog/definition.ts'
 import { entryType } from '../log/entry.ts'
 import { view } from '../log/view.ts'
 import { Closed, Integer, Type } from '../schema/schema.ts'
+import type { Asking } from './callers.ts'
 
 export const Stepped = entryType('simulation.stepped@1', { run: Type.String(), step: Integer })
 
@@ -12,6 +13,17 @@ export const stepped = view<{ readonly times: number }, typeof Stepped>('simulat
   keys: ({ data }) => [`${data.run}/${data.step}`],
   fold: (row) => ({ times: (row?.value.times ?? 0) + 1 }),
 })
+
+const refused = () => Promise.reject(new Error('nobody is asked'))
+
+/** For runs that ask nobody. */
+export const nobodyIsAsked: Asking = {
+  keyOf: () => '',
+  begin: refused,
+  ended: refused,
+  cancel: refused,
+  ask: refused,
+}
 
 /** `onBody` hears of each body that begins. */
 export const handlerOf =

@@ -1,6 +1,6 @@
 // One life of a run: from the moment a hub carries it out to its end, or to the end of that hub. Owns the fence.
 
-import type { Reads, Progress } from '../catalog/context.ts'
+import type { Progress, Reads } from '../catalog/context.ts'
 import type { CommandHandler } from '../catalog/definition.ts'
 import { actorOf, type Origin } from '../catalog/recorder.ts'
 import type { Env } from '../env.ts'
@@ -14,8 +14,8 @@ import type { Store } from '../store/store.ts'
 import type { Targets } from '../targets/targets.ts'
 import { oneAfterAnother } from '../turns.ts'
 import type { Alarms } from './alarms.ts'
-import type { Asking } from './callers.ts'
 import type { Callbacks } from './callbacks.ts'
+import type { Asking } from './callers.ts'
 import type { Undo } from './compensation.ts'
 import { type Control, NO_CONTROL } from './control.ts'
 import { type Journal, RUN_STEPS, type StepWrite } from './journal.ts'
@@ -81,6 +81,8 @@ export class Life {
   readonly listeners: (() => void)[] = []
   /** By the name of the step that they undo. */
   readonly undos = new Map<string, Undo>()
+  /** Names of the steps whose bodies run. */
+  readonly underWay = new Set<string>()
   /** Whether this life has recorded anything yet. */
   hasRecorded = false
   row: RunRow
@@ -97,7 +99,7 @@ export class Life {
   /** Readings of signals, one after the other. */
   readonly oneAtATime = oneAfterAnother()
   /** Results that travel with the next commit. */
-  #riders: StepWrite[] = []
+  readonly #riders: StepWrite[] = []
   #version: number
   #hasPlace: boolean
   #taking: Promise<void> | undefined
@@ -252,13 +254,9 @@ export class Life {
     this.#riders.push(write)
   }
 
-  takeRiders(): readonly StepWrite[] {
-    return this.#riders.splice(0)
-  }
-
   /** Records a step's change under the fence. Throws `run.moved` when another hub has the run. Answers the log size. */
   async commit(step: StepWrite | undefined, more: Partial<Proposal> = {}): Promise<number> {
-    const riders = this.takeRiders()
+    const riders = this.#riders.splice(0)
     const steps = step ? [step, ...riders] : riders
     const proposal: Proposal = {
       ...more,
@@ -279,12 +277,16 @@ export class Life {
 
   /** Writes the run's own row, and with it the next version of the fence. */
   async commitRow(row: RunRow, more: Partial<Proposal> = {}, expiresAtMs?: number): Promise<number> {
-    const riders = this.takeRiders()
-    const size = await this.#append({
+    const riders = this.#riders.splice(0)
+    const proposal: Proposal = {
       ...more,
       entries: more.entries ?? [],
       rows: [runWrite(row, expiresAtMs), ...riders.map(({ write }) => write), ...(more.rows ?? [])],
       expect: [this.#fence(), ...riders.map(({ expect }) => expect), ...(more.expect ?? [])],
+    }
+    const size = await this.#append(proposal).catch((error: unknown) => {
+      this.#riders.unshift(...riders)
+      throw error
     })
     this.row = row
     this.#version += 1

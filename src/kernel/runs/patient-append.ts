@@ -43,6 +43,18 @@ export async function appendPatiently(
   }
 }
 
+/** Tries again what only a store or a writer that does not answer keeps from happening. Rejects with the signal's reason. */
+export async function patiently<T>(env: Env, signal: AbortSignal, act: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await act()
+    } catch (error) {
+      if (!(error instanceof PolityError) || !PASSING.includes(error.code)) throw error
+      await env.sleepUntil(env.monotonic() + RETRY_INTERVAL_MS, signal)
+    }
+  }
+}
+
 /** A store that failed may have applied the proposal all the same; the expectation of the next attempt then meets our own row. */
 async function appendOnce(
   { log, reader }: Pick<PatientPorts, 'log' | 'reader'>,

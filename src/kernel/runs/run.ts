@@ -13,7 +13,7 @@ export const RUNS_ENDED = 'runs.ended'
 /** A run that has ended can be looked up this long, and its journal with it. */
 export const RUN_KEPT_MS = 7 * 24 * 3600_000
 /** A person has this long to say what became of a step that may have happened. */
-export const UNKNOWN_KEPT_MS = 90 * 24 * 3600_000
+const UNKNOWN_KEPT_MS = 90 * 24 * 3600_000
 
 /** `parked` and `unknown` wait for a person; `unknown` has an outcome that says so. */
 export type RunStatus = 'running' | 'parked' | 'done' | 'failed' | 'unknown' | 'cancelled'
@@ -82,6 +82,8 @@ export interface CarriedRun {
 
 export const isEnded = ({ status }: Pick<RunRow, 'status'>): boolean =>
   status !== 'running' && status !== 'parked'
+
+export const keptMs = (status: RunStatus): number => (status === 'unknown' ? UNKNOWN_KEPT_MS : RUN_KEPT_MS)
 
 export const runWrite = (row: RunRow, expiresAtMs?: number): WorkingWrite => ({
   table: RUNS,

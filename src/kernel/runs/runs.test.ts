@@ -7,9 +7,9 @@ import { viewsOf } from '../log/view.ts'
 import { type FaultPlan, faultyStore, NO_FAULTS } from '../simulator/faults.ts'
 import { type Life, type Simulation, simulation } from '../simulator/realm.ts'
 import { memoryStore } from '../store/memory/memory-store.ts'
-import { handlerOf, stepped } from './lab.fixture.ts'
+import { handlerOf, nobodyIsAsked, stepped } from './lab.fixture.ts'
 import { RUNS, type RunRow } from './run.ts'
-import { openRuns, type Runs } from './runs.ts'
+import { openRuns, RUNS_OPEN_MAX, type Runs } from './runs.ts'
 
 const views = viewsOf({ stepped })
 const STEPS = 4
@@ -40,7 +40,7 @@ function openLifeRuns({ sim, effect, bodies }: Scene, life: Life): Runs {
       if (life.isAlive()) bodies.set(`${run}/${step}`, (bodies.get(`${run}/${step}`) ?? 0) + 1)
     }),
     open: async (form) => form,
-    invokeFrom: () => () => Promise.reject(new Error('nobody is asked')),
+    asking: nobodyIsAsked,
     onProgress: () => undefined,
     onFailure: () => undefined,
     holder: env.id(),
@@ -80,10 +80,10 @@ async function play(scene: Scene, count: number, killsMs: readonly number[]): Pr
   let { life, runs } = await live(scene)
   const created: string[] = []
   const create = async (id: string) => {
-    const { row, write } = runs.draft(rowOf(id))
+    const { row, rows } = runs.draft(rowOf(id))
     const mine = runs
     try {
-      await Promise.race([life.log.append({ entries: [], rows: [write] }), life.killed])
+      await Promise.race([life.log.append({ entries: [], rows }), life.killed])
     } catch {
       mine.abandon(id)
       // A fault before or after it was applied: the rows at the end tell which.
@@ -199,8 +199,8 @@ describe('a run', () => {
     const { sim } = full
     const work = async () => {
       const { life, runs } = await live(full)
-      const { row, write } = runs.draft(rowOf('run'))
-      await life.log.append({ entries: [], rows: [write] })
+      const { row, rows } = runs.draft(rowOf('run'))
+      await life.log.append({ entries: [], rows })
       sim.weather.fullUntilMs = sim.env.monotonic() + 10_000
       const { row: finished } = await runs.start(row, {})
       expect(sim.env.monotonic()).toBeGreaterThanOrEqual(10_000)
@@ -216,8 +216,8 @@ describe('a run', () => {
     const { sim } = unheard
     const work = async () => {
       const { life, runs } = await live(unheard)
-      const { row, write } = runs.draft(rowOf('run'))
-      await life.log.append({ entries: [], rows: [write] })
+      const { row, rows } = runs.draft(rowOf('run'))
+      await life.log.append({ entries: [], rows })
       sim.weather.plan = { ...NO_FAULTS, commitAfter: 1 }
       const { row: finished } = await runs.start(row, {})
       expect(finished.status).toBe('done')
@@ -234,7 +234,7 @@ describe('a run', () => {
     await sim.run(
       (async () => {
         const { runs } = await live(limits)
-        const ids = Array.from({ length: 64 }, (_, index) => `run${index}`)
+        const ids = Array.from({ length: RUNS_OPEN_MAX }, (_, index) => `run${index}`)
         for (const id of ids) runs.draft(rowOf(id))
         const limit = expect.objectContaining({ code: 'run.limit' })
         expect(() => runs.draft(rowOf('more'))).toThrow(limit)

@@ -1,383 +1,408 @@
-// The Runs room: carries commands out step by step, records each result once, and resumes after a crash.
+// The Runs room: which runs this hub has, which of them work, and who hears of their ends.
 
-import { createHmac } from 'node:crypto'
-import type { CommandContext, Progress, Reads, StepContext } from '../catalog/context.ts'
-import { callerOf } from '../catalog/decide.ts'
 import type { CommandHandler } from '../catalog/definition.ts'
-import { actorOf, type Origin, type Recorded, seal } from '../catalog/recorder.ts'
-import { ActionFinished } from '../catalog/records.ts'
-import type { Env } from '../env.ts'
-import { asPolityError, type ErrorWire, errorToWire, PolityError } from '../errors.ts'
-import type { Draft } from '../log/entry.ts'
-import type { Log } from '../log/log.ts'
-import type { Proposal, WorkingWrite } from '../log/proposal.ts'
-import { commitmentsIn, commitPrivate, KnownOpenings, type Opening } from '../schema/privacy.ts'
-import type { Store } from '../store/store.ts'
-import { type Carriers, openCarriers } from './carriers.ts'
+import { HUB_ACTOR, recordAsHub } from '../catalog/hub-records.ts'
+import { asPolityError, PolityError } from '../errors.ts'
+import type { WorkingWrite } from '../log/proposal.ts'
+import { TOPICS } from '../realm/topics.ts'
+import type { Wake } from '../wake/wake.ts'
+import { openAlarms } from './alarms.ts'
+import { noRun } from './callers.ts'
+import type { CarriersPorts } from './carriers.ts'
+import { type Carriers, claim, openCarriers } from './carriers.ts'
+import { carryOut, openInput } from './carry-out.ts'
+import { CONTROL_KEPT_MS, type Control, NO_CONTROL, RUNS_CONTROL, readControls } from './control.ts'
+import type { FinishedRun } from './endings.ts'
 import { Journal } from './journal.ts'
-import { appendPatiently } from './patient-append.ts'
-import { type CarriedRun, RUN_KEPT_MS, RUNS, type RunRow, type RunStatus } from './run.ts'
+import { HubClosing, Life, type LifePorts, type LifeStart, RUNS_LIVES, type TakeOvers } from './life.ts'
+import { patiently } from './patient-append.ts'
+import { openPlaces } from './places.ts'
+import { cancelRun } from './requests.ts'
+import { type CarriedRun, isEnded, openWrite, RUNS, type RunRow, runWrite } from './run.ts'
 import { stepCipher } from './step-cipher.ts'
 
-/** Runs that one hub carries out at a time. */
-export const RUNS_CONCURRENT_MAX = 64
+export type { FinishedRun } from './endings.ts'
 
-export interface RunsPorts {
-  readonly log: Log
-  readonly reader: Store
-  readonly env: Env
-  /** 32 bytes: seals the results of steps at rest. */
-  readonly stepKey: Uint8Array
-  /** `polity://realm` */
-  readonly source: string
-  readonly reads: Reads
-  readonly handlerOf: (action: string) => CommandHandler
-  /** Opens private references. */
-  readonly open: (publicForm: unknown) => Promise<unknown>
-  readonly invokeFrom: (run: RunRow) => CommandContext['invoke']
-  readonly onProgress: (run: RunRow, progress: Progress) => void
-  /** Names this hub among those that share the log, and whether it is the only one. */
-  readonly holder: string
-  readonly isAlone: boolean
-  /** A run that could not be ended: its row stays `running`, and the next hub goes on with it. */
-  readonly onFailure: (error: PolityError) => void
+/** Runs of one hub that work at a time; those that wait for time, a signal or another run are not counted. */
+export const RUNS_CONCURRENT_MAX = 64
+/** Runs of one hub that are under way, waiting or in line. */
+export const RUNS_OPEN_MAX = 20_000
+
+type Given = 'log' | 'reader' | 'env' | 'stepKey' | 'source' | 'reads' | 'handlerOf' | 'open' | 'asking'
+type GivenToo = 'onProgress' | 'targets' | 'callbacks'
+
+export interface RunsPorts
+  extends Pick<LifePorts, Given | GivenToo>,
+    Pick<CarriersPorts, 'holder' | 'isAlone' | 'onFailure'> {
+  /** Tells other hubs that somebody asked something of a run; absent where there are none. */
+  readonly wake?: Pick<Wake, 'notify' | 'wait'>
 }
 
-/** The row's output is in public form; `output` is what the handler answered. */
-export interface FinishedRun {
-  readonly row: RunRow
-  readonly output: unknown
-  /** The log size that covers its outcome. */
-  readonly size: number
+export interface RunDraft
+  extends Omit<RunRow, 'status' | 'journalSalt' | 'carrier' | 'journalVersion' | 'callback'> {
+  /** Where to send word of the end. */
+  readonly callbackUrl?: string
 }
 
 export interface Runs {
-  /** The write that creates the run beside its decision, and a place for it until `start` or `abandon`. Throws `run.limit`. */
-  draft(row: Omit<RunRow, 'status' | 'journalSalt' | 'carrier'>): {
-    readonly row: RunRow
-    readonly write: WorkingWrite
-  }
-  /** The decision was not recorded: the run never was, and its place is free. */
+  /** The rows that create the run beside its decision, and room for it until `start` or `abandon`. Throws `run.limit`, `egress.invalid`. */
+  draft(row: RunDraft): { readonly row: RunRow; readonly rows: readonly WorkingWrite[] }
+  /** The decision was not recorded: the run never was, and its room is free. */
   abandon(id: string): void
   /** Whether the run is recorded, after an append that failed without saying so. */
   isDurable(id: string): Promise<boolean>
-  /** Carries out a run whose decision is durable; resolves when it has finished. */
+  /** Carries out a run whose decision is durable, when its turn comes; resolves when it has ended or is parked. */
   start(row: RunRow, input: unknown): Promise<FinishedRun>
   /**
    * Goes on with every run that a crash or a stop interrupted, its own and those of hubs that are gone, now and
-   * whenever another one goes; resolves with the first ones once they have begun.
+   * whenever another one goes; resolves with the first ones once they are in line.
    */
   resume(): Promise<readonly RunRow[]>
   /** Throws `run.not-found`. The output is in public form. */
   get(id: string): Promise<RunRow>
-  /** As `get`, once nobody carries the run out any more: it has finished, or the hub is closing. */
+  /** As `get`, once nobody carries the run out any more: it has ended or is parked, or the hub is closing. */
   settled(id: string): Promise<RunRow>
+  /** The row once the run has ended, whichever hub it is with. Throws `run.not-found`, or the signal's reason. */
+  ended(id: string, signal: AbortSignal): Promise<RunRow>
+  /** Somebody has asked something of the run, and it is committed. */
+  attend(id: string): void
+  /** Cancels a run in the name of the hub. One that has ended stays as it is. */
+  cancel(id: string, reason: string): Promise<void>
+  /** The steps that this hub has under way for the run. */
+  underWay(id: string): readonly string[]
   /** Stops carrying out; what is not finished resumes at the next start. */
   close(): Promise<void>
 }
 
-/** Aborts with this reason leave the run as it is: the next start resumes it. */
-class HubClosing extends Error {}
+/** How long other hubs' news can go unnoticed where nothing pushes them. */
+const LOOK_INTERVAL_MS = 2_000
+
+/** A run that this hub has, from its decision to its end. */
+interface Held {
+  readonly id: string
+  readonly ended: PromiseWithResolvers<FinishedRun>
+  readonly isResumed: boolean
+  /** Aborted when the run has to leave the line: it was cancelled, or its time is over. */
+  readonly hurry: AbortController
+  life?: Life
+  /** While it is paused before it has begun. */
+  wake?: () => void
+}
 
 export function openRuns(ports: RunsPorts): Runs {
-  const { reader } = ports
-  const cipher = stepCipher(ports.stepKey, ports.env)
+  const { reader, env, log, isAlone, holder, onFailure } = ports
   const closing = new AbortController()
-  const active = new Map<string, Promise<FinishedRun>>()
-  /** Drafted runs, until they are active or abandoned. */
+  const cipher = stepCipher(ports.stepKey, env)
+  const alarms = openAlarms(env)
+  const places = openPlaces(RUNS_CONCURRENT_MAX)
+  const lifePorts: LifePorts = { ...ports, cipher, alarms, places, closing: closing.signal }
+  const held = new Map<string, Held>()
+  /** Drafted runs, until they are held or abandoned. */
   const drafted = new Set<string>()
+  /** Drafted runs of which something was asked before they began. */
+  const early = new Set<string>()
+  /** Whoever waits for the end of a run that another hub has. */
+  const looking = new Set<() => void>()
+  const background = new Set<Promise<unknown>>()
 
-  const launch = (run: CarriedRun, input: unknown, journal: Journal): Promise<FinishedRun> => {
-    const { id } = run.row
+  const inBackground = (work: Promise<unknown>) => {
+    const done = work
+      .catch((error: unknown) => {
+        if (!closing.signal.aborted) onFailure(asPolityError(error))
+      })
+      .finally(() => background.delete(done))
+    background.add(done)
+  }
+
+  const hold = (id: string, isResumed: boolean): Held => {
     drafted.delete(id)
-    const running = execute(ports, run, input, journal, closing.signal).finally(() => active.delete(id))
-    active.set(id, running)
+    const each: Held = { id, isResumed, ended: Promise.withResolvers(), hurry: new AbortController() }
+    held.set(id, each)
     // Whoever waits hears of it too; when nobody does, a person must.
-    running.catch((error: unknown) => {
-      if (!closing.signal.aborted) ports.onFailure(asPolityError(error))
+    each.ended.promise.catch((error: unknown) => {
+      if (!closing.signal.aborted) onFailure(asPolityError(error))
     })
-    return running
+    return each
+  }
+  const release = (each: Held, end: FinishedRun | undefined, error?: unknown) => {
+    held.delete(each.id)
+    early.delete(each.id)
+    if (end) each.ended.resolve(end)
+    else each.ended.reject(error)
+    for (const look of [...looking]) look()
+  }
+
+  const live = (each: Held, run: CarriedRun, journal: Journal, input: () => unknown, start: LifeStart) => {
+    const life = new Life(lifePorts, run, journal, isOnce(ports, run.row), start)
+    each.life = life
+    carryOut(life, input).then(
+      (end) => release(each, end),
+      (error: unknown) => release(each, undefined, error),
+    )
+  }
+
+  /** In line for a place; what has to end leaves the line at once. */
+  const queue = (each: Held, deadline: string | undefined) => {
+    const leaving = AbortSignal.any([closing.signal, each.hurry.signal])
+    if (deadline !== undefined)
+      alarms.at(Date.parse(deadline), leaving).then(
+        () => each.hurry.abort(),
+        () => undefined,
+      )
+    const begin = (hasPlace: boolean) =>
+      beginHeld(each, hasPlace).catch((error: unknown) => {
+        if (hasPlace && !each.life) places.release()
+        release(each, undefined, error)
+      })
+    places.take(leaving).then(
+      () => begin(true),
+      () => (closing.signal.aborted ? release(each, undefined, closingError()) : begin(false)),
+    )
+  }
+
+  /** Reads again what stands in the rows: it may have lain in line for long. */
+  const beginHeld = async (each: Held, hasPlace: boolean): Promise<void> => {
+    if (closing.signal.aborted) throw closingError()
+    const { id } = each
+    const read = await patiently(env, closing.signal, () => readRun(lifePorts, id))
+    const { run, control } = read
+    if (run.row.status !== 'running' || !(isAlone || run.row.carrier === holder)) {
+      if (hasPlace) places.release()
+      return release(each, { row: run.row, output: null, size: log.head().size })
+    }
+    if (control.isPaused && !control.cancel && !isLate(run.row, env.now())) {
+      if (hasPlace) places.release()
+      await new Promise<void>((resolve) => {
+        each.wake = resolve
+        each.hurry.signal.addEventListener('abort', () => resolve(), { once: true })
+        closing.signal.addEventListener('abort', () => resolve(), { once: true })
+      })
+      delete each.wake
+      return queue(each, undefined)
+    }
+    const { takeOvers } = read
+    const start = { control, hasPlace, isResumed: each.isResumed, ...(takeOvers ? { takeOvers } : {}) }
+    live(each, run, read.journal, () => openInput(ports, run.row), start)
+  }
+
+  const takeUp = async (found: readonly CarriedRun[]) => {
+    // All at once, so that a run that waits for another finds it held.
+    for (const { row } of found) if (!held.has(row.id)) queue(hold(row.id, true), row.deadline)
+  }
+
+  const hear = (id: string, control: Control) => {
+    const each = held.get(id)
+    if (!each) return
+    if (each.life) each.life.attend(control)
+    else if (control.cancel) each.hurry.abort()
+    else if (!control.isPaused) each.wake?.()
+  }
+  const look = async (ids: readonly string[]) => {
+    for (const [id, control] of await readControls(reader, ids)) hear(id, control)
+  }
+  /** A run that nobody has and that is to go on. */
+  const adopt = async (id: string) => {
+    const found = await loadRun(reader, id)
+    if (found?.row.status !== 'running' || found.row.carrier !== undefined) return
+    const won = await claim({ log, holder }, found)
+    if (won) await takeUp([won])
+  }
+  const attend = async (id: string) => {
+    if (drafted.has(id)) early.add(id)
+    else if (held.has(id)) await look([id])
+    else await adopt(id)
+    ports.wake?.notify(TOPICS.runs)
+  }
+
+  const watch = async (wake: Pick<Wake, 'wait'>) => {
+    while (!closing.signal.aborted) {
+      await wake.wait(TOPICS.runs, closing.signal, LOOK_INTERVAL_MS)
+      if (closing.signal.aborted) return
+      try {
+        await look([...held.keys()])
+      } catch (error) {
+        onFailure(asPolityError(error))
+      }
+      for (const each of [...looking]) each()
+    }
   }
 
   const get = async (id: string): Promise<RunRow> => {
     const { value, size } = await reader.load(RUNS, [id])
-    await ports.log.published(size)
+    await log.published(size)
     const row = value.get(id)
-    if (row?.value == null)
-      throw new PolityError('run.not-found', `there is no run ${id.slice(0, 64)}, or it was long ago`)
+    if (row?.value == null) throw noRun(id)
     return JSON.parse(row.value) as RunRow
   }
 
-  const takeUp = async (found: readonly CarriedRun[]) => {
-    const journals = await Promise.all(found.map(({ row }) => Journal.load(row.id, cipher, reader)))
-    // All at once, so that a run that waits for another finds it under way.
-    for (const [position, run] of found.entries())
-      void launch(run, openInput(ports, run.row), journals[position] as Journal)
-  }
   let carriers: Carriers | undefined
-
   return {
     get,
     async settled(id) {
       // How it ended is in its row.
-      await active.get(id)?.catch(() => undefined)
+      await held.get(id)?.ended.promise.catch(() => undefined)
       return get(id)
     },
-    abandon: (id) => drafted.delete(id),
+    async ended(id, signal) {
+      for (;;) {
+        signal.throwIfAborted()
+        const each = held.get(id)
+        if (each) await raced(each.ended.promise, signal)
+        const found = await patiently(env, signal, () => loadRun(reader, id))
+        if (!found) throw noRun(id)
+        if (isEnded(found.row)) return found.row
+        if (!held.has(id)) await nextLook(looking, alarms.at(env.now() + LOOK_INTERVAL_MS, signal))
+      }
+    },
+    attend: (id) => inBackground(attend(id)),
+    async cancel(id, reason) {
+      await cancelAsHub(lifePorts, id, reason)
+      await attend(id)
+    },
+    underWay: (id) => [...(held.get(id)?.life?.underWay ?? [])],
+    abandon(id) {
+      drafted.delete(id)
+      early.delete(id)
+    },
     isDurable: async (id) => (await reader.load(RUNS, [id])).value.has(id),
     draft(draft) {
-      if (active.size + drafted.size >= RUNS_CONCURRENT_MAX)
+      if (held.size + drafted.size >= RUNS_OPEN_MAX)
         throw new PolityError(
           'run.limit',
-          `${RUNS_CONCURRENT_MAX} runs are under way: try again when one has finished`,
+          `${RUNS_OPEN_MAX} runs are under way or in line: try again when one has ended`,
         )
-      const journalSalt = Buffer.from(ports.env.random(32)).toString('hex')
-      const row: RunRow = { ...draft, status: 'running', journalSalt, carrier: ports.holder }
+      const row = newRow(ports, draft)
       drafted.add(row.id)
-      return { row, write: { table: RUNS, key: row.id, value: JSON.stringify(row) } }
+      return { row, rows: [runWrite(row), openWrite(row)] }
     },
-    // The decision wrote the row's first version.
-    start: (row, input) => launch({ row, version: 1 }, input, Journal.empty(row.id, cipher)),
+    start(row, input) {
+      const isEarly = early.delete(row.id)
+      const each = hold(row.id, false)
+      // The decision wrote the row's first version.
+      const run = { row, version: 1 }
+      if (!isEarly && places.tryTake())
+        live(each, run, Journal.empty(row.id, cipher), () => input, { isResumed: false, hasPlace: true })
+      else queue(each, row.deadline)
+      return each.ended.promise
+    },
     async resume() {
-      const isCarrying = (id: string) => active.has(id) || drafted.has(id)
+      const isCarrying = (id: string) => held.has(id) || drafted.has(id)
       carriers = await openCarriers({ ...ports, isCarrying }, takeUp)
+      if (ports.wake) inBackground(watch(ports.wake))
       return carriers.first.map(({ row }) => row)
     },
     async close() {
       closing.abort(new HubClosing('the hub is closing'))
       await carriers?.close()
-      await Promise.allSettled(active.values())
+      await Promise.allSettled([...held.values()].map(({ ended }) => ended.promise))
+      await Promise.allSettled(background)
     },
   }
 }
 
-/** Throws `erased` when a private field of the input was erased meanwhile: the handler must not take a tombstone for a value. */
-async function openInput({ open }: RunsPorts, { input, action }: RunRow): Promise<unknown> {
-  const opened = await open(input)
-  // Nobody can know the salted commitment of a value inside that value, so this text is a tombstone and nothing else.
-  const text = JSON.stringify(opened)
-  if (commitmentsIn(input).some((commitment) => text.includes(JSON.stringify({ $erased: commitment }))))
-    throw new PolityError('erased', `the input of ${action} was erased before it could go on`)
-  return opened
-}
+const closingError = () => new PolityError('cancelled', 'the hub is closing')
 
-/** `input` may be a promise: what fails in it fails the run. */
-async function execute(
-  ports: RunsPorts,
-  run: CarriedRun,
-  input: unknown,
-  journal: Journal,
-  closing: AbortSignal,
-): Promise<FinishedRun> {
-  const { row } = run
-  const recorded: Draft[] = []
-  const known = new KnownOpenings()
+const isLate = ({ deadline }: RunRow, nowMs: number): boolean =>
+  deadline !== undefined && Date.parse(deadline) <= nowMs
+
+/** What is not in the catalog any more fails when it is looked up for its handler. */
+function isOnce({ handlerOf }: Pick<RunsPorts, 'handlerOf'>, { action }: RunRow): boolean {
   try {
-    const { handler, definition } = ports.handlerOf(row.action)
-    const steps = openSteps(ports, run, journal, closing, known, definition.effect === 'once')
-    const output = await handler(contextOf(ports, row, closing, recorded, steps), (await input) as never)
-    const committed = commitPrivate(
-      definition.output,
-      output,
-      (sizeBytes) => ports.env.random(sizeBytes),
-      known,
-      `run/${row.id}`,
-    )
-    const finished = await finish(
-      ports,
-      { ...run, row: { ...row, output: committed.public } },
-      'done',
-      journal,
-      recorded,
-      known,
-      committed.openings,
-      closing,
-    )
-    return { ...finished, output }
-  } catch (thrown) {
-    if (closing.aborted) throw asPolityError(thrown, 'cancelled')
-    if (isMoved(thrown)) throw moved(row, thrown)
-    const error = endingOf(thrown)
-    const status = error.code === 'run.unknown' ? 'unknown' : 'failed'
-    const finished = await finish(
-      ports,
-      { ...run, row: { ...row, error } },
-      status,
-      journal,
-      [],
-      known,
-      [],
-      closing,
-    )
-    return { ...finished, output: null }
-  }
-}
-
-/** Another hub has taken the run over: nothing that this one does of it is recorded any more. */
-const isMoved = (thrown: unknown): boolean =>
-  thrown instanceof PolityError && thrown.code === 'expectation.failed' && thrown.facts.table === RUNS
-
-const moved = ({ id }: RunRow, cause: unknown): PolityError =>
-  new PolityError(
-    'run.moved',
-    `another hub has taken run ${id} over, because this one was not heard of: look the run up`,
-    { run: id },
-    cause,
-  )
-
-const MESSAGE_MAX = 2000
-const FACTS_MAX_CHARS = 16_384
-
-/** What a run ended with, in a form that can always be recorded: a run whose end is refused would begin again for ever. */
-function endingOf(thrown: unknown): ErrorWire {
-  const { code, message, facts } = errorToWire(asPolityError(thrown, 'step.failed'))
-  return { code, message: message.slice(0, MESSAGE_MAX).toWellFormed(), facts: plainFacts(facts) }
-}
-
-function plainFacts(facts: ErrorWire['facts']): ErrorWire['facts'] {
-  try {
-    const text = JSON.stringify(facts)
-    return text.length <= FACTS_MAX_CHARS ? (JSON.parse(text) as ErrorWire['facts']) : {}
+    return definitionOf(handlerOf, action).effect === 'once'
   } catch {
-    // Facts are extras; what is no JSON has no place in an answer anyway.
-    return {}
+    return true
   }
 }
 
-function contextOf(
-  ports: RunsPorts,
-  row: RunRow,
-  signal: AbortSignal,
-  recorded: Draft[],
-  step: CommandContext['step'],
-): CommandContext {
-  const refuse = () => Promise.reject(new PolityError('internal', `${row.action} asks for what runs cannot do`))
+const definitionOf = (handlerOf: (action: string) => CommandHandler, action: string) =>
+  handlerOf(action).definition
+
+function newRow({ env, holder, handlerOf, callbacks }: RunsPorts, asked: RunDraft): RunRow {
+  const { callbackUrl, ...draft } = asked
+  const journalSalt = Buffer.from(env.random(32)).toString('hex')
+  const { journal } = definitionOf(handlerOf, draft.action)
+  const version = journal === undefined ? {} : { journalVersion: journal }
+  const callback = callbackUrl === undefined ? undefined : callbacks?.seal(callbackUrl, draft.id)
   return {
-    ...ports.reads,
-    id: row.id,
-    ...callerOf(row),
-    now: row.startedAt,
-    signal,
-    step,
-    shred: () => {
-      throw new PolityError('internal', `${row.action} is not atomic: only an atomic command erases`)
-    },
-    record: (...drafts) => recorded.push(...drafts),
-    invoke: ports.invokeFrom(row),
-    ask: refuse,
-    onCommitted: () => undefined,
-    sleep: refuse,
-    signalled: refuse,
-    parallel: refuse,
-    forEach: refuse,
-    get rows(): never {
-      throw new PolityError('internal', `${row.action} is a run: it has no working rows`)
-    },
-    progress: (progress) => ports.onProgress(row, progress),
+    ...draft,
+    ...version,
+    ...(callback === undefined ? {} : { callback }),
+    status: 'running',
+    journalSalt,
+    carrier: holder,
   }
 }
 
-function openSteps(
-  { log, env, reader, source }: RunsPorts,
-  { row, version }: CarriedRun,
-  journal: Journal,
-  signal: AbortSignal,
-  known: KnownOpenings,
-  isOnce: boolean,
-): CommandContext['step'] {
-  // The fence: whoever takes the run over writes the row's next version.
-  const carried = { table: RUNS, key: row.id, version }
-  const underWay = new Set<string>()
-  const write = async (name: string, proposal: Proposal) => {
+async function loadRun(reader: LifePorts['reader'], id: string): Promise<CarriedRun | undefined> {
+  const row = (await reader.load(RUNS, [id])).value.get(id)
+  return row?.value == null ? undefined : { row: JSON.parse(row.value) as RunRow, version: row.version }
+}
+
+interface ReadRun {
+  readonly run: CarriedRun
+  readonly control: Control
+  readonly journal: Journal
+  readonly takeOvers: TakeOvers | undefined
+}
+
+async function readRun({ reader, cipher }: LifePorts, id: string): Promise<ReadRun> {
+  const run = await loadRun(reader, id)
+  if (!run) throw noRun(id)
+  const control = (await readControls(reader, [id])).get(id) ?? NO_CONTROL
+  const lives = (await reader.load(RUNS_LIVES, [id])).value.get(id)?.value
+  const takeOvers = lives == null ? undefined : (JSON.parse(lives) as TakeOvers)
+  return { run, control, takeOvers, journal: await Journal.load(id, cipher, reader) }
+}
+
+const CANCEL_ATTEMPTS_MAX = 16
+
+/** A parent that ends has its runs end too. Whoever changes the rows in between is waited for by trying again. */
+async function cancelAsHub(ports: LifePorts, id: string, reason: string): Promise<void> {
+  const { reader, env, closing } = ports
+  for (let attempt = 1; ; attempt++) {
+    const found = await patiently(env, closing, () => loadRun(reader, id))
+    if (!found || isEnded(found.row)) return
+    const control = (await readControls(reader, [id])).get(id) ?? NO_CONTROL
+    const { version, ...row } = control
+    const change = cancelRun({ run: found.row, control: row }, reason, HUB_ACTOR)
+    if (change.facts.length === 0) return
+    const expiresAtMs = env.now() + CONTROL_KEPT_MS
+    const rows: WorkingWrite[] = change.run ? [runWrite(change.run)] : []
+    if (change.control)
+      rows.push({ table: RUNS_CONTROL, key: id, value: JSON.stringify(change.control), expiresAtMs })
+    const expect = [
+      { table: RUNS, key: id, version: found.version },
+      { table: RUNS_CONTROL, key: id, version },
+    ]
     try {
-      await appendPatiently({ log, env, reader }, proposal, signal)
+      await recordAsHub(ports, change.facts, { rows, expect }, { isReserved: true })
+      return
     } catch (error) {
-      journal.forget(name)
-      throw error
-    }
-  }
-  const take = async <T>(name: string, body: (step: StepContext) => T | Promise<T>): Promise<T> => {
-    if (isOnce)
-      await write(name, {
-        entries: [],
-        rows: [journal.begin(name)],
-        expect: [carried, journal.expectation(name, 0)],
-      })
-    const drafts: Draft[] = []
-    const answer = await body({ signal, attempt: 1, record: (...more) => drafts.push(...more), heartbeat: () => undefined })
-    signal.throwIfAborted()
-    const { entries, seals } = seal(drafts, originOf(row, source), env, known)
-    const { write: finished, result } = journal.finish(name, answer)
-    await write(name, {
-      entries,
-      seals,
-      rows: [finished],
-      expect: [carried, journal.expectation(name, isOnce ? 1 : 0)],
-    })
-    return result as T
-  }
-  return async (name, body) => {
-    if (underWay.has(name))
-      throw new PolityError('internal', `${row.action} takes its step ${name.slice(0, 64)} twice at a time`)
-    const before = journal.recorded(name)
-    if (before) return before.result as never
-    signal.throwIfAborted()
-    underWay.add(name)
-    try {
-      return await take(name, body)
-    } finally {
-      underWay.delete(name)
+      if (asPolityError(error).code !== 'expectation.failed' || attempt === CANCEL_ATTEMPTS_MAX) throw error
     }
   }
 }
 
-const originOf = ({ chain, correlationId, id, traceparent }: RunRow, source: string): Origin => ({
-  source,
-  actor: actorOf(chain),
-  correlationid: correlationId,
-  causationid: id,
-  ...(traceparent === undefined ? {} : { traceparent }),
-})
-
-/** The outcome, the facts and the end of the run row are one commit: a run finishes once or not yet. */
-async function finish(
-  { log, env, reader, source, stepKey }: RunsPorts,
-  { row, version }: CarriedRun,
-  status: Exclude<RunStatus, 'running'>,
-  journal: Journal,
-  recorded: readonly Draft[],
-  known: KnownOpenings,
-  outputOpenings: readonly Opening[],
-  signal: AbortSignal,
-): Promise<Omit<FinishedRun, 'output'>> {
-  const nowMs = env.now()
-  const digest = journal.digest(journalKey(stepKey, row))
-  const finished: RunRow = { ...row, status, journal: digest, finishedAt: new Date(nowMs).toISOString() }
-  const outcome = ActionFinished(
-    {
-      decision: row.decision,
-      action: row.action,
-      status,
-      run: row.id,
-      journal: digest,
-      ...(row.error === undefined ? {} : { code: row.error.code, message: row.error.message }),
-    },
-    { subject: `run/${row.id}` },
-  )
-  const { entries, seals }: Recorded = seal([...recorded, outcome], originOf(row, source), env, known)
-  const proposal: Proposal = {
-    entries,
-    seals:
-      outputOpenings.length > 0 ? [...seals, { subject: `run/${row.id}`, openings: outputOpenings }] : seals,
-    // Whoever finishes second is refused, and so is whoever lost the run to another hub.
-    expect: [{ table: RUNS, key: row.id, version }],
-    rows: [
-      { table: RUNS, key: row.id, value: JSON.stringify(finished), expiresAtMs: nowMs + RUN_KEPT_MS },
-      ...journal.drop(nowMs),
-    ],
-  }
-  return { row: finished, size: await appendPatiently({ log, env, reader }, proposal, signal) }
+/** Resolves however the work ends. Rejects with the signal's reason. */
+function raced(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const leave = () => reject(signal.reason)
+    signal.addEventListener('abort', leave, { once: true })
+    const end = () => {
+      signal.removeEventListener('abort', leave)
+      resolve()
+    }
+    work.then(end, end)
+  })
 }
 
-const journalKey = (stepKey: Uint8Array, { id, journalSalt }: RunRow): Uint8Array =>
-  createHmac('sha256', stepKey).update(`journal\n${id}\n${journalSalt}`).digest()
+async function nextLook(looking: Set<() => void>, atLatest: Promise<void>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  looking.add(resolve)
+  try {
+    await Promise.race([promise, atLatest])
+  } finally {
+    looking.delete(resolve)
+    atLatest.catch(() => undefined)
+  }
+}

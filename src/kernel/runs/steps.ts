@@ -4,7 +4,7 @@ import type { StepContext, StepOptions } from '../catalog/context.ts'
 import { seal } from '../catalog/recorder.ts'
 import { asPolityError, type ErrorCode, errorFromWire, PolityError } from '../errors.ts'
 import type { Draft } from '../log/entry.ts'
-import { delayBefore, random01 } from '../targets/retry.ts'
+import { delayBefore, type RetryPolicy, random01 } from '../targets/retry.ts'
 import { attemptOnce } from './attempt.ts'
 import { type Resolution, resolutionPlace } from './control.ts'
 import { endingError } from './ending-error.ts'
@@ -27,7 +27,10 @@ export async function takeStep<T>(scope: Scope, taken: TakenStep<T>): Promise<T>
   const { life } = scope
   const name = `${scope.prefix}${taken.name}`
   if (scope.underWay.has(name))
-    throw new PolityError('internal', `${life.row.action} takes its step ${name.slice(0, 64)} twice at a time`)
+    throw new PolityError(
+      'internal',
+      `${life.row.action} takes its step ${name.slice(0, 64)} twice at a time`,
+    )
   const before = life.journal.visit(name, taken.kind)
   const known = before && (await settled(life, name, before))
   if (known?.state === 'failed') throw errorOfStep(known)
@@ -35,10 +38,12 @@ export async function takeStep<T>(scope: Scope, taken: TakenStep<T>): Promise<T>
     await life.proceed(scope.signal)
     const isLoose = scope.underWay.size > 0
     scope.underWay.add(name)
+    life.underWay.add(name)
     try {
       await carry(scope, name, taken, before, isLoose)
     } finally {
       scope.underWay.delete(name)
+      life.underWay.delete(name)
     }
   }
   const { order = 0, result } = life.journal.row(name) ?? {}
@@ -80,7 +85,7 @@ function resolutionOf({ control, ports: { cipher }, id }: Life, name: string): R
 async function carry<T>(
   scope: Scope,
   name: string,
-  { kind, body, options }: TakenStep<T>,
+  taken: TakenStep<T>,
   before: StepRow | undefined,
   isLoose: boolean,
 ): Promise<void> {
@@ -89,49 +94,85 @@ async function carry<T>(
   const lives = life.takeOverCount
   // The attempt that a crash ended is known by the take-over alone, until something was recorded after it.
   const interrupted = life.hasRecorded ? 0 : Math.max(0, lives - (before?.lives ?? 0))
+  const place: Place = { kind: taken.kind, lives, ...(isLoose ? { isLoose } : {}) }
+  const policy = life.isOnce ? undefined : taken.options.retry
   let attempt = (before?.attempts ?? 0) + interrupted + 1
   let details = before?.result
-  let untilMs = before?.untilMs
-  const place = { kind, lives, ...(isLoose ? { isLoose } : {}) }
-  const repeats = life.isOnce ? undefined : options.retry
+  let untilMs = before?.untilMs ?? 0
   for (;;) {
     const dueMs = untilMs
-    if (dueMs !== undefined && dueMs > env.now()) await life.idle(() => alarms.at(dueMs, signal))
-    if (life.isOnce)
-      await life.commit(life.journal.write(name, { ...place, state: 'started', atMs: env.now() }))
-    const kept = keepDetails(life, name, { ...place, attempts: attempt - 1 }, (told) => {
-      details = told
-    })
-    try {
-      const asked = { name, body, options, attempt, details, signal, onDetails: kept.keep }
-      const { answer, drafts } = await attemptOnce(life.ports, asked)
-      await kept.settled()
-      await record(life, name, { ...place, attempts: attempt }, answer, drafts)
-      return
-    } catch (thrown) {
-      await kept.settled()
-      // What stops the run, or the hub, is no failure of the step.
-      if (signal.aborted) throw signal.reason
-      const error = asPolityError(thrown, 'step.failed')
-      if (PASSED_ON.includes(error.code)) throw error
-      const failed = { ...place, attempts: attempt, atMs: env.now() }
-      if (!repeats || attempt >= repeats.attemptsMax || NEVER_REPEATED.includes(error.code)) {
-        const wire = endingError(error)
-        await life.commit(life.journal.write(name, { ...failed, state: 'failed', result: wire }))
-        throw errorFromWire(wire)
-      }
-      attempt += 1
-      untilMs = Math.max(env.now() + delayBefore(repeats, attempt, random01(env)), openUntilMs(error))
-      const again: StepChange = { ...failed, state: 'started', untilMs, result: details ?? null }
-      await life.commit(life.journal.write(name, again))
-    }
+    if (dueMs > env.now()) await life.idle(() => alarms.at(dueMs, signal))
+    const failed = await tryOnce(scope, name, taken, { place, attempt, details })
+    if (!failed) return
+    const { error } = failed
+    const ended = { ...place, attempts: attempt, atMs: env.now() }
+    if (!isRepeated(policy, attempt, error)) throw await recordFailure(life, name, ended, error)
+    details = failed.details
+    attempt += 1
+    untilMs = Math.max(env.now() + delayBefore(policy, attempt, random01(env)), openUntilMs(error))
+    const again: StepChange = { ...ended, state: 'started', untilMs, result: details ?? null }
+    await life.commit(life.journal.write(name, again))
   }
+}
+
+/** What every row of one step says. */
+type Place = Pick<StepChange, 'kind' | 'lives' | 'isLoose'>
+
+interface Try {
+  readonly place: Place
+  readonly attempt: number
+  readonly details: unknown
+}
+
+/** One attempt, recorded when it answers. Throws what is no failure of the step: what stops the run, or the hub. */
+async function tryOnce<T>(
+  { life, signal }: Scope,
+  name: string,
+  { body, options }: TakenStep<T>,
+  { place, attempt, details }: Try,
+): Promise<{ readonly error: PolityError; readonly details: unknown } | undefined> {
+  const { env } = life.ports
+  if (life.isOnce)
+    await life.commit(life.journal.write(name, { ...place, state: 'started', atMs: env.now() }))
+  const kept = keepDetails(life, name, { ...place, attempts: attempt - 1 }, details)
+  try {
+    const asked = { name, body, options, attempt, details, signal, onDetails: kept.keep }
+    const { answer, drafts } = await attemptOnce(life.ports, asked)
+    await kept.settled()
+    await record(life, name, { ...place, attempts: attempt }, answer, drafts)
+    return undefined
+  } catch (thrown) {
+    await kept.settled()
+    if (signal.aborted) throw signal.reason
+    const error = asPolityError(thrown, 'step.failed')
+    if (PASSED_ON.includes(error.code)) throw error
+    return { error, details: kept.last() }
+  }
+}
+
+const isRepeated = (
+  policy: RetryPolicy | undefined,
+  attempt: number,
+  { code }: PolityError,
+): policy is RetryPolicy =>
+  policy !== undefined && attempt < policy.attemptsMax && !NEVER_REPEATED.includes(code)
+
+/** The error as every later life will meet it. */
+async function recordFailure(
+  life: Life,
+  name: string,
+  place: Omit<StepChange, 'state'>,
+  error: PolityError,
+): Promise<PolityError> {
+  const wire = endingError(error)
+  await life.commit(life.journal.write(name, { ...place, state: 'failed', result: wire }))
+  return errorFromWire(wire)
 }
 
 async function record(
   life: Life,
   name: string,
-  place: Pick<StepChange, 'kind' | 'lives' | 'attempts' | 'isLoose'>,
+  place: Place & Pick<StepChange, 'attempts'>,
   answer: unknown,
   drafts: readonly Draft[],
 ): Promise<void> {
@@ -145,16 +186,21 @@ async function record(
 function keepDetails(
   life: Life,
   name: string,
-  place: Pick<StepChange, 'kind' | 'lives' | 'attempts' | 'isLoose'>,
-  onDetails: (details: unknown) => void,
-): { readonly keep: (details: unknown) => void; readonly settled: () => Promise<void> } {
+  place: Place & Pick<StepChange, 'attempts'>,
+  before: unknown,
+): {
+  readonly keep: (details: unknown) => void
+  readonly last: () => unknown
+  readonly settled: () => Promise<void>
+} {
   const { env } = life.ports
+  let last = before
   let writtenMs = Number.NEGATIVE_INFINITY
   let writing: Promise<unknown> | undefined
   let isOver = false
   const keep = (details: unknown) => {
     if (isOver) return
-    onDetails(details)
+    last = details
     // A `once` step has said that it began, and is never repeated.
     if (life.isOnce || writing || env.monotonic() - writtenMs < HEARTBEAT_WRITE_INTERVAL_MS) return
     writtenMs = env.monotonic()
@@ -168,6 +214,7 @@ function keepDetails(
   }
   return {
     keep,
+    last: () => last,
     settled: async () => {
       isOver = true
       await writing

@@ -74,9 +74,7 @@ async function awaitSignal(scope: Scope, awaited: AwaitedSignal): Promise<unknow
       if (untilMs !== undefined && env.now() >= untilMs) break
       if (!isBegun) await begin(scope, name, 'signal', untilMs)
       await life.idle(() =>
-        untilMs === undefined
-          ? news.promise
-          : Promise.race([news.promise, alarms.at(untilMs, news.over)]),
+        untilMs === undefined ? news.promise : Promise.race([news.promise, alarms.at(untilMs, news.over)]),
       )
     } finally {
       news.end()

@@ -65,8 +65,8 @@ export const Booted = entryType('system.booted@1', {
     catalog: Sha256,
     /** Of every key that is set, in public form. */
     configuration: Sha256,
-    /** Of modules that work by declarations, such as routes. */
-    modules: Type.Record(Type.String({ maxLength: 128 }), Sha256),
+    /** Of modules that work by declarations, such as routes; empty where nothing is declared. */
+    modules: Type.Record(Type.String({ maxLength: 128 }), Type.String({ maxLength: 256 })),
   }),
   startedAt: Timestamp,
   durationMs: Integer,

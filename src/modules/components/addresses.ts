@@ -109,7 +109,7 @@ function listOf(networks: readonly string[]): BlockList {
 }
 
 const familyOf = (address: string): 'ipv4' | 'ipv6' | undefined =>
-  ({ 4: 'ipv4', 6: 'ipv6' } as const)[isIP(address) as 4 | 6]
+  (({ 4: 'ipv4', 6: 'ipv6' }) as const)[isIP(address) as 4 | 6]
 
 /** An IPv4 address in the form of RFC 4291 section 2.5.5 is the IPv4 address. */
 function has(list: BlockList, address: string): boolean {

@@ -123,7 +123,8 @@ export const status = query('components.status@1', {
 const Percentiles = { p50Ms: Type.Number(), p95Ms: Type.Number(), p99Ms: Type.Number() }
 
 export const traffic = query('components.traffic@1', {
-  summary: 'What went through the gateway of this hub since it started, by component, method and form of path.',
+  summary:
+    'What went through the gateway of this hub since it started, by component, method and form of path.',
   input: {
     id: Type.Optional(ComponentId),
     after: Type.Optional(Type.String({ maxLength: 512 })),
@@ -202,7 +203,13 @@ export const plan = query('components.plan@1', {
   output: Closed({
     digest: Type.Optional(Sha256),
     order: Type.Array(
-      Closed({ position: Integer, id: ComponentId, version: Type.String(), stage: Integer, reason: Type.String() }),
+      Closed({
+        position: Integer,
+        id: ComponentId,
+        version: Type.String(),
+        stage: Integer,
+        reason: Type.String(),
+      }),
     ),
     problems: Type.Array(Problem),
     remarks: Type.Array(Type.String()),

@@ -65,7 +65,9 @@ function openComponents(host: ModuleHost, { allow, massLossMs, gateway }: Compon
       declared.handle((ctx) => declaredModules(ctx)),
       gatewayRequest.handle(async (_, { component, method }) => {
         const instances = await way.instances(component, method === 'WEBSOCKET' ? 'ws' : 'http')
-        return { instances: instances.map(({ component: id, url, health }) => ({ component: id, url, health })) }
+        return {
+          instances: instances.map(({ component: id, url, health }) => ({ component: id, url, health })),
+        }
       }),
     ],
     faces: [

@@ -3,11 +3,18 @@
 import type { Reads } from '../../kernel/catalog/context.ts'
 import type { WorkingReads } from '../../kernel/catalog/working-rows.ts'
 import type { Static } from '../../kernel/schema/schema.ts'
-import { brakeOf } from './watch.ts'
-import { type Component, type ComponentRow, components, type get, type list, type status } from './contract.ts'
+import {
+  type Component,
+  type ComponentRow,
+  components,
+  type get,
+  type list,
+  type status,
+} from './contract.ts'
 import { type ChecksRow, type Health, healthOf } from './health.ts'
 import { CHECKS, COMPONENTS_MAX, LEASES, type LeaseRow } from './leases.ts'
 import { unknownComponent } from './registering.ts'
+import { brakeOf } from './watch.ts'
 
 type Shown = Static<typeof Component>
 type Rows = Pick<WorkingReads, 'get' | 'scan'>
@@ -93,9 +100,7 @@ export async function statusOf(
     critical: counted('critical'),
     lost: counted('lost'),
     isHolding: brake?.phase === 'holding',
-    ...(brake === undefined
-      ? {}
-      : { since: timeOf(brake.sinceMs), count: brake.count, total: brake.total }),
+    ...(brake === undefined ? {} : { since: timeOf(brake.sinceMs), count: brake.count, total: brake.total }),
   }
 }
 

@@ -109,9 +109,13 @@ async function currentLease(ctx: CommandContext, id: string): Promise<LeaseRow> 
 }
 
 export const unknownComponent = (id: string): PolityError =>
-  new PolityError('components.unknown', `there is no component ${id}: \`polity components list\` names them`, {
-    id,
-  })
+  new PolityError(
+    'components.unknown',
+    `there is no component ${id}: \`polity components list\` names them`,
+    {
+      id,
+    },
+  )
 
 function requireOwner(id: string, { owner }: { readonly owner: string }, asking: string): void {
   if (owner !== asking)
@@ -143,7 +147,10 @@ function requireUnique(names: readonly string[]): void {
 async function requireRoom(ctx: CommandContext, owner: string): Promise<void> {
   const leases = await ctx.rows.scan(LEASES, { limit: COMPONENTS_MAX })
   if (leases.length >= COMPONENTS_MAX)
-    throw new PolityError('limit', `${COMPONENTS_MAX} components are registered: deregister some that are gone`)
+    throw new PolityError(
+      'limit',
+      `${COMPONENTS_MAX} components are registered: deregister some that are gone`,
+    )
   const owned = leases.filter(({ value }) => (value as LeaseRow).owner === owner)
   if (owned.length >= OWNED_MAX)
     throw new PolityError('limit', `${owner} has ${OWNED_MAX} components: deregister some that are gone`)

@@ -36,7 +36,11 @@ export const Capability = Type.String({
   maxLength: 64,
   description: 'a capability: small letters, digits and ._-, starting with a letter or digit',
 })
-const ServiceUrl = Type.String({ minLength: 1, maxLength: 512, description: 'a URL such as http://127.0.0.1:8006/api' })
+const ServiceUrl = Type.String({
+  minLength: 1,
+  maxLength: 512,
+  description: 'a URL such as http://127.0.0.1:8006/api',
+})
 
 const Protocol = Type.Union([Type.Literal('http'), Type.Literal('tcp'), Type.Literal('ws')])
 export const Endpoint = Closed({ protocol: Protocol, url: ServiceUrl })

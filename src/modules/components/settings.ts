@@ -1,4 +1,4 @@
-// What a hub may be told about its components, and how the environment says it.
+// What a hub may be told about its components and its gateway.
 
 export interface ComponentsOptions {
   /** Networks (CIDR) and addresses where components may live; default: this machine. Link-local and metadata addresses never. */
@@ -19,10 +19,4 @@ export interface GatewayOptions {
   readonly bodySizeMaxBytes?: number
   /** Requests and WebSockets under way; default 1024. */
   readonly exchangesMax?: number
-}
-
-/** POLITY_COMPONENTS_ALLOW: networks separated by commas. An empty variable is one that is not set. */
-export function componentsSettings(env: Readonly<Record<string, string | undefined>>): ComponentsOptions {
-  const { POLITY_COMPONENTS_ALLOW: allow } = env
-  return allow ? { allow: allow.split(',').map((each) => each.trim()) } : {}
 }

@@ -49,10 +49,7 @@ export interface ComponentRow extends Static<typeof ComponentRegistered.schema> 
 
 export const components = view<
   ComponentRow,
-  | typeof ComponentRegistered
-  | typeof ComponentDeregistered
-  | typeof ComponentLost
-  | typeof ComponentRecovered
+  typeof ComponentRegistered | typeof ComponentDeregistered | typeof ComponentLost | typeof ComponentRecovered
 >('components.components', 1, {
   from: [ComponentRegistered, ComponentDeregistered, ComponentLost, ComponentRecovered],
   keys: ({ data }) => [data.id],

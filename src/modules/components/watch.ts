@@ -1,4 +1,4 @@
-// The watch: one hub of several looks at all leases once a second, declares losses, and runs the checks.
+// The watch: one hub of several looks at all leases every moment, declares losses, and runs the checks.
 
 import type { ModuleHost } from '../../kernel/catalog/module.ts'
 import { type Env, pause } from '../../kernel/env.ts'
@@ -15,7 +15,7 @@ const WATCHER = 'components.watcher'
 const BRAKE = 'components.brake'
 const ONLY = 'all'
 
-const ROUND_MS = 1000
+const ROUND_MS = 750
 /** Whoever watches renews well before; after this long without renewal another hub takes over. */
 const WATCHER_TTL_MS = 15_000
 const WATCHER_RENEW_MS = 5000
@@ -86,7 +86,8 @@ function openWatcher(host: Host, { checker, probe, massLossMs = HOLD_MS }: Watch
     const { version, value } = await rows.get(WATCHER, ONLY)
     const row = value as WatcherRow | undefined
     // A lease that ends later than any lease can was written by a clock that was wrong.
-    const isTaken = row !== undefined && row.holder !== me && isBetween(row.untilMs - nowMs, 0, WATCHER_TTL_MS)
+    const isTaken =
+      row !== undefined && row.holder !== me && isBetween(row.untilMs - nowMs, 0, WATCHER_TTL_MS)
     if (isTaken) {
       presence.lost()
       return false

@@ -62,7 +62,11 @@ export const publishLegacy = command('mesh.publish-legacy@1', {
     eventType: EventTypeName,
     payload: Described(Json, 'what everybody may read who sees the entry'),
     source: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 128, description: 'who the caller says it is; nobody checks it' }),
+      Type.String({
+        minLength: 1,
+        maxLength: 128,
+        description: 'who the caller says it is; nobody checks it',
+      }),
     ),
   },
   output: Published,
@@ -84,7 +88,8 @@ export const TypeShape = Closed({
 })
 
 export const defineType = command('mesh.define-type@1', {
-  summary: 'Declares what events of one type and major look like, and how those of the major before become such.',
+  summary:
+    'Declares what events of one type and major look like, and how those of the major before become such.',
   input: {
     type: BareTypeName,
     major: Major,
@@ -124,10 +129,18 @@ export const send = command('mesh.send@1', {
   input: {
     ...Message,
     deadlineMs: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: TIMEOUT_MAX_MS, description: 'for how long the message is worth reading' }),
+      Type.Integer({
+        minimum: 1,
+        maximum: TIMEOUT_MAX_MS,
+        description: 'for how long the message is worth reading',
+      }),
     ),
     replyWithinMs: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: TIMEOUT_MAX_MS, description: 'the addressee may reply for so long' }),
+      Type.Integer({
+        minimum: 1,
+        maximum: TIMEOUT_MAX_MS,
+        description: 'the addressee may reply for so long',
+      }),
     ),
   },
   output: Closed({ id: EventId }),
@@ -184,7 +197,9 @@ const Yaml = Type.String({
 export const Rehearsal = Closed({
   /** Events of the log that both tables were asked about. */
   events: Integer,
-  blocked: Type.Array(Closed({ type: Type.String(), source: Type.String(), code: Type.String(), count: Integer })),
+  blocked: Type.Array(
+    Closed({ type: Type.String(), source: Type.String(), code: Type.String(), count: Integer }),
+  ),
   unblocked: Type.Array(Closed({ type: Type.String(), source: Type.String(), count: Integer })),
   rerouted: Type.Array(Closed({ type: Type.String(), changes: Type.Array(Type.String()), count: Integer })),
 })

@@ -45,7 +45,8 @@ export const maySubscribe = (table: RouteTable, type: string, chain: Chain): boo
     .routesOf(type)
     .every(
       ({ subscribers }) =>
-        subscribers === undefined || chain.every((link) => mayReadAll([link]) || subscribers.has(labelOf(link))),
+        subscribers === undefined ||
+        chain.every((link) => mayReadAll([link]) || subscribers.has(labelOf(link))),
     )
 
 /** Areas whose entries the hub states itself: nobody publishes under their names. */

@@ -10,11 +10,18 @@ const SENTENCE_MAX_CHARS = 512
 
 export interface Blocking {
   /** Never rejects: a refusal stands whether or not it could be written down. */
-  note(blocked: { readonly publisher: string; readonly type: string; readonly mode: LegacyMode }, error: PolityError): Promise<void>
+  note(
+    blocked: { readonly publisher: string; readonly type: string; readonly mode: LegacyMode },
+    error: PolityError,
+  ): Promise<void>
   close(): Promise<void>
 }
 
-export function openBlocking({ env, record, onFailure }: Pick<ModuleHost, 'env' | 'record' | 'onFailure'>): Blocking {
+export function openBlocking({
+  env,
+  record,
+  onFailure,
+}: Pick<ModuleHost, 'env' | 'record' | 'onFailure'>): Blocking {
   const windows: DenialWindow = openDenials(env, (error) => onFailure(asPolityError(error)))
   return {
     // Types are chosen by publishers: one window for all that the same one is refused with the same code.

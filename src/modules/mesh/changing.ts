@@ -105,12 +105,19 @@ async function tableOf(reads: Pick<Reads, 'get'>, digest: string | undefined): P
 }
 
 /** What was rehearsed was rehearsed against something: if that is not in force any more, the answer counts for nothing. */
-async function requireUnchanged({ reads }: Pick<ModuleHost, 'reads'>, digest: string | undefined): Promise<void> {
+async function requireUnchanged(
+  { reads }: Pick<ModuleHost, 'reads'>,
+  digest: string | undefined,
+): Promise<void> {
   const now = (await reads.get(routes, ROUTES_ACTIVE))?.value.digest
   if (now !== digest)
-    throw new PolityError('mesh.routes-changed', 'other routes were put in force meanwhile: propose these again', {
-      active: now ?? null,
-    })
+    throw new PolityError(
+      'mesh.routes-changed',
+      'other routes were put in force meanwhile: propose these again',
+      {
+        active: now ?? null,
+      },
+    )
 }
 
 interface Tally {

@@ -16,7 +16,10 @@ export interface Counting {
 
 export function openCounting(): Counting {
   const families = new Set<string>()
-  const series = new Map<string, { readonly what: MeshCount['what']; readonly family: string; count: number }>()
+  const series = new Map<
+    string,
+    { readonly what: MeshCount['what']; readonly family: string; count: number }
+  >()
   const familyFor = (type: string): string => {
     const family = familyOf(type)
     if (families.has(family) || families.size < FAMILIES_MAX) {
@@ -34,6 +37,7 @@ export function openCounting(): Counting {
       series.set(key, known)
     },
     counts: () => [...series.values()].map((each) => ({ ...each })),
-    total: (what) => [...series.values()].reduce((sum, each) => sum + (each.what === what ? each.count : 0), 0),
+    total: (what) =>
+      [...series.values()].reduce((sum, each) => sum + (each.what === what ? each.count : 0), 0),
   }
 }

@@ -8,8 +8,8 @@ import type { defineType, listTypes } from './actions.ts'
 import { bareType, type CloudEvent, isRecord, merged } from './events.ts'
 import { TypeDefined } from './facts.ts'
 import { requireTypeSchema, violationsOf } from './type-schema.ts'
-import { type TypeRow, typeKey, types } from './views.ts'
 import { upcast } from './upcasting.ts'
+import { type TypeRow, typeKey, types } from './views.ts'
 
 const PAGE_SIZE = 100
 const SCHEMA_MAX_CHARS = 16_384
@@ -27,7 +27,10 @@ export async function declareType(
     throw new PolityError('input.invalid', `a schema may have ${SCHEMA_MAX_CHARS} characters`)
   requireTypeSchema(schema)
   if (steps !== undefined && major === 1)
-    throw new PolityError('input.invalid', `${type} has no major before 1 that could be lifted: leave upcast out`)
+    throw new PolityError(
+      'input.invalid',
+      `${type} has no major before 1 that could be lifted: leave upcast out`,
+    )
   ctx.record(TypeDefined(input, { subject: `mesh/${type}` }))
   return input
 }
@@ -58,14 +61,21 @@ export async function requireFits(
   const declared = (await reads.get(types, typeKey(bare, major)))?.value
   if (declared === undefined) {
     if (!isStrict) return undefined
-    throw new PolityError('mesh.undeclared', `nobody has declared ${bare}@${major}: this hub takes declared types only`)
+    throw new PolityError(
+      'mesh.undeclared',
+      `nobody has declared ${bare}@${major}: this hub takes declared types only`,
+    )
   }
   const violations = [...exposed(declared, payload.data), ...violationsOf(declared.schema, whole(payload))]
   const [first] = violations
   if (first === undefined) return declared
-  throw new PolityError('mesh.payload', `the data of ${bare}@${major} does not fit: ${first.pointer || '/'} ${first.message}`, {
-    violations,
-  })
+  throw new PolityError(
+    'mesh.payload',
+    `the data of ${bare}@${major} does not fit: ${first.pointer || '/'} ${first.message}`,
+    {
+      violations,
+    },
+  )
 }
 
 /** Public and private data as one; an event without any is an empty object. */
@@ -89,7 +99,11 @@ const exposed = ({ privateFields = [] }: TypeRow, data: unknown): Violation[] =>
 /**
  * The event as one of a later major. Where a major between is not declared it stays as it is, and its type says so.
  */
-export async function lifted(reads: Pick<Reads, 'get'>, event: CloudEvent, major: number): Promise<CloudEvent> {
+export async function lifted(
+  reads: Pick<Reads, 'get'>,
+  event: CloudEvent,
+  major: number,
+): Promise<CloudEvent> {
   const { bare, major: from } = bareType(event.type)
   if (from >= major || major - from > LIFTS_MAX) return event
   let { data } = event

@@ -18,14 +18,17 @@ export interface CloudEvent {
   readonly [extension: string]: unknown
 }
 
+/** What came in by a webhook is recorded by that module, in the form of EVENTS; contracts do not import each other in circles. */
+const RECEIVED = 'webhooks.event-received@1'
+const EVENTS: readonly string[] = [EventPublished.name, RECEIVED]
 /** The entry types under which the mesh records what others publish. */
-const CARRIERS: readonly string[] = [EventPublished.name, MessageSent.name, ReplySent.name]
+const CARRIERS: readonly string[] = [EventPublished.name, MessageSent.name, ReplySent.name, RECEIVED]
 
 export const isCarrier = ({ type }: Pick<Entry, 'type'>): boolean => CARRIERS.includes(type)
 
 /** What may be asked of an entry before it is made into an event: `from` and `to` of messages, and its own type. */
 export const eventTypeOf = (entry: Pick<Entry, 'type' | 'data'>): string =>
-  entry.type === EventPublished.name || entry.type === MessageSent.name ? text(entry.data.type) : entry.type
+  EVENTS.includes(entry.type) || entry.type === MessageSent.name ? text(entry.data.type) : entry.type
 
 /** `order.created@2` -> what comes before the major, and 2; without a major it is the first. */
 export function bareType(type: string): { readonly bare: string; readonly major: number } {
@@ -42,7 +45,9 @@ export const fullType = (type: string): string => (type.includes('@') ? type : `
  * `privatedata` is there where private data is not: `sealed`, or `erased` for good.
  */
 export function meshEventOf(entry: Entry): CloudEvent {
-  const carried = isCarrier(entry) ? carriedBy(entry) : { id: entry.id, source: entry.source, type: entry.type }
+  const carried = isCarrier(entry)
+    ? carriedBy(entry)
+    : { id: entry.id, source: entry.source, type: entry.type }
   const subject = isCarrier(entry) ? entry.data.subject : entry.subject
   return {
     specversion: '1.0',
@@ -65,8 +70,7 @@ type Carried = Pick<CloudEvent, 'id' | 'source' | 'type'> & Readonly<Record<stri
 
 function carriedBy({ type, data, id }: Entry): Carried {
   const source = text(data.source)
-  if (type === ReplySent.name)
-    return { id, source, type, ...present({ to: data.to, request: data.request }) }
+  if (type === ReplySent.name) return { id, source, type, ...present({ to: data.to, request: data.request }) }
   if (type === MessageSent.name)
     return {
       id: text(data.id),
@@ -95,7 +99,7 @@ function carriedBy({ type, data, id }: Entry): Carried {
 function payloadOf(entry: Entry): Readonly<Record<string, unknown>> {
   if (!isCarrier(entry)) return { data: entry.data }
   const { data, privateData, error } = entry.data
-  if (entry.type !== EventPublished.name) return payload(undefined, data, error)
+  if (!EVENTS.includes(entry.type)) return payload(undefined, data, error)
   return payload(data, privateData, undefined)
 }
 
@@ -124,7 +128,10 @@ const joined = (...parts: readonly Readonly<Record<string, unknown>>[]): unknown
 export function attributesOf(event: CloudEvent): Readonly<Record<string, string | number | boolean>> {
   const attributes: [string, string | number | boolean][] = []
   for (const [name, value] of Object.entries(event))
-    if (name !== 'data' && (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'))
+    if (
+      name !== 'data' &&
+      (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+    )
       attributes.push([name, value])
   return Object.fromEntries(attributes)
 }

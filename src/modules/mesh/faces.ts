@@ -1,6 +1,8 @@
 // What the mesh shows beside actions: checks of events, the older bus, and counters.
 
 import { face } from '../../kernel/catalog/face.ts'
+import type { Chain } from '../../kernel/gate/types.ts'
+import type { CloudEvent } from './events.ts'
 
 /** An event on its way into the log, as validators see it: public and private data as one. */
 export interface CheckedEvent {
@@ -31,7 +33,11 @@ export interface LegacyBus {
    * Calls a handler for every event of a type, or a pattern of types, from now on, at least once. What it throws
    * lets the event come again. Answers what ends it. Without `name` it ends with the process.
    */
-  subscribe(eventType: string, handler: LegacyHandler, options?: { readonly name?: string }): Promise<() => Promise<void>>
+  subscribe(
+    eventType: string,
+    handler: LegacyHandler,
+    options?: { readonly name?: string },
+  ): Promise<() => Promise<void>>
 }
 
 export type LegacyHandler = (event: {
@@ -47,6 +53,20 @@ export interface MeshCount {
   readonly count: number
 }
 
+/** Events for people and components who watch: what a subscription of the caller would take, without one. */
+export interface MeshStream {
+  /**
+   * For ever, from behind a cursor; `undefined` says that there was nothing for a while. Throws `input.invalid` for
+   * types or a filter that cannot be read.
+   */
+  open(
+    chain: Chain,
+    wanted: { readonly types: readonly string[]; readonly filter?: string; readonly after: string },
+    signal: AbortSignal,
+  ): AsyncGenerator<{ readonly cursor: string; readonly event?: CloudEvent }>
+}
+
+export const meshStream = face<MeshStream>('mesh.stream')
 export const meshValidators = face<MeshValidators>('mesh.validators')
 export const legacyBus = face<LegacyBus>('mesh.legacy-bus')
 export const meshStats = face<{ readonly counts: () => readonly MeshCount[] }>('mesh.stats')

@@ -46,15 +46,25 @@ export const subscribe = command('mesh.subscribe@1', {
       ),
     ),
     inFlightMax: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 256, description: 'events taken and not acknowledged; default 64' }),
+      Type.Integer({
+        minimum: 1,
+        maximum: 256,
+        description: 'events taken and not acknowledged; default 64',
+      }),
     ),
     ackWaitMs: Type.Optional(
-      Type.Integer({ minimum: 1000, maximum: 3_600_000, description: 'how long a consumer has; default 30000' }),
+      Type.Integer({
+        minimum: 1000,
+        maximum: 3_600_000,
+        description: 'how long a consumer has; default 30000',
+      }),
     ),
     deliverMax: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 100, description: 'attempts before an event is dead; default 5' }),
     ),
-    from: Type.Optional(Described(From, 'where a new subscription begins: now, start, or a cursor; default now')),
+    from: Type.Optional(
+      Described(From, 'where a new subscription begins: now, start, or a cursor; default now'),
+    ),
     lane: Type.Optional(Described(Lane, 'only events of this lane; default both')),
     major: Type.Optional(Described(Major, 'events of older majors are lifted to this one')),
   },
@@ -109,9 +119,15 @@ export const Delivery = Closed({
 
 const Taken = Closed({ name: SubscriptionName, items: Type.Array(Delivery) })
 const takeFields = {
-  max: Type.Optional(Type.Integer({ minimum: 1, maximum: TAKE_MAX, description: 'how many at most; default 16' })),
+  max: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: TAKE_MAX, description: 'how many at most; default 16' }),
+  ),
   waitMs: Type.Optional(
-    Type.Integer({ minimum: 0, maximum: TAKE_WAIT_MAX_MS, description: 'how long to wait for news; default 0' }),
+    Type.Integer({
+      minimum: 0,
+      maximum: TAKE_WAIT_MAX_MS,
+      description: 'how long to wait for news; default 0',
+    }),
   ),
   consumer: Type.Optional(
     Type.String({
@@ -130,6 +146,17 @@ export const take = command('mesh.take@1', {
   risk: 'low',
   effect: 'working',
   cli: { positional: ['name'] },
+})
+
+/** What a subscription that was closed leaves behind goes in turns; the hub asks. */
+export const sweepGroup = command('mesh.sweep-group@1', {
+  summary: 'Forgets items of a subscription that was closed.',
+  input: { group: Type.String({ minLength: 1, maxLength: 256 }) },
+  output: Closed({ isDone: Type.Boolean() }),
+  errors: ['denied'],
+  risk: 'medium',
+  effect: 'working',
+  cli: { isHidden: true },
 })
 
 export const inbox = command('mesh.inbox@1', {
@@ -159,7 +186,11 @@ export const nack = command('mesh.nack@1', {
     ...Named,
     ids: Ids,
     delayMs: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 86_400_000, description: 'how long to wait before they come again' }),
+      Type.Integer({
+        minimum: 0,
+        maximum: 86_400_000,
+        description: 'how long to wait before they come again',
+      }),
     ),
     reason: Type.Optional(FailureReason),
     isFinal: Type.Optional(Type.Boolean({ description: 'set aside for good at once' })),

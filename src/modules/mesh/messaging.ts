@@ -9,7 +9,7 @@ import { type reply, type request, send } from './actions.ts'
 import { isReserved } from './admission.ts'
 import { MessageSent, ReplySent } from './facts.ts'
 import { sourceOf } from './publishing.ts'
-import { ensureInbox, type TakePorts } from './taking.ts'
+import { openInbox, type TakePorts } from './taking.ts'
 import { type RequestRow, requests } from './views.ts'
 
 type Input<D extends { readonly input: Type.TProperties }> = Static<Type.TObject<D['input']>>
@@ -20,10 +20,13 @@ export async function sendOne(
   ports: Pick<TakePorts, 'host' | 'pull'>,
 ): Promise<{ id: string }> {
   if (isReserved(type))
-    throw new PolityError('mesh.reserved-type', `${type} is a name of the hub's own entries: choose another first word`)
+    throw new PolityError(
+      'mesh.reserved-type',
+      `${type} is a name of the hub's own entries: choose another first word`,
+    )
   const id = ports.host.env.id()
   const forMs = replyWithinMs ?? deadlineMs
-  await ensureInbox(ctx.rows, to, ports)
+  await openInbox(ctx.rows, to, ports)
   ctx.record(
     MessageSent(
       {
@@ -70,9 +73,13 @@ async function replyTo(
     if (row?.reply !== undefined) return row.reply as { data?: unknown; error?: string }
     const leftMs = row === undefined ? 0 : Date.parse(row.deadline) - env.now()
     if (leftMs <= 0)
-      throw new PolityError('mesh.no-reply', `${to} did not reply in time: what it says from now on is refused`, {
-        request: id,
-      })
+      throw new PolityError(
+        'mesh.no-reply',
+        `${to} did not reply in time: what it says from now on is refused`,
+        {
+          request: id,
+        },
+      )
     const ended = new AbortController()
     const either = AbortSignal.any([ended.signal, signal])
     try {
@@ -111,7 +118,10 @@ export async function replyOne(
 }
 
 function requireOpen(id: string, { reply: answered, deadline }: RequestRow, now: string): void {
-  if (answered !== undefined) throw new PolityError('mesh.answered', `the request ${id} has its reply already`)
+  if (answered !== undefined)
+    throw new PolityError('mesh.answered', `the request ${id} has its reply already`)
   if (Date.parse(deadline) <= Date.parse(now))
-    throw new PolityError('mesh.expired', `the request ${id} could be replied to until ${deadline}`, { deadline })
+    throw new PolityError('mesh.expired', `the request ${id} could be replied to until ${deadline}`, {
+      deadline,
+    })
 }

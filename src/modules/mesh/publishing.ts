@@ -6,7 +6,7 @@ import { PolityError } from '../../kernel/errors.ts'
 import type { Chain } from '../../kernel/gate/types.ts'
 import { AUDIENCE_MAX, audienceOf, labelOf } from '../../kernel/log/audience.ts'
 import type { Draft } from '../../kernel/log/entry.ts'
-import { Closed, type Static } from '../../kernel/schema/schema.ts'
+import type { Static, Type } from '../../kernel/schema/schema.ts'
 import { isReserved, refusalOf, UNKNOWN_TRUST } from './admission.ts'
 import type { Blocking } from './blocking.ts'
 import type { Counting } from './counting.ts'
@@ -26,8 +26,7 @@ const FORWARDED_MAX = 64
 /** Whoever looks at what was audited. */
 const AUDITOR = 'auditor'
 
-const Event = Closed(EventFields)
-type EventInput = Static<typeof Event>
+type EventInput = Static<Type.TObject<typeof EventFields>>
 
 export interface PublishPorts {
   readonly host: Pick<ModuleHost, 'env'>
@@ -174,7 +173,10 @@ async function tell(
 function requireAdmitted(event: Passing, table: RouteTable, { options }: PublishPorts, now: string): void {
   const { type, source, expiresAt, hops } = event
   if (isReserved(type))
-    throw new PolityError('mesh.reserved-type', `${type} is a name of the hub's own entries: choose another first word`)
+    throw new PolityError(
+      'mesh.reserved-type',
+      `${type} is a name of the hub's own entries: choose another first word`,
+    )
   if (expiresAt !== undefined && Date.parse(expiresAt) <= Date.parse(now))
     throw new PolityError('mesh.expired', `this ${type} expired at ${expiresAt}, before it was published`)
   // Who forwards is the table itself: it names its publishers for those who come from outside.
@@ -182,15 +184,29 @@ function requireAdmitted(event: Passing, table: RouteTable, { options }: Publish
   if (refused) throw new PolityError(refused.code, refused.sentence, { type })
 }
 
-async function requireChecked(event: Passing, table: RouteTable, { validating, counting }: PublishPorts): Promise<void> {
+async function requireChecked(
+  event: Passing,
+  table: RouteTable,
+  { validating, counting }: PublishPorts,
+): Promise<void> {
   const { type, source, subject } = event
   if (!table.routesOf(type).some(({ requiresValidation }) => requiresValidation)) return
-  await validating.requireValid({ type, source, data: whole(event), ...(subject === undefined ? {} : { subject }) })
+  await validating.requireValid({
+    type,
+    source,
+    data: whole(event),
+    ...(subject === undefined ? {} : { subject }),
+  })
   counting.count('validated', type)
 }
 
 /** Loops that a table shows are refused when it is loaded; this holds for whatever gets past that. */
-async function requireNoLoop(event: Passing, route: string, drafted: number, ports: PublishPorts): Promise<void> {
+async function requireNoLoop(
+  event: Passing,
+  route: string,
+  drafted: number,
+  ports: PublishPorts,
+): Promise<void> {
   const { path, hops, type } = event
   if (!path.includes(route) && hops < HOPS_MAX && drafted <= FORWARDED_MAX) return
   const error = new PolityError(
@@ -207,7 +223,10 @@ function draftOf(event: Passing, lane: 'urgent' | 'normal', audience: readonly s
   const { correlationId, causationId } = event
   const labels = audienceOf(audience)
   if (new Set(audience).size > AUDIENCE_MAX + 1 || (labels ?? '').length > 512)
-    throw new PolityError('input.invalid', 'the labels of one event may have 512 characters in all: name a role')
+    throw new PolityError(
+      'input.invalid',
+      'the labels of one event may have 512 characters in all: name a role',
+    )
   return EventPublished(
     {
       id,

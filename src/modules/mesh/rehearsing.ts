@@ -24,7 +24,8 @@ export async function rehearse(
   tables: Tables,
   trustOf: TrustOf | undefined,
 ): Promise<Report> {
-  const last = async (type: string) => (await log.read({ type, limit: REPLAYED_MAX, isNewestFirst: true })).entries
+  const last = async (type: string) =>
+    (await log.read({ type, limit: REPLAYED_MAX, isNewestFirst: true })).entries
   const [published, refused] = await Promise.all([last(EventPublished.name), last(EventBlocked.name)])
   const events = published.filter(({ data }) => data.hops === 0)
   return {

@@ -6,7 +6,13 @@ import { AUDIENCE_MAX, audienceOf, PUBLIC_LABEL } from '../../kernel/log/audienc
 import { cycleOf } from '../../kit/graph.ts'
 import { PatternIndex, parsePattern } from '../../kit/type-pattern.ts'
 import { fullType } from './events.ts'
-import { type EventRoute, isAnybody, readRoutingFile, type RoutePriority, type RoutingFile } from './routing-file.ts'
+import {
+  type EventRoute,
+  isAnybody,
+  type RoutePriority,
+  type RoutingFile,
+  readRoutingFile,
+} from './routing-file.ts'
 import type { Lane } from './schemas.ts'
 
 const AUDIENCE_MAX_CHARS = 512
@@ -75,11 +81,19 @@ export function compileRoutes(yaml: string, source?: string): RouteTable {
     return found
   }
   refuseLoops(routes, routesOf)
-  return { digest: digestOf(yaml), routes, routesOf, groups, isUrgentByDefault: isUrgent(file.defaults?.priority) }
+  return {
+    digest: digestOf(yaml),
+    routes,
+    routesOf,
+    groups,
+    isUrgentByDefault: isUrgent(file.defaults?.priority),
+  }
 }
 
 const groupsOf = ({ subscriber_groups = {} }: RoutingFile): Readonly<Record<string, readonly string[]>> =>
-  Object.fromEntries(Object.entries(subscriber_groups).map(([name, members]) => [name, members.map(labelOfWord)]))
+  Object.fromEntries(
+    Object.entries(subscriber_groups).map(([name, members]) => [name, members.map(labelOfWord)]),
+  )
 
 /** A name without a kind is a component's. */
 const labelOfWord = (word: string): string => {
@@ -87,7 +101,8 @@ const labelOfWord = (word: string): string => {
   return word.includes(':') ? word : `component:${word}`
 }
 
-const isUrgent = (priority: RoutePriority | undefined): boolean => priority === 'urgent' || priority === 'high'
+const isUrgent = (priority: RoutePriority | undefined): boolean =>
+  priority === 'urgent' || priority === 'high'
 
 function routeOf(
   event: EventRoute,
@@ -121,7 +136,9 @@ function labelsOfWords(
   groups: Readonly<Record<string, readonly string[]>>,
 ): ReadonlySet<string> | undefined {
   if (words === undefined) return undefined
-  const labels = words.flatMap((word) => (Object.hasOwn(groups, word) ? (groups[word] ?? []) : [labelOfWord(word)]))
+  const labels = words.flatMap((word) =>
+    Object.hasOwn(groups, word) ? (groups[word] ?? []) : [labelOfWord(word)],
+  )
   return labels.includes(PUBLIC_LABEL) ? undefined : new Set(labels)
 }
 
@@ -138,11 +155,16 @@ function requireFits(id: string, subscribers: ReadonlySet<string> | undefined): 
 
 function refuseLoops(routes: readonly Route[], routesOf: RouteTable['routesOf']): void {
   const edges = new Map(
-    routes.map(({ id, forward }) => [id, forward.flatMap(({ type }) => routesOf(type).map((next) => next.id))]),
+    routes.map(({ id, forward }) => [
+      id,
+      forward.flatMap(({ type }) => routesOf(type).map((next) => next.id)),
+    ]),
   )
   const cycle = cycleOf(edges)
   if (cycle)
-    throw new PolityError('mesh.loop', `these events forward each other in a circle: ${cycle.join(' > ')}`, { cycle })
+    throw new PolityError('mesh.loop', `these events forward each other in a circle: ${cycle.join(' > ')}`, {
+      cycle,
+    })
 }
 
 /** The lane of an event: urgent where any of its routes says so, or its publisher. */
@@ -156,6 +178,7 @@ export const laneOf = (table: RouteTable, type: string, asked: Lane | undefined)
 export function subscribersOf(table: RouteTable, type: string): readonly string[] | undefined {
   const routes = table.routesOf(type)
   const [first, ...rest] = routes.flatMap(({ subscribers }) => (subscribers ? [subscribers] : []))
-  if (first === undefined) return routes.some(({ isForEverybody }) => isForEverybody) ? [PUBLIC_LABEL] : undefined
+  if (first === undefined)
+    return routes.some(({ isForEverybody }) => isForEverybody) ? [PUBLIC_LABEL] : undefined
   return [...first].filter((label) => rest.every((other) => other.has(label)))
 }

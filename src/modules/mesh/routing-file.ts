@@ -2,9 +2,8 @@
 
 import { Buffer } from 'node:buffer'
 import { PolityError } from '../../kernel/errors.ts'
-import { Closed, type Static, Type, type Violation } from '../../kernel/schema/schema.ts'
+import { Closed, type Static, Type, type Violation, validate } from '../../kernel/schema/schema.ts'
 import { parseYaml } from '../../kernel/schema/yaml-document.ts'
-import { validate } from '../../kernel/schema/schema.ts'
 import { EventTypeName, Lane, Subject, TypePattern } from './schemas.ts'
 
 const ROUTES_MAX = 1000
@@ -99,7 +98,8 @@ function requireMeaning(file: RoutingFile, source: string): void {
     throw new PolityError('mesh.no-routes', `${source} has no events, so that it would route nothing`)
   const violations = [...repeatedTypes(events), ...rulesAboutNothing(file)]
   const [first] = violations
-  if (first) throw new PolityError('input.invalid', `${source}: ${first.pointer} ${first.message}`, { violations })
+  if (first)
+    throw new PolityError('input.invalid', `${source}: ${first.pointer} ${first.message}`, { violations })
 }
 
 function repeatedTypes(events: readonly EventRoute[]): Violation[] {
@@ -120,7 +120,12 @@ function rulesAboutNothing({ events = [], routing_rules = {} }: RoutingFile): Vi
     patterns.flatMap((pattern, place) =>
       known.has(pattern)
         ? []
-        : [{ pointer: `/routing_rules/${rule}/${place}`, message: `${pattern} is the event_type of no event above` }],
+        : [
+            {
+              pointer: `/routing_rules/${rule}/${place}`,
+              message: `${pattern} is the event_type of no event above`,
+            },
+          ],
     ),
   )
 }

@@ -1,8 +1,8 @@
 // The words of the mesh: event types, labels, places, and what an event looks like to whoever takes it.
 
 import { noun } from '../../kernel/catalog/definition.ts'
-import { AUDIENCE_MAX } from '../../kernel/log/audience.ts'
 import { IN_FLIGHT_MAX } from '../../kernel/feed/pull-options.ts'
+import { AUDIENCE_MAX } from '../../kernel/log/audience.ts'
 import { Closed, Described, Integer, Json, Private, Timestamp, Type } from '../../kernel/schema/schema.ts'
 
 /** Events of one `mesh.publish-many`. */
@@ -22,7 +22,8 @@ const TOKEN = '[A-Za-z0-9][A-Za-z0-9_-]*'
 export const EventTypeName = Type.String({
   pattern: `^${TOKEN}(\\.${TOKEN})*(@[1-9][0-9]{0,3})?$`,
   maxLength: 200,
-  description: 'an event type: words joined by dots, such as order.created, with or without a major such as @2',
+  description:
+    'an event type: words joined by dots, such as order.created, with or without a major such as @2',
 })
 
 export const BareTypeName = Type.String({
@@ -83,7 +84,9 @@ export const EventFields = {
   type: EventTypeName,
   subject: Type.Optional(Subject),
   data: Type.Optional(Described(Json, 'what everybody may read who sees the entry')),
-  privateData: Type.Optional(Described(Private(Json), 'what the log holds only as a commitment, and can erase')),
+  privateData: Type.Optional(
+    Described(Private(Json), 'what the log holds only as a commitment, and can erase'),
+  ),
   key: Type.Optional(EventKey),
   lane: Type.Optional(Described(Lane, 'urgent events are taken before normal ones')),
   audience: Type.Optional(Described(Audience, 'who may see the event; default: what its type or route says')),
@@ -118,7 +121,9 @@ export const MeshEvent = Type.Object(
   { additionalProperties: true, title: 'mesh.event' },
 )
 
-export const SchemaKeywords = Type.Record(Type.String({ maxLength: 64 }), Type.Unknown(), { maxProperties: 64 })
+export const SchemaKeywords = Type.Record(Type.String({ maxLength: 64 }), Type.Unknown(), {
+  maxProperties: 64,
+})
 
 const Pointer = Type.String({
   pattern: '^(/([^~/]|~[01])*)+$',
@@ -141,7 +146,11 @@ export const MemberNames = Type.Array(Type.String({ minLength: 1, maxLength: 128
 export const SubscriptionFields = {
   types: Type.Array(TypePattern, { minItems: 1, maxItems: PATTERNS_MAX }),
   filter: Type.Optional(
-    Type.String({ minLength: 1, maxLength: FILTER_MAX_CHARS, description: 'a CESQL expression over attributes' }),
+    Type.String({
+      minLength: 1,
+      maxLength: FILTER_MAX_CHARS,
+      description: 'a CESQL expression over attributes',
+    }),
   ),
   orderBy: Type.Union([Type.Literal('key'), Type.Literal('subject'), Type.Literal('none')]),
   inFlightMax: Type.Integer({ minimum: 1, maximum: IN_FLIGHT_MAX }),

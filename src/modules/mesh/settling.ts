@@ -8,7 +8,7 @@ import { mayRead, mayReadAll } from '../../kernel/log/audience.ts'
 import type { Static, Type } from '../../kernel/schema/schema.ts'
 import type { listSubscriptions, nack, parked } from './following.ts'
 import { INBOX, ownSubscription, positionOf, shapeOf } from './subscribing.ts'
-import { eventFor, followingOf, type TakePorts } from './taking.ts'
+import { eventFor, followingOf, inboxLabel, inboxName, type TakePorts } from './taking.ts'
 import { subscriptionKey, subscriptions } from './views.ts'
 
 type Input<D extends { readonly input: Type.TProperties }> = Static<Type.TObject<D['input']>>
@@ -112,9 +112,7 @@ export async function pageOfParked(
   { name, after, limit = PARKED_PAGE_SIZE }: Input<typeof parked>,
   ports: TakePorts,
 ) {
-  if (name === INBOX)
-    throw new PolityError('not-found', 'what an inbox set aside is taken again with mesh.retry: it has no list')
-  const { group } = await ownSubscription(ctx, name)
+  const group = name === INBOX ? inboxName(inboxLabel(ctx.chain)) : (await ownSubscription(ctx, name)).group
   const range = { limit, ...(after === undefined ? {} : { after }) }
   const found = await ports.pull.parked(ports.host.rows, group, range)
   const items = await Promise.all(found.map((item) => parkedLine(ctx, item, ports)))

@@ -34,7 +34,11 @@ export interface SubscribePorts {
   readonly routing: Routing
 }
 
-export async function openSubscription(ctx: CommandContext, input: Input, ports: SubscribePorts): Promise<Shape> {
+export async function openSubscription(
+  ctx: CommandContext,
+  input: Input,
+  ports: SubscribePorts,
+): Promise<Shape> {
   const { pull, routing, host } = ports
   const { name, types, filter } = input
   requireName(name)
@@ -111,7 +115,10 @@ function requireSubscriber({ chain }: CommandContext, types: readonly string[], 
 async function requireRoom(ctx: CommandContext, owner: string): Promise<void> {
   const mine = await ctx.list(subscriptions, { prefix: subscriptionKey(owner, ''), limit: SUBSCRIPTIONS_MAX })
   if (mine.length >= SUBSCRIPTIONS_MAX)
-    throw new PolityError('limit', `${owner} has ${SUBSCRIPTIONS_MAX} subscriptions: end one that is not needed`)
+    throw new PolityError(
+      'limit',
+      `${owner} has ${SUBSCRIPTIONS_MAX} subscriptions: end one that is not needed`,
+    )
 }
 
 /** Throws `cursor.invalid`, `cursor.ahead`. */
@@ -153,7 +160,10 @@ export async function ownSubscription(
   return row.value
 }
 
-export async function closeSubscription(ctx: CommandContext, name: string): Promise<{ name: string; count: number }> {
+export async function closeSubscription(
+  ctx: CommandContext,
+  name: string,
+): Promise<{ name: string; count: number }> {
   const { owner, group } = await ownSubscription(ctx, name)
   ctx.record(SubscriptionClosed({ name, owner, group }, { subject: `mesh/${labelOfLast(ctx)}` }))
   return { name, count: 1 }
@@ -167,7 +177,7 @@ export async function pauseOne(
 ): Promise<{ name: string; count: number }> {
   const { owner, group, isPaused: wasPaused } = await ownSubscription(ctx, name)
   if (wasPaused === isPaused) return { name, count: 0 }
-  await pull.pause(ctx.rows, group, isPaused)
+  await (isPaused ? pull.pause(ctx.rows, group) : pull.resume(ctx.rows, group))
   ctx.record(SubscriptionPaused({ name, owner, isPaused }, { subject: `mesh/${labelOfLast(ctx)}` }))
   return { name, count: 1 }
 }

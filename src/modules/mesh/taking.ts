@@ -13,7 +13,15 @@ import type { Expression } from '../../kit/cesql/cesql.ts'
 import { matchesType, type TypePattern } from '../../kit/type-pattern.ts'
 import { maySubscribe } from './admission.ts'
 import { lifted } from './declared.ts'
-import { attributesOf, bareType, type CloudEvent, eventTypeOf, fullType, isCarrier, meshEventOf } from './events.ts'
+import {
+  attributesOf,
+  bareType,
+  type CloudEvent,
+  eventTypeOf,
+  fullType,
+  isCarrier,
+  meshEventOf,
+} from './events.ts'
 import { EventPublished, MessageSent } from './facts.ts'
 import type { Delivery } from './following.ts'
 import type { RouteTable } from './route-table.ts'
@@ -56,22 +64,22 @@ export async function takeSome(
   const { pull } = ports
   const following = await followingOf(ctx, name, ports)
   if (waitMs > 0) await waitForSome(ctx, following, { waitMs, max }, ports)
+  if (name === INBOX && !(await hasInbox(following.options.name, ports))) return { name, items: [] }
   const { items } = await pull.take(ctx.rows, following.options, { consumer, max })
-  return { name, items: await Promise.all(items.map((item) => deliveryOf(ctx.chain, item, following, ports))) }
+  return {
+    name,
+    items: await Promise.all(items.map((item) => deliveryOf(ctx.chain, item, following, ports))),
+  }
 }
 
 /** The caller's subscription of this name; its inbox, which is there from the first message or the first look on. */
 export async function followingOf(ctx: CommandContext, name: string, ports: TakePorts): Promise<Following> {
-  const nowMs = ports.host.env.now()
-  if (name === INBOX) {
-    const label = inboxLabel(ctx.chain)
-    await ensureInbox(ctx.rows, label, ports)
-    return { options: inboxOptions(label, nowMs) }
-  }
+  const { now } = ports.host.env
+  if (name === INBOX) return { options: inboxOptions(inboxLabel(ctx.chain), now) }
   const row = await ownSubscription(ctx, name)
   const table = await ports.routing.active(ctx)
   return {
-    options: optionsOf(row, ctx.chain, table, nowMs),
+    options: optionsOf(row, ctx.chain, table, now),
     ...(row.major === undefined ? {} : { major: row.major }),
   }
 }
@@ -83,7 +91,7 @@ export interface Wanted {
   readonly major?: number
 }
 
-function optionsOf(row: SubscriptionRow, chain: Chain, table: RouteTable, nowMs: number): PullOptions {
+function optionsOf(row: SubscriptionRow, chain: Chain, table: RouteTable, now: () => number): PullOptions {
   const { group, types, filter, orderBy, inFlightMax, ackWaitMs, deliverMax, lane, major } = row
   const wanted: Wanted = {
     patterns: patternsOf(types),
@@ -96,24 +104,40 @@ function optionsOf(row: SubscriptionRow, chain: Chain, table: RouteTable, nowMs:
     inFlightMax,
     ackWaitMs,
     deliverMax,
-    wants: (entry) => isWanted(entry, wanted, chain, table, nowMs),
+    wants: (entry) => isWanted(entry, wanted, chain, table, now()),
     key: (entry) => orderOf(entry, orderBy),
   }
 }
 
 /** Cheap questions first; the last ones are about who may see it, and no answer to an earlier one overrules them. */
-export function isWanted(entry: Entry, wanted: Wanted, chain: Chain, table: RouteTable, nowMs: number): boolean {
+export function isWanted(
+  entry: Entry,
+  wanted: Wanted,
+  chain: Chain,
+  table: RouteTable,
+  nowMs: number,
+): boolean {
   // Messages are for their addressee's inbox only, whoever else may read the log.
   if (isCarrier(entry) && entry.type !== EventPublished.name) return false
   const type = eventTypeOf(entry)
   if (!wanted.patterns.some((pattern) => matchesType(pattern, fullType(type)))) return false
-  if (wanted.lane !== undefined && (entry.data.lane ?? 'normal') !== wanted.lane) return false
+  if (wanted.lane !== undefined && laneOf(entry) !== wanted.lane) return false
   if (wanted.major !== undefined && bareType(type).major > wanted.major) return false
   if (isExpired(entry, nowMs)) return false
-  if (!mayRead(chain, entry)) return false
+  if (!mayRead(chain, isCarrier(entry) ? entry : withoutActor(entry))) return false
   if (isCarrier(entry) && !maySubscribe(table, type, chain)) return false
   return wanted.filter === undefined || wanted.filter.matches(attributesOf(meshEventOf(entry)))
 }
+
+/**
+ * What the hub wrote down about somebody's own actions is no event for that somebody: whoever answers every event
+ * with an action would never come to an end.
+ */
+const withoutActor = ({ audience }: Entry): Pick<Entry, 'audience'> =>
+  audience === undefined ? {} : { audience }
+
+/** Lanes are for what is published; whatever the hub states goes the normal way. */
+const laneOf = (entry: Entry): unknown => (isCarrier(entry) ? entry.data.lane : 'normal')
 
 const isExpired = (entry: Entry, nowMs: number): boolean =>
   isCarrier(entry) && typeof entry.data.expiresAt === 'string' && Date.parse(entry.data.expiresAt) <= nowMs
@@ -125,7 +149,7 @@ function orderOf(entry: Entry, orderBy: SubscriptionRow['orderBy']): string | un
 }
 
 /** Of whoever acts, and nobody on whose behalf that somebody does: a message is for one principal. */
-function inboxLabel(chain: Chain): string {
+export function inboxLabel(chain: Chain): string {
   const last = chain.at(-1)
   const label = last === undefined ? '' : labelOf(last)
   if (last === undefined || !chain.every((link) => labelOf(link) === label || mayReadAll([link])))
@@ -135,21 +159,24 @@ function inboxLabel(chain: Chain): string {
 
 export const inboxName = (label: string): string => `inbox/${label}`
 
-/** Before the first message to it, so that it begins there and not at the start of the log. */
-export async function ensureInbox(
+const hasInbox = async (name: string, { host, pull }: Pick<TakePorts, 'host' | 'pull'>): Promise<boolean> =>
+  (await host.rows.get(pull.tables.groups, name)).value !== undefined
+
+/** Opened with the first message to it, so that it begins there and not at the start of the log. */
+export async function openInbox(
   rows: WorkingRows,
   label: string,
-  { host, pull }: Pick<TakePorts, 'host' | 'pull'>,
+  ports: Pick<TakePorts, 'host' | 'pull'>,
 ): Promise<void> {
-  // Untracked: a cursor that moves in the meantime is no reason to do anything again.
-  const known = await host.rows.get(pull.tables.groups, inboxName(label))
-  if (known.value === undefined) await pull.create(rows, inboxName(label), host.log.head().size)
+  // Asked untracked first: a cursor that moves in the meantime is no reason to send again.
+  if (await hasInbox(inboxName(label), ports)) return
+  await ports.pull.create(rows, inboxName(label), ports.host.log.head().size)
 }
 
-const inboxOptions = (label: string, nowMs: number): PullOptions => ({
+const inboxOptions = (label: string, now: () => number): PullOptions => ({
   name: inboxName(label),
   inFlightMax: INBOX_IN_FLIGHT_MAX,
-  wants: (entry) => entry.type === MessageSent.name && entry.data.to === label && !isExpired(entry, nowMs),
+  wants: (entry) => entry.type === MessageSent.name && entry.data.to === label && !isExpired(entry, now()),
   key: ({ data }) => (typeof data.source === 'string' ? data.source : undefined),
 })
 
@@ -170,21 +197,26 @@ async function waitForSome(
   const looking: WorkingRows = { ...host.rows, write: () => undefined }
   const { name } = options
   while (!closing.aborted && host.env.now() < untilMs) {
-    const { items, next, isFull } = await lookOnce(pull, looking, options, max)
+    const { items, next, isFull } = await look(pull, looking, options, { max, size: host.log.head().size })
     const isMore = next.atMs !== undefined && next.atMs <= host.env.now()
     if (items > 0 || isFull || isMore) return
     await pull.news.wait(name, next, untilMs, closing)
   }
 }
 
-async function lookOnce(pull: Pull, rows: WorkingRows, options: PullOptions, max: number) {
+async function look(
+  pull: Pull,
+  rows: WorkingRows,
+  options: PullOptions,
+  { max, size }: { readonly max: number; readonly size: number },
+) {
   try {
     const { items, next, isFull } = await pull.take(rows, options, { consumer: 'looking', max })
     return { items: items.length, next, isFull }
   } catch (error) {
-    // An inbox that comes with this very invocation: there is nothing in it yet.
     if (!(error instanceof PolityError) || error.code !== 'not-found') throw error
-    return { items: 0, next: {}, isFull: false }
+    // Nobody has sent it anything yet.
+    return { items: 0, next: { position: size }, isFull: false }
   }
 }
 

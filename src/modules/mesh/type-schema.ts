@@ -28,7 +28,9 @@ const PLAIN: Readonly<Record<string, KeywordCheck>> = {
   description: isText,
   enum: (value) => Array.isArray(value) && value.length > 0 && value.length <= 256 && value.every(isScalar),
   const: isScalar,
-  required: (value) => Array.isArray(value) && value.length <= 256 && value.every((name) => typeof name === 'string'),
+  required: (value) =>
+    Array.isArray(value) && value.length <= 256 && value.every((name) => typeof name === 'string'),
+  additionalProperties: isBoolean,
   minimum: isNumber,
   maximum: isNumber,
   exclusiveMinimum: isNumber,
@@ -48,38 +50,44 @@ function isScalar(value: unknown): boolean {
 /** Throws `input.invalid` with pointers for whatever is not of the subset. */
 export function requireTypeSchema(schema: Members): void {
   const violations: Violation[] = []
-  let nodes = 0
-  const refuse = (pointer: string, message: string) => {
-    if (violations.length < VIOLATIONS_MAX) violations.push({ pointer, message })
+  for (const violation of mistakesOf(schema, '/schema', 0, { left: NODES_MAX })) {
+    violations.push(violation)
+    if (violations.length === VIOLATIONS_MAX) break
   }
-  const walk = (node: unknown, pointer: string, depth: number): void => {
-    nodes += 1
-    if (nodes > NODES_MAX || depth > DEPTH_MAX)
-      return refuse(pointer, `a schema has at most ${NODES_MAX} parts, ${DEPTH_MAX} deep`)
-    if (!isRecord(node)) return refuse(pointer, 'must be a schema')
+  const [first] = violations
+  if (first) throw new PolityError('input.invalid', `${first.pointer} ${first.message}`, { violations })
+}
+
+function* mistakesOf(
+  node: unknown,
+  pointer: string,
+  depth: number,
+  parts: { left: number },
+): Generator<Violation> {
+  parts.left -= 1
+  if (parts.left < 0 || depth > DEPTH_MAX)
+    yield { pointer, message: `is more than a schema may hold: ${NODES_MAX} parts, ${DEPTH_MAX} deep` }
+  else if (!isRecord(node)) yield { pointer, message: 'must be a schema' }
+  else
     for (const [keyword, value] of Object.entries(node)) {
       const at = `${pointer}/${pointerPart(keyword)}`
-      if (Object.hasOwn(PLAIN, keyword)) {
-        if (PLAIN[keyword]?.(value) !== true) refuse(at, 'has no value that this keyword takes')
-      } else walkNested(keyword, value, at, depth)
+      const nested = nestedIn(keyword, value)
+      if (nested) for (const [name, part] of nested) yield* mistakesOf(part, `${at}${name}`, depth + 1, parts)
+      else if (!Object.hasOwn(PLAIN, keyword))
+        yield { pointer: at, message: 'is not a keyword of the subset that event types may use' }
+      else if (PLAIN[keyword]?.(value) !== true)
+        yield { pointer: at, message: 'has no value that this keyword takes' }
     }
-  }
-  const walkNested = (keyword: string, value: unknown, at: string, depth: number): void => {
-    if (keyword === 'additionalProperties' && isBoolean(value)) return
-    if (keyword === 'items') return walk(value, at, depth + 1)
-    if (keyword === 'properties' && isRecord(value))
-      return Object.entries(value).forEach(([name, member]) => {
-        walk(member, `${at}/${pointerPart(name)}`, depth + 1)
-      })
-    if (keyword === 'anyOf' && Array.isArray(value) && value.length > 0)
-      return value.forEach((member, place) => {
-        walk(member, `${at}/${place}`, depth + 1)
-      })
-    refuse(at, 'is not a keyword of the subset that event types may use')
-  }
-  walk(schema, '/schema', 0)
-  if (violations.length > 0)
-    throw new PolityError('input.invalid', `${violations[0]?.pointer} ${violations[0]?.message}`, { violations })
+}
+
+/** Schemas under a keyword, each with the rest of its pointer; undefined: none can stand there. */
+function nestedIn(keyword: string, value: unknown): readonly (readonly [string, unknown])[] | undefined {
+  if (keyword === 'items') return [['', value]]
+  if (keyword === 'properties' && isRecord(value))
+    return Object.entries(value).map(([name, part]) => [`/${pointerPart(name)}`, part])
+  if (keyword === 'anyOf' && Array.isArray(value) && value.length > 0)
+    return value.map((part: unknown, place) => [`/${place}`, part])
+  return undefined
 }
 
 /** Where data does not fit. Interpreted: a schema that somebody else wrote becomes no code. */

@@ -18,7 +18,9 @@ function applied(data: unknown, step: Step): unknown {
     case 'drop':
       return without(data, partsOf(step.path))
     case 'default':
-      return found(data, partsOf(step.path)) === undefined ? withMember(data, partsOf(step.path), step.value) : data
+      return found(data, partsOf(step.path)) === undefined
+        ? withMember(data, partsOf(step.path), step.value)
+        : data
     default: {
       const from = partsOf(step.from)
       const moved = found(data, from)

@@ -44,13 +44,21 @@ export function openValidating(env: Env, isUp: boolean): Validating {
     },
     async requireValid(event) {
       if (!up || validators.size === 0)
-        throw new PolityError('mesh.unchecked', `${event.type} must be checked, and no validator is up: try again later`)
+        throw new PolityError(
+          'mesh.unchecked',
+          `${event.type} must be checked, and no validator is up: try again later`,
+        )
       for (const [name, validator] of validators) await requireOne(env, name, validator, event)
     },
   }
 }
 
-async function requireOne(env: Env, name: string, validator: EventValidator, event: CheckedEvent): Promise<void> {
+async function requireOne(
+  env: Env,
+  name: string,
+  validator: EventValidator,
+  event: CheckedEvent,
+): Promise<void> {
   const answer = await boundedAnswer(env, validator, event).catch((thrown: unknown) => {
     const { message } = asPolityError(thrown)
     throw new PolityError('mesh.unchecked', `the validator ${name} could not check ${event.type}: ${message}`)
@@ -63,7 +71,11 @@ async function requireOne(env: Env, name: string, validator: EventValidator, eve
     )
 }
 
-async function boundedAnswer(env: Env, validator: EventValidator, event: CheckedEvent): Promise<string | undefined> {
+async function boundedAnswer(
+  env: Env,
+  validator: EventValidator,
+  event: CheckedEvent,
+): Promise<string | undefined> {
   const ended = new AbortController()
   const late = pause(env, VALIDATION_MAX_MS, ended.signal).then(() => {
     if (!ended.signal.aborted) throw new Error(`no answer within ${VALIDATION_MAX_MS} ms`)

@@ -1,6 +1,6 @@
 // What follows from the facts of the mesh: declared types, subscriptions, routes in force, requests.
 
-import { type Entry, type PublicData } from '../../kernel/log/entry.ts'
+import type { Entry, PublicData } from '../../kernel/log/entry.ts'
 import { view } from '../../kernel/log/view.ts'
 import type { Static } from '../../kernel/schema/schema.ts'
 import {
@@ -99,7 +99,9 @@ export const requests = view<RequestRow, typeof MessageSent | typeof ReplySent>(
       ? [(data as PublicData<typeof ReplySent>).request]
       : requestOf(data as PublicData<typeof MessageSent>),
   fold: (row, entry) =>
-    entry.type === ReplySent.name ? replied(row?.value, entry) : asked(entry as Entry<PublicData<typeof MessageSent>>),
+    entry.type === ReplySent.name
+      ? replied(row?.value, entry)
+      : asked(entry as Entry<PublicData<typeof MessageSent>>),
 })
 
 const requestOf = ({ id, isRequest }: PublicData<typeof MessageSent>): string[] => (isRequest ? [id] : [])

@@ -32,7 +32,7 @@ export interface KnownNames {
 export function checkDefinition(value: unknown, known?: KnownNames): CheckedDefinition {
   const definition = validate(Definition, value, 'the procedure')
   const check = new Check(definition, known)
-  const around: Visible = { names: new Set(), isInLoop: false }
+  const around: Visible = { names: new Set(), isInLoop: false, taken: new Set(), isInCondition: false }
   check.block(definition.steps, '/steps', around, 1)
   // The output sees every step of the outermost block.
   check.value(definition.output, '/output', { ...around, names: new Set(definition.steps.flatMap(nameOf)) })
@@ -44,6 +44,9 @@ export function checkDefinition(value: unknown, known?: KnownNames): CheckedDefi
 interface Visible {
   readonly names: ReadonlySet<string>
   readonly isInLoop: boolean
+  /** Names under which the journal knows steps: one set per branch and item, which conditions share with what is around. */
+  readonly taken: Set<string>
+  readonly isInCondition: boolean
   /** `/output` stands for the result of the step that is undone. */
   readonly hasOutput?: boolean
 }
@@ -74,7 +77,6 @@ class Check {
       return
     }
     const names = new Set(around.names)
-    const signals = new Set<string>()
     for (const [i, raw] of steps.entries()) {
       const place = `${pointer}/${i}`
       this.#steps += 1
@@ -86,15 +88,20 @@ class Check {
       if (!step) continue
       if (names.has(step.name))
         this.#say(`${place}/name`, 'is the name of another step that can be seen from here')
+      else this.#take(step, place, around)
       this.#step(step, place, { ...around, names }, depth)
-      if (step.kind === 'signal') this.#once(signals, step.signal ?? step.name, place)
       names.add(step.name)
     }
   }
 
-  #once(signals: Set<string>, signal: string, place: string): void {
-    if (signals.has(signal)) this.#say(place, `waits for the signal ${signal}, for which a step before waits`)
-    signals.add(signal)
+  /** A signal is waited for under its own name, which no other step of the journal's scope may have. */
+  #take(step: Step, place: string, { taken, isInCondition }: Visible): void {
+    const isSignal = step.kind === 'signal'
+    if (isInCondition && !isSignal) return
+    const name = isSignal ? (step.signal ?? step.name) : step.name
+    if (taken.has(name))
+      this.#say(place, `is called ${name} like a signal that another step waits for: choose another name`)
+    taken.add(name)
   }
 
   #shape(raw: unknown, place: string): Step | undefined {
@@ -107,7 +114,7 @@ class Check {
   }
 
   #step(step: Step, place: string, visible: Visible, depth: number): void {
-    const nested = (steps: readonly unknown[], at: string, inside = visible) =>
+    const nested = (steps: readonly unknown[], at: string, inside: Visible) =>
       this.block(steps, `${place}/${at}`, inside, depth + 1)
     switch (step.kind) {
       case 'action':
@@ -132,22 +139,20 @@ class Check {
         return
       case 'parallel':
         for (const [name, steps] of Object.entries(step.branches))
-          nested(steps, `branches/${pointerPart(name)}`)
+          nested(steps, `branches/${pointerPart(name)}`, { ...visible, ...ownScope() })
         return
       case 'foreach':
         this.value(step.items, `${place}/items`, visible)
-        nested(step.steps, 'steps', { ...visible, isInLoop: true })
+        nested(step.steps, 'steps', { ...visible, ...ownScope(), isInLoop: true })
         return
       case 'condition':
         this.#condition(step.if, `${place}/if`, visible, 0)
-        nested(step.then, 'then')
-        nested(step.else ?? [], 'else')
+        nested(step.then, 'then', { ...visible, isInCondition: true })
+        nested(step.else ?? [], 'else', { ...visible, isInCondition: true })
         return
       case 'procedure':
-        if (!this.procedures.has(step.procedure)) this.procedures.set(step.procedure, `${place}/procedure`) {
+        if (!this.procedures.has(step.procedure)) this.procedures.set(step.procedure, `${place}/procedure`)
         this.value(step.input, `${place}/input`, visible)
-        return
-        }
     }
   }
 
@@ -254,6 +259,8 @@ function kindOfCondition(raw: unknown): keyof typeof CONDITION_SCHEMAS | undefin
   if (!Object.hasOwn(raw, 'is')) return undefined
   return raw.is === 'exists' ? 'exists' : 'comparison'
 }
+
+const ownScope = (): Pick<Visible, 'taken' | 'isInCondition'> => ({ taken: new Set(), isInCondition: false })
 
 const nameOf = (step: unknown): readonly string[] =>
   isObject(step) && typeof step.name === 'string' ? [step.name] : []

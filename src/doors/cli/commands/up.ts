@@ -6,29 +6,27 @@ import process from 'node:process'
 import { asPolityError } from '../../../kernel/errors.ts'
 import { DATA_FILES } from '../../../kernel/log/layout.ts'
 import { publishUrl } from '../address.ts'
-import type { Call, LogLevel, Server, ServerOptions } from '../command.ts'
+import type { Call, Server } from '../command.ts'
 import { escapeText } from '../escape.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { usage } from '../failure.ts'
-import { signingSettings } from '../signing-settings.ts'
 
-const DEFAULT_PORT = 7070
-const DEFAULT_HOST = '127.0.0.1'
-const DEFAULT_LOG_LEVEL: LogLevel = 'warn'
 const STOP_TIMEOUT_MS = 10_000
 
 export async function run(call: Call): Promise<ExitCode> {
-  const { options, ports, settings, terminal } = call
-  const stopping = stopSignal()
-  const server = await ports.openServer(serverOptions(call))
+  const { ports, terminal } = call
+  const signals = openSignals()
+  const server = await opened(ports.openServer({ sources: await call.sources(), signal: signals.starting }))
+  if (server === undefined) return EXIT.ok
   try {
-    const withdrawUrl = publishUrl(settings.dataDir, server.url)
+    const withdrawUrl = publishUrl(server.dataDir, server.url)
     try {
+      for (const warning of server.warnings) terminal.note(`warning: ${escapeText(warning)}`)
       await terminal.data(`polity ready at ${server.url}`)
       terminal.note(`sign in once: ${server.signInUrl()}`)
-      terminal.note(`admin token:  ${escapeText(join(settings.dataDir, DATA_FILES.adminToken))}`)
-      if (options.mirror !== false) void analyzeHere(call, server)
-      await Promise.race([stopping, loss(server)])
+      terminal.note(`admin token:  ${escapeText(join(server.dataDir, DATA_FILES.adminToken))}`)
+      if (server.isMirrorAtStart) void analyzeHere(call, server)
+      reloadOnHangup(call, server, signals)
+      await Promise.race([signals.stopping, loss(server)])
     } finally {
       withdrawUrl()
     }
@@ -39,42 +37,50 @@ export async function run(call: Call): Promise<ExitCode> {
   return EXIT.ok
 }
 
-function serverOptions({ options, settings }: Call): ServerOptions {
-  const { host, port, anchor, policy, logLevel, publicLog, mlDsa } = options
-  return {
-    dir: settings.dataDir,
-    host: typeof host === 'string' && host !== '' ? host : DEFAULT_HOST,
-    port: typeof port === 'number' ? port : DEFAULT_PORT,
-    logLevel: (logLevel as LogLevel | undefined) ?? DEFAULT_LOG_LEVEL,
-    isLogPublic: publicLog === true || isSwitchedOn('POLITY_LOG_PUBLIC'),
-    ...(settings.storeUrl === undefined ? {} : { storeUrl: settings.storeUrl }),
-    ...(typeof anchor === 'string' ? { anchorPath: resolve(anchor) } : {}),
-    ...(mlDsa === true || isSwitchedOn('POLITY_ML_DSA') ? { isMlDsa: true } : {}),
-    ...signingSettings(options),
-    ...(typeof policy === 'string' ? { policyDir: resolve(policy) } : {}),
+/** undefined: a signal came before it was open. */
+async function opened(opening: Promise<Server>): Promise<Server | undefined> {
+  try {
+    return await opening
+  } catch (error) {
+    if (asPolityError(error).code === 'cancelled') return undefined
+    throw error
   }
 }
 
-/** Commander takes any value for a yes; what opens the log must not be opened by `0`. Throws `usage`. */
-function isSwitchedOn(name: string): boolean {
-  const value = process.env[name] ?? ''
-  if (!['', '0', '1', 'false', 'true'].includes(value)) throw usage(`${name} is 1 or 0`)
-  return value === '1' || value === 'true'
+interface Signals {
+  /** Resolves at the first signal to stop; the second one ends the process at once. */
+  readonly stopping: Promise<void>
+  /** Aborted with it: a start is given up. */
+  readonly starting: AbortSignal
+  /** What SIGHUP does from now on, in the place of stopping. */
+  onHangup(act: () => void): void
 }
 
-const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+function openSignals(): Signals {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const starting = new AbortController()
+  let hangup: (() => void) | undefined
+  const stop = () => {
+    if (starting.signal.aborted) process.exit(EXIT.failed)
+    starting.abort()
+    resolve()
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
+  process.on('SIGHUP', () => (hangup ?? stop)())
+  return {
+    stopping: promise,
+    starting: starting.signal,
+    onHangup: (act) => {
+      hangup = act
+    },
+  }
+}
 
-/** Resolves at the first signal; the second one ends the process at once. */
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    let isStopping = false
-    for (const signal of STOP_SIGNALS)
-      process.on(signal, () => {
-        if (isStopping) process.exit(EXIT.failed)
-        isStopping = true
-        resolve()
-      })
-  })
+/** Without a file there is nothing to read again, and SIGHUP means that the terminal is gone. */
+function reloadOnHangup({ terminal }: Call, server: Server, signals: Signals): void {
+  const tell = (sentence: string) => terminal.note(escapeText(sentence))
+  server.onReload(tell)
+  if (server.hasFiles) signals.onHangup(() => void server.reload().then(tell))
 }
 
 /** Never resolves; rejects with the reason when the hub can write no more. */

@@ -105,6 +105,8 @@ function passOn(
   incoming.once('close', () => {
     if (!incoming.readableEnded) outgoing.destroy()
   })
+  // Who streams may wait for an answer before the first byte.
+  if (!outgoing.hasHeader('content-length')) outgoing.flushHeaders()
   incoming.pipe(outgoing)
 }
 
@@ -115,7 +117,12 @@ const tooLarge = (sizeMaxBytes: number): PolityError =>
 const countsAgainst = (error: unknown): boolean =>
   error instanceof Unanswered && error.error.code !== 'cancelled'
 
-const NOT_ASKED: readonly string[] = ['target.open', 'target.busy', 'components.address', 'gateway.unreachable']
+const NOT_ASKED: readonly string[] = [
+  'target.open',
+  'target.busy',
+  'components.address',
+  'gateway.unreachable',
+]
 
 function mayGoElsewhere(thrown: unknown, method: string, isBodyTaken: boolean): boolean {
   if (thrown instanceof Unanswered) {
@@ -128,17 +135,25 @@ function mayGoElsewhere(thrown: unknown, method: string, isBodyTaken: boolean): 
 const shown = (thrown: unknown): unknown => (thrown instanceof Unanswered ? thrown.error : thrown)
 
 /** Streams the answer. What breaks now can only be shown by breaking off. */
-async function passBack(exchange: Exchange, instance: Instance, { outgoing, answer, upgraded }: Answered): Promise<void> {
+async function passBack(
+  exchange: Exchange,
+  instance: Instance,
+  { outgoing, answer, upgraded }: Answered,
+): Promise<void> {
   const { incoming, target, way, begin, signal } = exchange
   if (upgraded !== undefined) {
     upgraded.socket.destroy()
-    throw new PolityError('gateway.unreachable', `${instance.component} switches to a protocol nobody asked for`)
+    throw new PolityError(
+      'gateway.unreachable',
+      `${instance.component} switches to a protocol nobody asked for`,
+    )
   }
   const status = answer.statusCode ?? 502
   const fields = answerFields(answer.rawHeaders, instance, target)
   const response = begin()
   exchange.answered(instance, status, answer.headers)
   response.writeHead(status, fields)
+  if (answer.headers['content-length'] === undefined) response.flushHeaders()
   const { promise, resolve } = Promise.withResolvers<void>()
   const silence = setTimeout(() => broken(new Error('silent')), way.limits.idleMs)
   const touch = () => silence.refresh()

@@ -3,8 +3,8 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { actorOf } from '../../../kernel/catalog/recorder.ts'
 import type { Caller } from '../../../kernel/catalog/decide.ts'
+import { actorOf } from '../../../kernel/catalog/recorder.ts'
 import { asPolityError, PolityError } from '../../../kernel/errors.ts'
 import { gatewayRequest, services } from '../../../modules/components/contract.ts'
 import { pathClassOf } from '../../../modules/components/gateway/path-class.ts'
@@ -197,10 +197,24 @@ interface Asker {
 }
 
 /** The same credentials for the same thing are asked about once, however many streams they hold open. */
-const watchedOf = ({ permit, authenticate }: Asker, { headers }: IncomingMessage, asked: Asked, end: () => void) => ({
-  key: JSON.stringify([headers.authorization, headers.cookie, asked.target.service, asked.method, asked.pathClass]),
+const watchedOf = (
+  { permit, authenticate }: Asker,
+  { headers }: IncomingMessage,
+  asked: Asked,
+  end: () => void,
+) => ({
+  key: JSON.stringify([
+    headers.authorization,
+    headers.cookie,
+    asked.target.service,
+    asked.method,
+    asked.pathClass,
+  ]),
   check: async () =>
-    requirePermitted(permit, { ...asked, caller: await authenticate(headers, !READING.includes(asked.method)) }),
+    requirePermitted(permit, {
+      ...asked,
+      caller: await authenticate(headers, !READING.includes(asked.method)),
+    }),
   end,
 })
 

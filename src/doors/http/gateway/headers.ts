@@ -159,7 +159,10 @@ export function locationFor(
 }
 
 /** Whether a body follows a request head (RFC 9112 section 6.3), and how long it says it is. */
-export function bodyOf(headers: IncomingHttpHeaders): { readonly isThere: boolean; readonly sizeBytes?: number } {
+export function bodyOf(headers: IncomingHttpHeaders): {
+  readonly isThere: boolean
+  readonly sizeBytes?: number
+} {
   const length = headers['content-length']
   if (headers['transfer-encoding'] !== undefined) return { isThere: true }
   return length === undefined || Number(length) === 0

@@ -1,6 +1,11 @@
 // One request to one instance, up to the head of its answer: connection, deadlines, and the client's body on its way.
 
-import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
+import {
+  type ClientRequest,
+  Agent as HttpAgent,
+  request as httpRequest,
+  type IncomingMessage,
+} from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
 import { PolityError } from '../../../kernel/errors.ts'
@@ -19,7 +24,11 @@ export interface Connections {
 
 /** Connections that wait for a next request, of this door alone. */
 export function openConnections(): Connections {
-  const shared = { keepAlive: true, maxFreeSockets: IDLE_CONNECTIONS_MAX, timeout: IDLE_CONNECTION_MS } as const
+  const shared = {
+    keepAlive: true,
+    maxFreeSockets: IDLE_CONNECTIONS_MAX,
+    timeout: IDLE_CONNECTION_MS,
+  } as const
   const http = new HttpAgent(shared)
   const https = new HttpsAgent(shared)
   return {
@@ -81,7 +90,11 @@ export function answerOf(
     reject(new Unanswered(error, hasConnected))
   }
   const late = (sentence: string) => () =>
-    fail(new PolityError('gateway.timeout', `${instance.component} ${sentence}`, { component: instance.component }))
+    fail(
+      new PolityError('gateway.timeout', `${instance.component} ${sentence}`, {
+        component: instance.component,
+      }),
+    )
   const outgoing = begin(asked)
   const connecting = setTimeout(late('takes no connection'), limits.connectMs)
   const answering = setTimeout(late('did not answer in time'), limits.headMs)
@@ -116,7 +129,15 @@ export function answerOf(
   return promise
 }
 
-function begin({ instance, address, method, path, fields, isRepeatable, connections }: Outgoing): ClientRequest {
+function begin({
+  instance,
+  address,
+  method,
+  path,
+  fields,
+  isRepeatable,
+  connections,
+}: Outgoing): ClientRequest {
   const { isSecure, port, host } = instance
   const pool = isSecure ? connections.https : connections.http
   const headers: Record<string, string | string[]> = Object.create(null)
@@ -134,7 +155,12 @@ function begin({ instance, address, method, path, fields, isRepeatable, connecti
       agent: isRepeatable ? pool : false,
     })
   } catch (error) {
-    throw new PolityError('gateway.refused', 'the path or a header field holds what HTTP does not allow', {}, error)
+    throw new PolityError(
+      'gateway.refused',
+      'the path or a header field holds what HTTP does not allow',
+      {},
+      error,
+    )
   }
 }
 

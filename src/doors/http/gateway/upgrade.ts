@@ -7,7 +7,7 @@ import type { Instance, ServiceGateway } from '../../../modules/components/gatew
 import { problemAnswer } from '../problems.ts'
 import { answerFields, requestFields, type Sender } from './headers.ts'
 import { type Answered, answerOf, type Connections, Unanswered } from './outgoing.ts'
-import { type GatewayTarget, GATEWAY_PREFIX, pathAt } from './target.ts'
+import { GATEWAY_PREFIX, type GatewayTarget, pathAt } from './target.ts'
 
 /** Whether Node shall hand the connection over; every other Upgrade is an ordinary request that ignores it. */
 export const isWebSocketRequest = ({ url = '', method, headers }: IncomingMessage): boolean =>
@@ -54,7 +54,10 @@ export async function carryUpgrade(handshake: Handshake): Promise<void> {
 
 /** RFC 6455 section 4.2.1. */
 function requireHandshake({ headers, httpVersion }: IncomingMessage): void {
-  const isUpgrade = (headers.connection ?? '').toLowerCase().split(',').some((each) => each.trim() === 'upgrade')
+  const isUpgrade = (headers.connection ?? '')
+    .toLowerCase()
+    .split(',')
+    .some((each) => each.trim() === 'upgrade')
   const key = headers['sec-websocket-key'] ?? ''
   if (
     httpVersion !== '1.1' ||
@@ -64,7 +67,10 @@ function requireHandshake({ headers, httpVersion }: IncomingMessage): void {
     headers['content-length'] !== undefined ||
     headers['transfer-encoding'] !== undefined
   )
-    throw new PolityError('gateway.refused', 'this is not the handshake of a WebSocket (RFC 6455, version 13)')
+    throw new PolityError(
+      'gateway.refused',
+      'this is not the handshake of a WebSocket (RFC 6455, version 13)',
+    )
 }
 
 const countsAgainst = (error: unknown): boolean =>
@@ -86,7 +92,11 @@ async function ask(handshake: Handshake, instance: Instance): Promise<Answered> 
   )
 }
 
-async function carry(handshake: Handshake, instance: Instance, { outgoing, answer, upgraded }: Answered): Promise<void> {
+async function carry(
+  handshake: Handshake,
+  instance: Instance,
+  { outgoing, answer, upgraded }: Answered,
+): Promise<void> {
   const { socket, head, way, target, signal } = handshake
   const status = answer.statusCode ?? 502
   const fields = answerFields(answer.rawHeaders, instance, target)
@@ -107,7 +117,14 @@ async function carry(handshake: Handshake, instance: Instance, { outgoing, answe
     each.once('close', end)
   }
   const isSwitched = upgraded !== undefined && status === 101
-  socket.write(headOf(status, isSwitched ? [...fields, 'connection', 'Upgrade', 'upgrade', 'websocket'] : [...fields, 'connection', 'close']))
+  socket.write(
+    headOf(
+      status,
+      isSwitched
+        ? [...fields, 'connection', 'Upgrade', 'upgrade', 'websocket']
+        : [...fields, 'connection', 'close'],
+    ),
+  )
   if (isSwitched && upgraded !== undefined) {
     if (upgraded.head.length > 0) socket.write(upgraded.head)
     if (head.length > 0) upgraded.socket.write(head)

@@ -9,7 +9,7 @@ import { CheckFailed, CheckPassed, components } from '../contract.ts'
 import { type CheckResult, type ChecksRow, unknown } from '../health.ts'
 import { CHECKS, type WatchedLease } from '../leases.ts'
 import { subjectOf } from '../registering.ts'
-import { type Check, CHECK_INTERVAL_MS } from '../schemas.ts'
+import { CHECK_INTERVAL_MS, type Check } from '../schemas.ts'
 import type { Probe } from './probe.ts'
 import { standingAfter } from './standing.ts'
 

@@ -1,7 +1,7 @@
 // One try of a check: an HTTP request or a TCP connection to an address where components may live.
 
 import { once } from 'node:events'
-import { type IncomingMessage, request as httpRequest } from 'node:http'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { connect } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -9,7 +9,7 @@ import type { Env } from '../../../kernel/env.ts'
 import type { Static } from '../../../kernel/schema/schema.ts'
 import type { AddressRule } from '../addresses.ts'
 import { type Place, placeOf } from '../endpoints.ts'
-import { type Check, CHECK_TIMEOUT_MS } from '../schemas.ts'
+import { CHECK_TIMEOUT_MS, type Check } from '../schemas.ts'
 import type { Outcome } from './standing.ts'
 
 /** Of a body that a check looks into. */

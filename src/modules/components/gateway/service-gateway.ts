@@ -46,11 +46,7 @@ export interface ServiceGateway {
    * The way to the head of an answer, under the breaker of the instance. `isFailure`: which errors count against it.
    * Throws `target.open`, `target.busy` without having tried, and what the body throws.
    */
-  through<T>(
-    instance: Instance,
-    body: () => Promise<T>,
-    isFailure: (error: unknown) => boolean,
-  ): Promise<T>
+  through<T>(instance: Instance, body: () => Promise<T>, isFailure: (error: unknown) => boolean): Promise<T>
   /** An answer broke off after its head: that counts as well. */
   broke(instance: Instance, error: unknown): void
   note(sample: Sample): void

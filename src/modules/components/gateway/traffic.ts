@@ -153,7 +153,8 @@ function metricLines(all: readonly Counts[]): string[] {
       requests.push(`polity_gateway_requests_total{component="${component}",status="${name}"} ${sum}`)
     }
     const buckets = new Uint32Array(BUCKETS)
-    for (const each of counts) for (const [at, count] of each.buckets.entries()) buckets[at] = (buckets[at] ?? 0) + count
+    for (const each of counts)
+      for (const [at, count] of each.buckets.entries()) buckets[at] = (buckets[at] ?? 0) + count
     const seconds = counts.reduce((total, { latencySumMs }) => total + latencySumMs, 0) / 1000
     const name = 'polity_gateway_latency_seconds'
     for (const share of QUANTILES)

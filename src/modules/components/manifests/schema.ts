@@ -85,9 +85,7 @@ export const ManifestModule = Closed({
       retries: Type.Optional(Type.Integer({ minimum: 0, maximum: 100 })),
     }),
   ),
-  environment: Type.Optional(
-    Type.Array(Closed({ name: Word, value: Sentence }), { maxItems: 64 }),
-  ),
+  environment: Type.Optional(Type.Array(Closed({ name: Word, value: Sentence }), { maxItems: 64 })),
   policy: Type.Optional(Policy),
 })
 
@@ -124,10 +122,9 @@ export const DeclaredModule = Closed({
   stage: Integer,
   priority: Integer,
   isEnabled: Type.Boolean(),
-  dependencies: Type.Array(
-    Closed({ id: ComponentId, range: Type.String(), isOptional: Type.Boolean() }),
-    { maxItems: 64 },
-  ),
+  dependencies: Type.Array(Closed({ id: ComponentId, range: Type.String(), isOptional: Type.Boolean() }), {
+    maxItems: 64,
+  }),
   resources: Type.Optional(
     Closed({
       cpuMillis: Type.Optional(Integer),

@@ -1,0 +1,168 @@
+// Replay: the code of a finished run goes over its journal again, with recorded results only, and the two are compared.
+
+import type { CommandContext, QueryContext } from '../catalog/context.ts'
+import { callerOf } from '../catalog/decide.ts'
+import type { CommandHandler } from '../catalog/definition.ts'
+import { asPolityError, PolityError } from '../errors.ts'
+import { canonicalText } from '../schema/canonical.ts'
+import { errorOfStep, type Journal, type StepKind } from './journal.ts'
+import type { RunRow } from './run.ts'
+
+export interface Replayed {
+  readonly isSame: boolean
+  /** Recorded steps by which the code came. */
+  readonly steps: number
+  readonly departure?: { readonly step?: string; readonly sentence: string }
+}
+
+export interface ReplayPorts {
+  readonly handler: CommandHandler['handler']
+  readonly journal: Journal
+  /** Opened. */
+  readonly input: unknown
+  /** Opened. */
+  readonly output: unknown
+  readonly reads: Pick<QueryContext, 'get' | 'list'>
+  /** The last 32 characters of the key under which the run asked for an action. */
+  readonly askedKey: (definition: { readonly name: string }, input: unknown) => string
+  readonly ask: (definition: { readonly name: string }, input: unknown) => Promise<unknown>
+}
+
+interface Departure {
+  readonly step?: string
+  readonly sentence: string
+}
+
+/** What a replay has seen so far. */
+interface Course {
+  readonly ports: ReplayPorts
+  readonly row: RunRow
+  readonly visited: Set<string>
+  /** Aborted at the first departure. */
+  readonly over: AbortController
+  departure: Departure | undefined
+}
+
+/** No step's body is executed, nothing is asked for, and nothing is recorded. */
+export async function replayRun(ports: ReplayPorts, row: RunRow): Promise<Replayed> {
+  const course: Course = { ports, row, visited: new Set(), over: new AbortController(), departure: undefined }
+  const outcome = await comeThrough(course)
+  const departure = course.departure ?? outcome ?? orderOf(course) ?? missedBy(course)
+  const steps = course.visited.size
+  return departure ? { isSame: false, steps, departure } : { isSame: true, steps }
+}
+
+/** A handler that swallows a departure does not hide it: the first one is kept. */
+async function comeThrough(course: Course): Promise<Departure | undefined> {
+  const { ports, row, over } = course
+  const ended = Promise.resolve(ports.handler(contextOf(course, ''), ports.input as never))
+  const departed = new Promise<never>((_, reject) =>
+    over.signal.addEventListener('abort', () => reject(over.signal.reason), { once: true }),
+  )
+  try {
+    const output = await Promise.race([ended, departed])
+    if (row.status !== 'done') return { sentence: `it ended as ${row.status}, and as done now` }
+    if (canonicalText(output ?? null) === canonicalText(ports.output ?? null)) return undefined
+    return { sentence: 'its output is another one now' }
+  } catch (thrown) {
+    ended.catch(() => undefined)
+    const { code, message } = asPolityError(thrown, 'step.failed')
+    // How a run ends that was stopped from outside is not in its code.
+    if (row.error?.code === 'run.cancelled' || row.error?.code === 'run.deadline') return undefined
+    if (row.error?.code === code) return undefined
+    return {
+      sentence: `it ended ${row.error ? `with ${row.error.code}` : 'as done'}, and with ${code} now: ${message}`,
+    }
+  }
+}
+
+/** The code came by the steps in another order than that in which they were recorded. */
+function orderOf({ ports: { journal }, visited }: Course): Departure | undefined {
+  // Branches go on at the same time: in which order their steps ended was chance, within each it was not.
+  const last = new Map<string, string>()
+  const places = new Map(journal.inOrder().map(([name], place) => [name, place]))
+  for (const step of visited) {
+    const scope = step.slice(0, step.lastIndexOf('/') + 1)
+    const before = last.get(scope)
+    if (before !== undefined && (places.get(before) ?? 0) > (places.get(step) ?? 0))
+      return { step, sentence: `${step} was recorded before ${before}, and comes after it now` }
+    last.set(scope, step)
+  }
+  return undefined
+}
+
+function missedBy({ ports: { journal }, visited }: Course): Departure | undefined {
+  for (const [name, { kind, isLoose, state }] of journal.inOrder())
+    if (kind !== 'undo' && !isLoose && state !== 'started' && !visited.has(name))
+      return { step: name, sentence: `${name} was recorded, and the code does not come by it now` }
+  return undefined
+}
+
+function contextOf(course: Course, prefix: string): CommandContext {
+  const { ports, row, over } = course
+  const refuse = () => {
+    throw new PolityError('internal', `${row.action} is a run: that is for atomic commands`)
+  }
+  const recorded = async (name: string, kind: StepKind) => recall(course, `${prefix}${name}`, kind)
+  return {
+    ...ports.reads,
+    id: row.id,
+    ...callerOf(row),
+    now: row.startedAt,
+    signal: over.signal,
+    get rows(): never {
+      return refuse()
+    },
+    record: () => undefined,
+    shred: refuse,
+    onCommitted: () => undefined,
+    progress: () => undefined,
+    step: async (name) => (await recorded(name, 'step')) as never,
+    sleep: async (name) => void (await recorded(name, 'sleep')),
+    signalled: (name) => recorded(name, 'signal'),
+    parallel: async (name, branches) => {
+      const named = Object.entries(branches)
+      const take = ([key, branch]: (typeof named)[number]) =>
+        branch(contextOf(course, `${prefix}${name}/${key}/`))
+      const results = await all(named.map(take))
+      return Object.fromEntries(named.map(([key], place) => [key, results[place]])) as never
+    },
+    forEach: async (name, items, body) =>
+      all(items.map((item, place) => body(contextOf(course, `${prefix}${name}/${place}/`), item, place))),
+    invoke: async (definition, input) => {
+      const name = `invoke/${definition.name}/${ports.askedKey(definition, input)}`
+      return (await recall(course, `${prefix}${name}`, 'invoke')) as never
+    },
+    ask: async (definition, input) => (await ports.ask(definition, input)) as never,
+  }
+}
+
+/** As groups do it: all come to their end, and of several failures the first by its place stands. */
+async function all<T>(work: readonly (T | Promise<T>)[]): Promise<T[]> {
+  const ends = await Promise.allSettled(work)
+  const results: T[] = []
+  for (const end of ends) {
+    if (end.status === 'rejected') throw end.reason
+    results.push(end.value)
+  }
+  return results
+}
+
+async function recall(course: Course, name: string, kind: StepKind): Promise<unknown> {
+  const row = course.ports.journal.row(name)
+  if (!row || row.state === 'started') throw depart(course, name, `${name} was not recorded, and comes now`)
+  if (row.kind !== kind) throw depart(course, name, `${name} was a ${row.kind}, and is a ${kind} now`)
+  course.visited.add(name)
+  if (row.state === 'failed') throw errorOfStep(row)
+  return row.result
+}
+
+function depart(course: Course, step: string, sentence: string): PolityError {
+  const { error } = course.row
+  const error_ = new PolityError('run.parked', sentence, { step })
+  // What a run that was stopped had not done is no departure: its code could not have come further.
+  if (error?.code === 'run.cancelled' || error?.code === 'run.deadline') return error_
+  course.departure ??= { step, sentence }
+  course.over.abort(error_)
+  return error_
+}

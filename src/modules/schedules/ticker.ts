@@ -1,0 +1,110 @@
+// The ticker: looks what is due, claims it, and has it carried out once; every hub has one, and they do not get in each other's way.
+
+import type { ModuleHost } from '../../kernel/catalog/module.ts'
+import { pause } from '../../kernel/env.ts'
+import { asPolityError } from '../../kernel/errors.ts'
+import { schedules } from './contract.ts'
+import { fire } from './firing.ts'
+import { TICKS, type TickRow, tickChange } from './ticks.ts'
+
+/** How long a clock that was set anew, or another hub's schedule, can go unnoticed. */
+const LOOK_INTERVAL_MS = 5_000
+/** Slots that one hub carries out at a time. */
+const FIRING_MAX = 16
+const SCAN_PAGE = 500
+
+export type TickerHost = Pick<ModuleHost, 'env' | 'reads' | 'rows' | 'record' | 'invokeAs' | 'onFailure'>
+
+export interface Ticker {
+  /** Looks at once: something was put or removed. */
+  wake(): void
+  /** What is being carried out goes on elsewhere, or when the next hub opens. */
+  close(): Promise<void>
+}
+
+/** `holder` names this opening of the module: a claim of an earlier one is somebody else's. */
+export function openTicker(host: TickerHost): Ticker {
+  const { env, onFailure } = host
+  const holder = env.id()
+  const closing = new AbortController()
+  const firing = new Map<string, Promise<void>>()
+  let nap = new AbortController()
+  const wake = () => nap.abort()
+
+  const launch = (name: string) => {
+    const going = fire(host, name, { holder, signal: closing.signal })
+      .catch((error: unknown) => {
+        if (!closing.signal.aborted) onFailure(asPolityError(error))
+      })
+      .finally(() => {
+        firing.delete(name)
+        wake()
+      })
+    firing.set(name, going)
+  }
+  const look = async (): Promise<number> => {
+    const nowMs = env.now()
+    let nextMs = nowMs + LOOK_INTERVAL_MS
+    for await (const { key, value } of tickRows(host)) {
+      const atMs = dueAt(value)
+      if (firing.has(key) || atMs === undefined) continue
+      if (atMs > nowMs) nextMs = Math.min(nextMs, atMs)
+      else if (firing.size < FIRING_MAX) launch(key)
+    }
+    return nextMs
+  }
+  const going = (async () => {
+    await supplyMissing(host).catch((error: unknown) => onFailure(asPolityError(error)))
+    while (!closing.signal.aborted) {
+      nap = new AbortController()
+      const nextMs = await look().catch((error: unknown) => {
+        if (!closing.signal.aborted) onFailure(asPolityError(error))
+        return env.now() + LOOK_INTERVAL_MS
+      })
+      await pause(env, Math.max(0, nextMs - env.now()), AbortSignal.any([closing.signal, nap.signal]))
+    }
+  })()
+  return {
+    wake,
+    async close() {
+      closing.abort()
+      await going
+      await Promise.all(firing.values())
+    },
+  }
+}
+
+const dueAt = ({ claim, nextMs }: TickRow): number | undefined => claim?.untilMs ?? nextMs ?? undefined
+
+async function* tickRows({ rows }: Pick<TickerHost, 'rows'>): AsyncGenerator<{
+  readonly key: string
+  readonly value: TickRow
+}> {
+  let after: string | undefined
+  do {
+    const page = await rows.scan(TICKS, { limit: SCAN_PAGE, ...(after === undefined ? {} : { after }) })
+    for (const { key, value } of page) yield { key, value: value as TickRow }
+    after = page.length === SCAN_PAGE ? page.at(-1)?.key : undefined
+  } while (after !== undefined)
+}
+
+/** Working rows do not travel with an export: a schedule without one begins anew from now. */
+async function supplyMissing({ env, reads, rows, record }: TickerHost): Promise<void> {
+  let after: string | undefined
+  do {
+    const page = await reads.list(schedules, {
+      limit: SCAN_PAGE,
+      ...(after === undefined ? {} : { after }),
+    })
+    for (const { key, value } of page) {
+      const { version, value: known } = await rows.get(TICKS, key)
+      if (known !== undefined || value.stopped) continue
+      const nowMs = env.now()
+      await record([], {
+        changes: [tickChange(key, { cursorMs: nowMs, nextMs: nowMs })],
+        expect: [{ table: TICKS, key, version }],
+      })
+    }
+    after = page.length === SCAN_PAGE ? page.at(-1)?.key : undefined
+  } while (after !== undefined)
+}

@@ -1,0 +1,144 @@
+// The sender: makes each attempt out of the log and of the keys in force, and disables endpoints that take nothing any more.
+
+import type { ModuleHost } from '../../kernel/catalog/module.ts'
+import type { Delivery, PreparedDelivery, Sender } from '../../kernel/deliveries/deliveries.ts'
+import { PolityError } from '../../kernel/errors.ts'
+import { tokens } from '../../kernel/identity/contract.ts'
+import { mayOpen, mayRead } from '../../kernel/log/audience.ts'
+import type { Entry } from '../../kernel/log/entry.ts'
+import type { CloudEvent } from '../../kit/cloudevents-http.ts'
+import { meshEventOf } from '../mesh/contract.ts'
+import { isText } from './endpoint.ts'
+import { EndpointDisabled } from './facts.ts'
+import { isOpenable } from './filtering.ts'
+import { type SigningKeys, secretBytes, signedRequest } from './payload.ts'
+import type { WebhooksOptions } from './settings.ts'
+import { type EndpointRow, endpoints } from './views.ts'
+
+export const SENDER = 'webhooks'
+/** Endpoint -> since when nothing got through to it. */
+const FAILING = 'webhooks.failing'
+
+export interface SendingPorts {
+  readonly host: ModuleHost
+  readonly options: Required<WebhooksOptions>
+}
+
+/** What a delivery is made from. */
+export interface Content {
+  readonly endpoint: string
+  readonly seq: number
+}
+
+/** Ids of entries, and so of deliveries, that may stand in webhook-id as they are. */
+const PLAIN_ID = /^[A-Za-z0-9_-]{1,100}$/
+/** The same for every attempt, and no two endpoints share one. */
+export const keyOf = ({ id, seq }: Pick<Entry, 'id' | 'seq'>, endpoint: string): string =>
+  `${PLAIN_ID.test(id) ? id : `seq${seq}`}_${endpoint}`
+
+export function webhookSender(ports: SendingPorts): Sender {
+  const { host } = ports
+  return {
+    name: SENDER,
+    prepare: (delivery, nowMs) => prepare(ports, delivery, nowMs),
+    gone: ({ lane }) => disable(host, lane, 'gone'),
+    settled: (delivery) => noteSettled(ports, delivery),
+  }
+}
+
+async function prepare(
+  { host, options }: SendingPorts,
+  { id, content }: Delivery,
+  nowMs: number,
+): Promise<PreparedDelivery | undefined> {
+  const { endpoint, seq } = content as Content
+  const row = (await host.reads.get(endpoints, endpoint))?.value
+  if (row === undefined || !row.isEnabled || !isText(row.url) || !(await isTokenLive(host, row, nowMs)))
+    return undefined
+  const entry = await entryAt(host, seq)
+  if (entry === undefined || !mayRead(row.chain, entry)) return undefined
+  const event = await eventFor(host, row, entry)
+  const { url, mode } = row
+  const keys = await keysOf(host, row, nowMs)
+  return signedRequest(event, id.slice(SENDER.length + 1), nowMs, { url, mode, origin: options.origin }, keys)
+}
+
+/** An endpoint ends with the token with which it was registered. */
+async function isTokenLive({ reads }: ModuleHost, { token }: EndpointRow, nowMs: number): Promise<boolean> {
+  if (token === undefined) return true
+  const known = (await reads.get(tokens, token))?.value
+  return (
+    known !== undefined &&
+    known.revokedAt === undefined &&
+    (known.expiresAt === undefined || Date.parse(known.expiresAt) > nowMs)
+  )
+}
+
+/** undefined where it was pruned meanwhile. */
+async function entryAt({ log }: ModuleHost, seq: number): Promise<Entry | undefined> {
+  try {
+    return (await log.entry(seq)).entry
+  } catch (error) {
+    if (error instanceof PolityError && (error.code === 'log.pruned' || error.code === 'not-found'))
+      return undefined
+    throw error
+  }
+}
+
+async function eventFor(host: ModuleHost, { chain }: EndpointRow, entry: Entry): Promise<CloudEvent> {
+  const isOpen = isOpenable(entry) && mayOpen(chain, entry)
+  const data = isOpen ? ((await host.reveal(entry.data)) as Entry['data']) : entry.data
+  return meshEventOf({ ...entry, data })
+}
+
+/** Throws `secret.missing`, and `webhooks.event` where the secret was erased. */
+export async function keysOf(
+  host: Pick<ModuleHost, 'secret'>,
+  { secret, secretReference, previous, signingKey }: EndpointRow,
+  nowMs: number,
+): Promise<SigningKeys> {
+  const isOverlapping = previous !== undefined && Date.parse(previous.until) > nowMs
+  const inForce = [{ secret, secretReference }, ...(isOverlapping ? [previous] : [])]
+  const secrets = await Promise.all(
+    inForce.map(async (each) =>
+      secretBytes(
+        each.secretReference === undefined
+          ? requireText(each.secret)
+          : await host.secret(each.secretReference),
+      ),
+    ),
+  )
+  return { secrets, ...(signingKey === undefined ? {} : { signingKey: requireText(signingKey) }) }
+}
+
+function requireText(secret: unknown): string {
+  if (!isText(secret))
+    throw new PolityError('secret.missing', 'the secret of this endpoint was erased: rotate it')
+  return secret
+}
+
+async function disable(host: ModuleHost, endpoint: string, reason: 'gone' | 'failing'): Promise<void> {
+  const row = (await host.reads.get(endpoints, endpoint))?.value
+  if (row?.isEnabled !== true) return
+  await host.record([EndpointDisabled({ endpoint, reason }, { subject: `webhooks/${endpoint}` })], {
+    changes: [{ table: FAILING, key: endpoint, value: null }],
+  })
+}
+
+/** Nothing got through for `disableAfterMs`, and something was tried to the end: it is not tried any more. */
+async function noteSettled(
+  { host, options }: SendingPorts,
+  { lane, state, createdAt }: Delivery,
+): Promise<void> {
+  if (state === 'dropped' || options.disableAfterMs === 0) return
+  const known = await host.rows.get(FAILING, lane)
+  const since = known.value as string | undefined
+  if (state === 'delivered') {
+    if (since !== undefined) await host.record([], { changes: [{ table: FAILING, key: lane, value: null }] })
+    return
+  }
+  const firstMs = Date.parse(since ?? createdAt)
+  if (host.env.now() - firstMs >= options.disableAfterMs) return disable(host, lane, 'failing')
+  if (since === undefined)
+    await host.record([], { changes: [{ table: FAILING, key: lane, value: createdAt }] })
+}

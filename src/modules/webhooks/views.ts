@@ -1,0 +1,104 @@
+// What the facts of webhooks fold into: endpoints, sources, and a count of changes that tells followers to look again.
+
+import type { Principal } from '../../kernel/gate/types.ts'
+import { view } from '../../kernel/log/view.ts'
+import type { Static } from '../../kernel/schema/schema.ts'
+import {
+  EndpointDisabled,
+  EndpointEnabled,
+  EndpointRegistered,
+  EndpointRemoved,
+  EndpointUpdated,
+  SecretRotated,
+  SourcePut,
+  SourceRemoved,
+} from './facts.ts'
+import type { SourceShape } from './schemas.ts'
+
+type Registered = Static<typeof EndpointRegistered.schema>
+
+interface Secrets {
+  readonly secret?: string
+  readonly secretReference?: string
+}
+
+export interface EndpointRow extends Omit<Registered, 'chain'>, Secrets {
+  readonly chain: readonly Principal[]
+  readonly isEnabled: boolean
+  readonly reason?: Static<typeof EndpointDisabled.schema>['reason']
+  readonly registeredAt: string
+  /** Position of its registration: what was before is not for it. */
+  readonly seq: number
+  readonly previous?: Secrets & { readonly until: string }
+}
+
+const OF_ENDPOINTS = [
+  EndpointRegistered,
+  EndpointUpdated,
+  SecretRotated,
+  EndpointEnabled,
+  EndpointDisabled,
+  EndpointRemoved,
+] as const
+
+export const endpoints = view<EndpointRow, (typeof OF_ENDPOINTS)[number]>('webhooks.endpoints', 1, {
+  from: OF_ENDPOINTS,
+  keys: ({ data }) => [data.endpoint],
+  fold(row, { type, time, seq, data }) {
+    if (type === EndpointRegistered.name)
+      return { ...(data as unknown as EndpointRow), isEnabled: true, registeredAt: time, seq }
+    if (row === undefined || type === EndpointRemoved.name) return null
+    const { reason: _, ...before } = row.value
+    switch (type) {
+      case EndpointUpdated.name:
+        return updated(row.value, data as Static<typeof EndpointUpdated.schema>)
+      case SecretRotated.name:
+        return rotated(row.value, data as Static<typeof SecretRotated.schema>)
+      case EndpointEnabled.name:
+        return { ...before, isEnabled: true }
+      default:
+        return {
+          ...before,
+          isEnabled: false,
+          reason: (data as Static<typeof EndpointDisabled.schema>).reason,
+        }
+    }
+  },
+})
+
+function updated(row: EndpointRow, data: Static<typeof EndpointUpdated.schema>): EndpointRow {
+  const { filter: _f, description: _d, ...rest } = row
+  return { ...rest, ...data }
+}
+
+function rotated(
+  { previous: _, secret, secretReference, ...rest }: EndpointRow,
+  { endpoint: _e, overlapUntil, ...fresh }: Static<typeof SecretRotated.schema>,
+): EndpointRow {
+  return { ...rest, ...fresh, previous: { ...present({ secret, secretReference }), until: overlapUntil } }
+}
+
+const present = (members: {
+  readonly secret: string | undefined
+  readonly secretReference: string | undefined
+}): Secrets => ({
+  ...(members.secret === undefined ? {} : { secret: members.secret }),
+  ...(members.secretReference === undefined ? {} : { secretReference: members.secretReference }),
+})
+
+/** One row, whose version counts the changes of all endpoints. */
+export const ROSTER = 'endpoints'
+export const roster = view<{ readonly seq: number }, (typeof OF_ENDPOINTS)[number]>('webhooks.roster', 1, {
+  from: OF_ENDPOINTS,
+  keys: () => [ROSTER],
+  fold: (_, { seq }) => ({ seq }),
+})
+
+export type SourceRow = Static<typeof SourceShape>
+
+export const sources = view<SourceRow, typeof SourcePut | typeof SourceRemoved>('webhooks.sources', 1, {
+  from: [SourcePut, SourceRemoved],
+  keys: ({ data }) => [data.name],
+  fold: (_, { type, time, data }) =>
+    type === SourceRemoved.name ? null : { ...(data as Static<typeof SourcePut.schema>), putAt: time },
+})
