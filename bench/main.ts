@@ -1,10 +1,11 @@
-// `npm run bench [-- log|mirror|search|postgres|restore|start|witness ...]`: the published figures, each with its method and machine.
+// `npm run bench [-- log|mesh|mirror|search|postgres|restore|start|witness ...]`: the published figures, each with its method and machine.
 
 import process from 'node:process'
 import { machineLine } from './report.ts'
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   log: async () => (await import('./log.ts')).benchLog(),
+  mesh: async () => (await import('./mesh.ts')).benchMesh(),
   mirror: async () => (await import('./mirror.ts')).benchMirror(),
   search: async () => (await import('./search.ts')).benchSearch(),
   postgres: async () => (await import('./postgres.ts')).benchPostgres(),

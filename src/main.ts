@@ -14,7 +14,10 @@ process.exitCode = await runCli(process.argv.slice(2), {
 })
 
 async function loadSettings(): Promise<ProgramSettings> {
-  const { SETTINGS, FOREIGN_KEYS, DATA, ENVIRONMENT, STORE } = await import('./settings.ts')
+  const [{ SETTINGS, FOREIGN_KEYS }, { DATA, ENVIRONMENT, STORE }] = await Promise.all([
+    import('./settings.ts'),
+    import('./settings/hub.ts'),
+  ])
   return {
     table: SETTINGS,
     foreign: FOREIGN_KEYS,
@@ -24,15 +27,26 @@ async function loadSettings(): Promise<ProgramSettings> {
 
 /** Every module that comes along, with what the configuration says to it. */
 async function loadModules(configuration: Configuration): Promise<readonly Module[]> {
-  const [{ state }, { mirror }, { attest }, { archiveModule }, { meshModule }, { componentsModule }, { archiveOptions }] =
-    await Promise.all([
-      import('./modules/state/module.ts'),
-      import('./modules/mirror/module.ts'),
-      import('./modules/attest/module.ts'),
-      import('./modules/archive/module.ts'),
-      import('./modules/mesh/module.ts'),
-      import('./modules/components/module.ts'),
-      import('./options.ts'),
-    ])
-  return [state, mirror, attest, archiveModule(await archiveOptions(configuration)), meshModule(), componentsModule()]
+  const { archiveOptions, componentsOptions, counterpartsOptions, meshOptions, webhooksOptions } =
+    await import('./module-options.ts')
+  return Promise.all([
+    import('./modules/state/module.ts').then(({ state }) => state),
+    import('./modules/mirror/module.ts').then(({ mirror }) => mirror),
+    import('./modules/attest/module.ts').then(({ attest }) => attest),
+    import('./modules/archive/module.ts').then(async ({ archiveModule }) =>
+      archiveModule(await archiveOptions(configuration)),
+    ),
+    import('./modules/mesh/module.ts').then(({ meshModule }) => meshModule(meshOptions(configuration))),
+    import('./modules/webhooks/module.ts').then(({ webhooksModule }) =>
+      webhooksModule(webhooksOptions(configuration)),
+    ),
+    import('./modules/components/module.ts').then(({ componentsModule }) =>
+      componentsModule(componentsOptions(configuration)),
+    ),
+    import('./modules/counterparts/module.ts').then(async ({ counterpartsModule }) =>
+      counterpartsModule(await counterpartsOptions(configuration)),
+    ),
+    import('./modules/procedures/module.ts').then(({ proceduresModule }) => proceduresModule),
+    import('./modules/schedules/module.ts').then(({ schedulesModule }) => schedulesModule),
+  ])
 }

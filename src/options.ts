@@ -1,13 +1,11 @@
-// From the configuration to what the hub, its modules and its doors are opened with: every setting has its reader here.
+// From the configuration to what the hub and its doors are opened with.
 
 import { resolve } from 'node:path'
 import { signingSettings } from './doors/cli/signing-settings.ts'
 import type { HubOptions } from './hub.ts'
 import type { Configuration } from './kernel/config/configuration.ts'
-import { asPolityError } from './kernel/errors.ts'
-import { resolveSecret } from './kernel/secrets/secrets.ts'
-import { type ArchiveOptions, archiveSettings } from './modules/archive/settings.ts'
-import * as settings from './settings.ts'
+import { valueBehind } from './secret-settings.ts'
+import * as settings from './settings/hub.ts'
 
 type Opened = Pick<
   HubOptions,
@@ -47,31 +45,5 @@ export function doorOptions(configuration: Configuration) {
     port: configuration.read(settings.HTTP_PORT),
     isLogPublic: configuration.read(settings.LOG_PUBLIC),
     level: () => level.current(),
-  }
-}
-
-export async function archiveOptions({ read }: Configuration): Promise<ArchiveOptions> {
-  return archiveSettings({
-    copies: read(settings.ARCHIVE_COPIES),
-    searchUrl: await valueBehind(read(settings.ARCHIVE_SEARCH)),
-    accessKeyId: await ifThere(read(settings.ARCHIVE_ACCESS_KEY)),
-    secretAccessKey: await ifThere(read(settings.ARCHIVE_SECRET_KEY)),
-    sessionToken: await ifThere(read(settings.ARCHIVE_SESSION_TOKEN)),
-  })
-}
-
-const REFERENCE = /^(?:env|file):/
-
-/** The value itself, or what its reference stands for. Throws `secret.missing`. */
-const valueBehind = async (text: string | undefined): Promise<string | undefined> =>
-  text !== undefined && REFERENCE.test(text) ? resolveSecret(text) : text
-
-/** Nothing behind a reference means that there is no such secret. */
-async function ifThere(reference: string): Promise<string | undefined> {
-  try {
-    return await resolveSecret(reference)
-  } catch (error) {
-    if (asPolityError(error).code === 'secret.missing') return undefined
-    throw error
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Supervisor } from './boot/supervisor.ts'
 import type { Hub } from './hub.ts'
-import { type Configuration, changesBetween } from './kernel/config/configuration.ts'
+import { digestOf } from './kernel/config/configuration.ts'
 import { readSources, type SourceOptions } from './kernel/config/sources.ts'
 import { asPolityError } from './kernel/errors.ts'
 import { oneAfterAnother } from './kernel/turns.ts'
@@ -20,15 +20,16 @@ const HUB = { chain: [{ kind: 'hub', id: 'polity', roles: [] }] } as const
 
 export function openReloading(
   hub: Hub,
-  configuration: Configuration,
   sources: SourceOptions,
   supervisor: Supervisor,
   url: string,
 ): Reloading {
   let tell: (sentence: string) => void = () => undefined
   const inTurn = oneAfterAnother()
+  let seen = fingerprint(sources)
   const reload = () =>
     inTurn(async () => {
+      seen = fingerprint(sources)
       await supervisor.reloading()
       const sentence = await reloaded(hub).catch(
         (error: unknown) =>
@@ -40,7 +41,8 @@ export function openReloading(
   return {
     reload,
     onChange() {
-      if (isDifferent(configuration, sources)) void reload().then((sentence) => tell(sentence))
+      // Files that were read on a signal, or written by the hub itself, are no news.
+      if (fingerprint(sources) !== seen) void reload().then((sentence) => tell(sentence))
     },
     onReload: (listener) => {
       tell = listener
@@ -48,13 +50,12 @@ export function openReloading(
   }
 }
 
-/** What cannot be read is different, too: the refusal is recorded. */
-function isDifferent(configuration: Configuration, sources: SourceOptions): boolean {
+/** What the sources say, or why they are refused. */
+function fingerprint(sources: SourceOptions): string {
   try {
-    const { layers } = readSources(sources)
-    return changesBetween(configuration.table, configuration.layers(), layers).length > 0
-  } catch {
-    return true
+    return digestOf(sources.table, readSources(sources).layers)
+  } catch (error) {
+    return asPolityError(error).message
   }
 }
 

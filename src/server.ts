@@ -15,12 +15,15 @@ import { followFiles } from './kernel/config/following.ts'
 import { readSources } from './kernel/config/sources.ts'
 import { systemEnv } from './kernel/env.ts'
 import { PolityError } from './kernel/errors.ts'
+import { meshValidators } from './modules/mesh/faces.ts'
 import { doorOptions, hubOptions } from './options.ts'
 import { openReloading } from './reloading.ts'
-import * as settings from './settings.ts'
+import * as settings from './settings/hub.ts'
+import { SETTINGS } from './settings.ts'
 
 const WEB_DIR = fileURLToPath(new URL('../web', import.meta.url))
 const DOOR_TIMEOUT_MS = 30_000
+const VALIDATORS_TIMEOUT_MS = 10_000
 
 /** Opens everything or nothing; what is open is closed in reverse. */
 export async function openServer(
@@ -28,7 +31,7 @@ export async function openServer(
   loadModules: (configuration: Configuration) => Promise<readonly Module[]>,
 ): Promise<Server> {
   const read = readSources(sources)
-  const configuration = openConfiguration(settings.SETTINGS, read.layers)
+  const configuration = openConfiguration(SETTINGS, read.layers)
   const door = output<HttpDoor>('doors')
   const { level, ...doors } = doorOptions(configuration)
   const log = openHubLog(level)
@@ -45,6 +48,18 @@ export async function openServer(
       watchMs: configuration.live(settings.CONFIG_WATCH_MS),
     },
     stages: (opened) => [
+      {
+        id: 'mesh_validators',
+        requires: ['production_systems'],
+        mayFail: true,
+        timeoutMs: VALIDATORS_TIMEOUT_MS,
+        // While they are not up, events that must be checked are denied: never passed unchecked.
+        start() {
+          const validators = opened().face(meshValidators)
+          validators?.start()
+          return { stop: () => validators?.stop() }
+        },
+      },
       {
         id: 'doors',
         requires: ['production_systems'],
@@ -68,7 +83,7 @@ export async function openServer(
   })
   const { url } = door.get()
   await supervisor.ready(`listening at ${url}`)
-  const reloading = openReloading(hub, configuration, sources, supervisor, url)
+  const reloading = openReloading(hub, sources, supervisor, url)
   const unfollow = configuration.read(settings.CONFIG_FOLLOW)
     ? followFiles([...new Set([...read.files, read.ownFile])], reloading.onChange)
     : () => undefined

@@ -1,6 +1,6 @@
 // What an entry says, in words: who did what, and what the gate decided.
 
-import { count, type Json, list, number, text } from './json.ts'
+import { count, type Json, list, number, record, text } from './json.ts'
 import { counted, tenths } from './numbers.ts'
 import type { Entry } from './shapes.ts'
 
@@ -41,6 +41,24 @@ const TELLERS: Readonly<Record<string, (data: Json) => Told>> = {
   }),
   'run.resolved@1': ({ run, step, outcome }) =>
     plain(`found out that step ${text(step)} of the run ${text(run)} is ${text(outcome)}`),
+  'system.booted@1': ({ release, stages }) => {
+    const fallen = list(stages).filter((each) => record(each).status !== 'passed')
+    const what = `started with release ${text(release)}`
+    return fallen.length === 0 ? plain(what) : { what, tone: 'bad', verdict: 'degraded' }
+  },
+  'config.changed@1': ({ cause, changes, reason }) => {
+    const keys = list(changes)
+      .map((each) => text(record(each).key))
+      .join(', ')
+    return cause === 'rolled-back'
+      ? {
+          what: `took the configuration back: ${keys}`,
+          tone: 'bad',
+          verdict: 'rolled back',
+          sentence: text(reason),
+        }
+      : plain(`changed the configuration: ${keys}`)
+  },
   'mirror.repository-analyzed@1': (data) => {
     const health = number(data.health)
     const score = health === null ? 'health unknown' : `health ${tenths(health)}`
@@ -121,6 +139,38 @@ const TELLERS: Readonly<Record<string, (data: Json) => Told>> = {
     verdict: 'lost',
   }),
   'archive.scrubbed@1': tellScrub,
+  'procedures.defined@1': ({ name }) => plain(`put the procedure ${text(name)} in force`),
+  'procedures.retired@1': ({ name }) => plain(`retired the procedure ${text(name)}`),
+  'schedules.set@1': ({ name, action, cron }) =>
+    plain(`put the schedule ${text(name)}: ${text(action)} at ${text(cron)}`),
+  'schedules.removed@1': ({ name }) => plain(`removed the schedule ${text(name)}`),
+  'schedules.stopped@1': ({ name, code, message }) => ({
+    what: `stopped the schedule ${text(name)}`,
+    tone: 'bad',
+    verdict: 'stopped',
+    sentence: `${text(message)} (${text(code)})`,
+  }),
+  'schedules.slots-missed@1': (data) => ({
+    what: `let ${data.isMore === true ? 'more than ' : ''}${counted(count(data.count), 'time')} of the schedule ${text(data.name)} go`,
+    tone: 'bad',
+    verdict: 'missed',
+  }),
+  'mirror.analysis.completed@1': tellFlow,
+  'counterparts.request-kept@1': ({ service, operation, code }) => ({
+    what: `kept ${text(operation)} for ${text(service)}, which did not take it (${text(code)})`,
+    tone: 'bad',
+    verdict: 'kept',
+  }),
+  'counterparts.requests-forwarded@1': (data) => ({
+    what: `delivered to ${text(data.service)} what was kept for it: ${counted(list(data.keys).length, 'request')}`,
+    tone: 'good',
+    verdict: 'delivered',
+  }),
+  'counterparts.request-refused@1': (data) => ({
+    what: `set ${text(data.operation)} aside, because ${text(data.service)} refuses it (${count(data.status)})`,
+    tone: 'bad',
+    verdict: 'refused',
+  }),
   'components.registered@1': ({ id, version }) =>
     plain(`registered the component ${text(id)} ${text(version)}`),
   'components.deregistered@1': ({ id }) => plain(`took the component ${text(id)} out of the registry`),
@@ -160,10 +210,29 @@ const TELLERS: Readonly<Record<string, (data: Json) => Told>> = {
         },
   'components.manifests-applied@1': ({ modules }) =>
     plain(`put the manifests of ${counted(list(modules).length, 'module')} in force`),
+  'webhooks.endpoint-registered@1': ({ mode, types }) =>
+    plain(
+      `registered a webhook (${text(mode)}) for ${Array.isArray(types) ? types.map(text).join(', ') : 'events'}`,
+    ),
+  'webhooks.endpoint-updated@1': ({ endpoint }) => plain(`changed the webhook ${text(endpoint)}`),
+  'webhooks.secret-rotated@1': ({ endpoint }) => plain(`made a new secret for the webhook ${text(endpoint)}`),
+  'webhooks.endpoint-enabled@1': ({ endpoint }) => plain(`enabled the webhook ${text(endpoint)}`),
+  'webhooks.endpoint-disabled@1': ({ endpoint, reason }) =>
+    reason === 'asked'
+      ? plain(`disabled the webhook ${text(endpoint)}`)
+      : {
+          what: `disabled the webhook ${text(endpoint)}, ${reason === 'gone' ? 'which wants nothing any more' : 'to which nothing gets through'}`,
+          tone: 'bad',
+          verdict: text(reason),
+        },
+  'webhooks.endpoint-removed@1': ({ endpoint }) => plain(`removed the webhook ${text(endpoint)}`),
+  'webhooks.source-put@1': ({ name, prefix }) => plain(`takes events of ${text(name)} as ${text(prefix)}.*`),
+  'webhooks.source-removed@1': ({ name }) => plain(`takes no more events of ${text(name)}`),
+  'webhooks.event-received@1': ({ type, hook }) => plain(`received ${text(type)} from ${text(hook)}`),
   'mesh.event-published@1': ({ type, subject }) =>
     plain(`published ${text(type)}${subject === undefined ? '' : ` about ${text(subject)}`}`),
-  'mesh.message-sent@1': ({ type, to, isRequest }) =>
-    plain(`sent ${isRequest === true ? 'the request' : 'the message'} ${text(type)} to ${text(to)}`),
+  'mesh.message-sent@1': ({ type, to, run }) =>
+    plain(`sent ${run === undefined ? 'the message' : 'the request'} ${text(type)} to ${text(to)}`),
   'mesh.reply-sent@1': ({ to, request }) => plain(`replied to ${text(to)} (request ${text(request)})`),
   'mesh.type-defined@1': ({ type, major }) => plain(`declared the event type ${text(type)}@${text(major)}`),
   'mesh.subscription-opened@1': ({ name, types }) =>
@@ -252,6 +321,15 @@ function alertWords(kind: string, log: string, witness: string): string {
     default:
       return `raised the alert ${kind} about the log ${log}`
   }
+}
+
+/** Nothing lost is routine; a fallback is worth a word, and a loss more than that. */
+function tellFlow(data: Json): Told {
+  const analyzed = count(record(data.analysis).analyzed)
+  const what = `carried the analysis of ${counted(analyzed, 'repository', 'repositories')} to attestation, archive, dashboard and swarm`
+  const level = text(data.degradationLevel)
+  if (level === 'none') return plain(what)
+  return { what, tone: 'bad', verdict: `degraded: ${level}`, sentence: text(data.degradationReason) }
 }
 
 function tellScrub(data: Json): Told {

@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
 import { compressed } from '../../src/kernel/egress/compression.ts'
 import type { Lookup } from '../../src/kernel/egress/connecting.ts'
-import { type Egress, type EgressRequest, openEgress } from '../../src/kernel/egress/egress.ts'
+import { type Egress, type EgressRequest, EXCHANGES_MAX, openEgress } from '../../src/kernel/egress/egress.ts'
 import { systemEnv } from '../../src/kernel/env.ts'
 import { PolityError } from '../../src/kernel/errors.ts'
 
@@ -287,6 +287,54 @@ describe('addresses inside', () => {
     expect(JSON.stringify([(error as PolityError).message, (error as PolityError).facts])).not.toContain(
       '10.77',
     )
+  })
+})
+
+describe('names', () => {
+  it('that nobody resolves, or into nonsense, lead nowhere', async () => {
+    const hanging: Lookup = () => new Promise(() => undefined)
+    const request = get('http://a.example/', { timeoutMs: 50 })
+    expect(await codeOf(egress([], hanging).send(request))).toBe('timeout')
+    const thrown: Lookup = () => Promise.reject(Object.assign(new Error('no'), { code: 'ENOTFOUND' }))
+    expect(await codeOf(egress([], thrown).send(request))).toBe('egress.unreachable')
+    expect(await codeOf(egress([], async () => []).send(request))).toBe('egress.unreachable')
+    for (const address of ['', 'localhost', '127.0.0.1/8', '0x7f.1', '::ffff:0:127.0.0.1', '1.1.1.1 '])
+      expect(await codeOf(egress([], async () => [{ address, family: 4 }]).send(request))).toBe(
+        'egress.refused',
+      )
+  })
+
+  it('that nobody resolves hold up nobody who closes', async () => {
+    const out = egress([], () => new Promise(() => undefined))
+    const sent = codeOf(out.send(get('http://a.example/')))
+    await new Promise((turn) => setImmediate(turn))
+    await out.close()
+    expect(await sent).toBe('cancelled')
+  }, 5000)
+
+  it('are looked up and checked for https as well', async () => {
+    const { port, connections } = await served((_, response) => response.end('inside'))
+    const lookup: Lookup = async () => [{ address: '127.0.0.1', family: 4 }]
+    expect(await codeOf(egress([], lookup).send(get(`https://a.example:${port}/`)))).toBe('egress.refused')
+    expect(await codeOf(egress([], lookup).send(get(`https://127.0.0.1:${port}/`)))).toBe('egress.refused')
+    expect(connections()).toBe(0)
+    // Allowed, but it speaks no TLS.
+    expect(await codeOf(egress(['a.example'], lookup).send(get(`https://a.example:${port}/`)))).toBe(
+      'egress.unreachable',
+    )
+  })
+})
+
+describe('too many at a time', () => {
+  it('are refused, and everything goes on when the others have ended', async () => {
+    const { port } = await served((_, response) => response.end('ok'))
+    const out = egress()
+    const codes = await Promise.all(
+      Array.from({ length: EXCHANGES_MAX + 10 }, () => codeOf(out.send(get(`http://127.0.0.1:${port}/`)))),
+    )
+    expect(codes.filter((code) => code === 'limit')).toHaveLength(10)
+    expect(codes.filter((code) => code === 'answered')).toHaveLength(EXCHANGES_MAX)
+    expect(await codeOf(out.send(get(`http://127.0.0.1:${port}/`)))).toBe('answered')
   })
 })
 

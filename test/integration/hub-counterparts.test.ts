@@ -263,6 +263,29 @@ describe('a full analysis', () => {
   })
 })
 
+describe('a hub that stops in the middle', () => {
+  it('goes on where it was, asks under the same key, and completes the flow once', async () => {
+    const each = await ecosystem()
+    each.legioCognito.mood = 'hangs'
+    const { hub, place } = each
+    const answer = await hub.invoke(owner, 'counterparts.analyze', { paths: [repository] }, { wait: false })
+    const run = 'run' in answer ? String(answer.run) : ''
+    await expect.poll(() => each.legioCognito.received.length, { timeout: 20_000 }).toBe(1)
+    await hub.close()
+    each.legioCognito.mood = 'well'
+    const urls = { legioCognito: { url: each.legioCognito.url }, swarmEngine: { url: each.swarmEngine.url } }
+    const again = await openHubIn(place, { ...QUICK, ...urls })
+    await expect
+      .poll(() => entriesOf(again, 'mirror.analysis.completed@1'), { timeout: 20_000 })
+      .toHaveLength(1)
+    const ended = await again.run(owner, run)
+    expect(ended).toMatchObject({ status: 'done', output: { archive: { outcome: 'remote' } } })
+    const keys = each.legioCognito.received.map(({ headers }) => headers['idempotency-key'])
+    expect(keys).toEqual([`${run}/archive`, `${run}/archive`])
+    expect(new Set(each.swarmEngine.received.map(({ headers }) => headers['idempotency-key'])).size).toBe(1)
+  })
+})
+
 /** `fallback_successful`: the work was done here. `data_preserved`: it is there, and reaches the service later, once. */
 describe('failover scenarios', () => {
   it('legio_cognito_offline', async () => {
@@ -390,7 +413,7 @@ describe('failover scenarios', () => {
     cpSync(STARTER_DIR, policyDir, { recursive: true })
     const rule =
       '@id("no-fallback")\nforbid (principal, action == Polity::Action::"attest.sign@1", resource)\n' +
-      'when { context.facts.predicateType == "urn:polity:mirror-analysis:1" };\n'
+      'when { context.predicateType == "urn:polity:mirror-analysis:1" };\n'
     writeFileSync(join(policyDir, 'trial.cedar'), rule)
     const options = { ...QUICK, shadowScrolls: { url: shadowScrolls.url } }
     const hub = await openHubIn(place, options, [], { policyDir })

@@ -1,7 +1,7 @@
 // Messages to one principal, and requests: nobody else sees them, and each is replied to once, in time, by its addressee.
 
 import { describe, expect, it } from 'vitest'
-import { codeOf, entriesOf, settle } from './lab/hubs.ts'
+import { codeOf, entriesOf, errorOf, settle } from './lab/hubs.ts'
 import { caller, dataOf, eventsOf, openMesh, owner, type Taken } from './lab/mesh.ts'
 
 const shop = caller('shop')
@@ -109,16 +109,11 @@ describe('a request', () => {
 
   it('ends at its deadline, and a reply after that is refused', async () => {
     const { ask } = await openMesh()
-    const asking = ask(shop, 'request', { ...question, timeoutMs: 40 })
-    const failed = codeOf(asking)
-    expect(await failed).toBe('mesh.no-reply')
-    const { id } = await ask<{ id: string }>(shop, 'send', {
-      to: 'component:billing',
-      type: 'a.b',
-      replyWithinMs: 1,
-    })
-    await new Promise<void>((resolve) => setTimeout(resolve, 5))
-    expect(await codeOf(ask(billing, 'reply', { request: id, data: 1 }))).toBe('mesh.expired')
+    const { code, facts } = await errorOf(ask(shop, 'request', { ...question, timeoutMs: 40 }))
+    expect(code).toBe('mesh.no-reply')
+    expect(await codeOf(ask(billing, 'reply', { request: String(facts.request), data: 1 }))).toBe(
+      'mesh.expired',
+    )
   })
 
   it('of many at a time gets each its own reply', async () => {

@@ -3,8 +3,8 @@
 import { describe, expect, it } from 'vitest'
 import { legacyBus, meshValidators } from '../../src/modules/mesh/contract.ts'
 import { meshModule } from '../../src/modules/mesh/module.ts'
-import { codeOf, entriesOf, errorOf, openTestHub } from './lab/hubs.ts'
-import { asking, caller, openMesh, owner } from './lab/mesh.ts'
+import { codeOf, entriesOf, errorOf, openTestHub, tempFolder } from './lab/hubs.ts'
+import { asking, caller, dataOf, openMesh, owner, type Taken } from './lab/mesh.ts'
 
 const monitor = caller('health_monitor')
 const healer = caller('self_heal_engine')
@@ -189,7 +189,7 @@ events:
 
   it('that go round are refused when they are loaded, and too long a way when it is gone', async () => {
     const { ask, propose, hub } = await openMesh()
-    const route = (from: string, to: string) => `  - event_type: ${from}\n    forward: [{ type: ${to} }]\n`
+    const route = (from: string, to: string) => `  - event_type: '${from}'\n    forward: [{ type: ${to} }]\n`
     for (const loop of [
       route('a.b', 'a.b'),
       route('a.*', 'a.c'),
@@ -330,12 +330,20 @@ describe('a table', () => {
   })
 
   it('is in force after a restart', async () => {
-    const modules = [meshModule()]
-    const first = await openTestHub('sqlite', { modules })
+    const place = { ...tempFolder(), modules: [meshModule()] }
+    const first = await openTestHub('sqlite', place)
     await asking(first)(owner, 'propose-routes', { yaml: TABLE })
-    expect(await codeOf(asking(first)(stranger, 'publish', { type: 'health.critical' }))).toBe(
+    await asking(first)(healer, 'subscribe', { name: 's', types: ['health.*'] })
+    await asking(first)(monitor, 'publish', { type: 'health.critical', data: 'kept', id: 'once' })
+    await first.close()
+    const ask = asking(await openTestHub('sqlite', place))
+    expect(await codeOf(ask(stranger, 'publish', { type: 'health.critical' }))).toBe(
       'mesh.publisher-not-allowed',
     )
+    expect(dataOf(await ask<Taken>(healer, 'take', { name: 's' }))).toEqual(['kept'])
+    expect(await ask(monitor, 'publish', { type: 'health.critical', id: 'once' })).toMatchObject({
+      isDuplicate: true,
+    })
   })
 })
 

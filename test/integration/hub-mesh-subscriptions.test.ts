@@ -296,7 +296,7 @@ describe('what a subscription takes', () => {
   const Published = fc.record({
     type: Type,
     key: fc.option(fc.constantFrom('x', 'y'), { nil: undefined }),
-    audience: fc.constantFrom(['component:billing'], ['public'], ['component:else'], []),
+    audience: fc.constantFrom<string[]>(['component:billing'], ['public'], ['component:else'], []),
   })
 
   it('is the filter over what was published, each once', async () => {

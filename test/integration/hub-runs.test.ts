@@ -6,6 +6,7 @@ import type { CommandContext } from '../../src/kernel/catalog/context.ts'
 import { PolityError } from '../../src/kernel/errors.ts'
 import { issueToken } from '../../src/kernel/identity/contract.ts'
 import { RUNS_CONCURRENT_MAX } from '../../src/kernel/runs/runs.ts'
+import { tidy } from '../../src/kernel/runs/tidying.ts'
 import { put } from '../../src/modules/state/contract.ts'
 import { state } from '../../src/modules/state/module.ts'
 import { counters, danger, stepped } from './lab/contract.ts'
@@ -136,27 +137,28 @@ describe.each(ENGINES)('a run (%s)', (engine) => {
     expect(await hub.run(owner, run)).toMatchObject({ output: { secret: { $erased: expect.any(String) } } })
   })
 
-  it('is refused when too many are under way, even if all of them come at once', async () => {
+  it('waits in line when as many work as may, and begins in the order of asking', async () => {
     const hold = gate()
-    const hub = await openTestHub(engine, { modules: [lab({ onBody: () => hold.opened })] })
-    const refused: string[] = []
-    const allRefused = gate()
-    const asked = Array.from({ length: RUNS_CONCURRENT_MAX + 6 }, () =>
-      hub.invoke(owner, 'lab.work', { steps: 1 }).catch((error: PolityError) => {
-        refused.push(error.code)
-        if (refused.length === 6) allRefused.open()
-        return undefined
-      }),
-    )
-    await allRefused.opened
-    // Refused means that nothing was decided either.
+    const all = gate()
+    const begun: string[] = []
+    const onBody = (run: string) => {
+      begun.push(run)
+      if (begun.length === RUNS_CONCURRENT_MAX) all.open()
+      return hold.opened
+    }
+    const hub = await openTestHub(engine, { modules: [lab({ onBody })] })
+    const asked: string[] = []
+    for (let each = 0; each < RUNS_CONCURRENT_MAX + 6; each++)
+      asked.push(runOf(await hub.invoke(owner, 'lab.work', { steps: 1 }, { wait: false })))
+    await all.opened
     await settle(hub)
-    expect(await entriesOf(hub, 'action.decided@1')).toHaveLength(RUNS_CONCURRENT_MAX)
+    expect(begun).toEqual(asked.slice(0, RUNS_CONCURRENT_MAX))
+    // They are decided and durable all the same.
+    expect(await entriesOf(hub, 'action.decided@1')).toHaveLength(asked.length)
+    expect(await hub.run(owner, asked.at(-1) ?? '')).toMatchObject({ status: 'running' })
     hold.open()
-    const answers = await Promise.all(asked)
-    expect(answers.filter((answer) => answer?.status === 'done')).toHaveLength(RUNS_CONCURRENT_MAX)
-    expect(new Set(refused)).toEqual(new Set(['run.limit']))
-    expect(await hub.invoke(owner, 'lab.work', { steps: 1 })).toMatchObject({ status: 'done' })
+    for (const run of asked) expect(await ended(hub, run)).toBe('done')
+    expect(begun).toEqual(asked)
   })
 
   it('refuses a step that is taken twice at a time, and gives the result to one that is taken again', async () => {
@@ -355,7 +357,9 @@ describe('the rows of a finished run', () => {
       env: late,
       onFailure: () => undefined,
     })
-    expect(await realm.sweep('run.steps')).toBe(3)
+    expect((await realm.reader.scan('run.steps', { prefix: run, limit: 10 })).value).toHaveLength(3)
+    expect(await tidy({ log: realm.log, reader: realm.reader, env: systemEnv() })).toBe(0)
+    expect(await tidy({ log: realm.log, reader: realm.reader, env: late })).toBe(1)
     expect(await realm.sweep('runs')).toBe(1)
     expect(await realm.sweep('idempotency')).toBe(1)
     expect((await realm.reader.scan('run.steps', { prefix: run, limit: 10 })).value).toEqual([])

@@ -8,14 +8,18 @@ const archive: Load = () => import('../../modules/archive/contract.ts')
 const attest: Load = () => import('../../modules/attest/contract.ts')
 const components: Load = () => import('../../modules/components/contract.ts')
 const keys: Load = () => import('../../kernel/keys/contract.ts')
+const counterparts: Load = () => import('../../modules/counterparts/contract.ts')
 const config: Load = () => import('../../kernel/config/contract.ts')
 const identity: Load = () => import('../../kernel/identity/contract.ts')
 const mesh: Load = () => import('../../modules/mesh/contract.ts')
 const mirror: Load = () => import('../../modules/mirror/contract.ts')
+const procedures: Load = () => import('../../modules/procedures/contract.ts')
 const retention: Load = () => import('../../kernel/retention/contract.ts')
 const runs: Load = () => import('../../kernel/runs/contract.ts')
+const schedules: Load = () => import('../../modules/schedules/contract.ts')
 const state: Load = () => import('../../modules/state/contract.ts')
 const system: Load = () => import('../../kernel/system/contract.ts')
+const webhooks: Load = () => import('../../modules/webhooks/contract.ts')
 const witness: Load = () => import('../../kernel/witness/contract.ts')
 
 export interface DerivedWord {
@@ -43,6 +47,11 @@ export const DERIVED: readonly DerivedWord[] = [
     summary: 'Destroys the private payloads of a subject for ever; the log and its proofs stay valid.',
     load: system,
   },
+  {
+    word: 'counterparts',
+    summary: 'Services outside: carry an analysis to them, status, sync.',
+    load: counterparts,
+  },
   { word: 'decision', summary: 'Decides again what was decided, from what the log keeps.', load: retention },
   { word: 'erasure', summary: 'What erasing a subject destroyed, or would destroy.', load: retention },
   { word: 'gateway', summary: 'Where the gateway would send a request: request.', load: components },
@@ -55,6 +64,11 @@ export const DERIVED: readonly DerivedWord[] = [
   },
   { word: 'monitor', summary: 'Logs that this hub watches: follow, unfollow, status.', load: witness },
   {
+    word: 'procedures',
+    summary: 'Runs declared as data: define, start, list, get, retire.',
+    load: procedures,
+  },
+  {
     word: 'prune',
     summary: 'Removes entries that are older than the policy and under no hold.',
     load: retention,
@@ -66,6 +80,11 @@ export const DERIVED: readonly DerivedWord[] = [
     load: runs,
   },
   {
+    word: 'schedules',
+    summary: 'Actions at times: put, list, trigger, remove.',
+    load: schedules,
+  },
+  {
     word: 'sign-in',
     summary: 'Makes a single-use link that signs a browser in as the caller.',
     load: identity,
@@ -73,6 +92,11 @@ export const DERIVED: readonly DerivedWord[] = [
   { word: 'state', summary: 'Versioned JSON documents: put, get, list.', load: state },
   { word: 'status', summary: 'The hub at a glance.', load: system },
   { word: 'token', summary: 'Tokens: create, list, revoke.', load: identity },
+  {
+    word: 'webhooks',
+    summary: 'Endpoints that are sent events, and sources from which they come.',
+    load: webhooks,
+  },
   { word: 'witness', summary: 'Who cosigns this log, and which logs it cosigns.', load: witness },
 ]
 
@@ -85,13 +109,17 @@ export const loadContracts = (): Promise<Contract[]> =>
     attest(),
     components(),
     config(),
+    counterparts(),
     identity(),
     keys(),
     mesh(),
+    procedures(),
+    schedules(),
     mirror(),
     retention(),
     runs(),
     state(),
     system(),
+    webhooks(),
     witness(),
   ])

@@ -42,6 +42,8 @@ const TELLERS: Readonly<Record<string, (data: Data) => Told>> = {
   }),
   'run.resolved@1': ({ run, step, outcome }) =>
     plain(`found out that step ${text(step)} of the run ${text(run)} is ${text(outcome)}`),
+  'system.booted@1': tellBoot,
+  'config.changed@1': tellConfiguration,
   'mirror.repository-analyzed@1': ({ name, health, grade }) =>
     plain(`analysed ${text(name)}: health ${tenths(health)}, grade ${text(grade)}`),
   'mirror.repository-failed@1': ({ name, code }) => ({
@@ -112,6 +114,37 @@ const TELLERS: Readonly<Record<string, (data: Data) => Told>> = {
     verdict: 'lost',
   }),
   'archive.scrubbed@1': tellScrub,
+  'procedures.defined@1': ({ name }) => plain(`put the procedure ${text(name)} in force`),
+  'procedures.retired@1': ({ name }) => plain(`retired the procedure ${text(name)}`),
+  'schedules.set@1': ({ name, action, cron }) =>
+    plain(`put the schedule ${text(name)}: ${bare(action)} at ${text(cron)}`),
+  'schedules.removed@1': ({ name }) => plain(`removed the schedule ${text(name)}`),
+  'schedules.stopped@1': ({ name, code, message }) => ({
+    what: `stopped the schedule ${text(name)}`,
+    tone: 'bad',
+    verdict: 'stopped',
+    sentence: `${text(message)} (${text(code)})`,
+  }),
+  'schedules.slots-missed@1': ({ name, count, isMore }) => ({
+    what: `let ${isMore === true ? 'more than ' : ''}${counted(count, 'time', 'times')} of the schedule ${text(name)} go`,
+    tone: 'bad',
+    verdict: 'missed',
+  }),
+  'mirror.analysis.completed@1': tellFlow,
+  'counterparts.request-kept@1': ({ service, operation, code }) => ({
+    what: `kept ${text(operation)} for ${text(service)}, which did not take it (${text(code)})`,
+    tone: 'bad',
+    verdict: 'kept',
+  }),
+  'counterparts.requests-forwarded@1': ({ service, keys }) => ({
+    what: `delivered to ${text(service)} what was kept for it: ${counted(Array.isArray(keys) ? keys.length : 0, 'request', 'requests')}`,
+    tone: 'good',
+  }),
+  'counterparts.request-refused@1': ({ service, operation, status }) => ({
+    what: `set ${text(operation)} aside, because ${text(service)} refuses it (${text(status)})`,
+    tone: 'bad',
+    verdict: 'refused',
+  }),
   'components.registered@1': ({ id, version }) =>
     plain(`registered the component ${text(id)} ${text(version)}`),
   'components.deregistered@1': ({ id }) => plain(`took the component ${text(id)} out of the registry`),
@@ -153,10 +186,29 @@ const TELLERS: Readonly<Record<string, (data: Data) => Told>> = {
     plain(
       `put the manifests of ${counted(Array.isArray(modules) ? modules.length : 0, 'module', 'modules')} in force`,
     ),
+  'webhooks.endpoint-registered@1': ({ mode, types }) =>
+    plain(
+      `registered a webhook (${text(mode)}) for ${Array.isArray(types) ? types.map(text).join(', ') : 'events'}`,
+    ),
+  'webhooks.endpoint-updated@1': ({ endpoint }) => plain(`changed the webhook ${text(endpoint)}`),
+  'webhooks.secret-rotated@1': ({ endpoint }) => plain(`made a new secret for the webhook ${text(endpoint)}`),
+  'webhooks.endpoint-enabled@1': ({ endpoint }) => plain(`enabled the webhook ${text(endpoint)}`),
+  'webhooks.endpoint-disabled@1': ({ endpoint, reason }) =>
+    reason === 'asked'
+      ? plain(`disabled the webhook ${text(endpoint)}`)
+      : {
+          what: `disabled the webhook ${text(endpoint)}, ${reason === 'gone' ? 'which wants nothing any more' : 'to which nothing gets through'}`,
+          tone: 'bad',
+          verdict: text(reason),
+        },
+  'webhooks.endpoint-removed@1': ({ endpoint }) => plain(`removed the webhook ${text(endpoint)}`),
+  'webhooks.source-put@1': ({ name, prefix }) => plain(`takes events of ${text(name)} as ${text(prefix)}.*`),
+  'webhooks.source-removed@1': ({ name }) => plain(`takes no more events of ${text(name)}`),
+  'webhooks.event-received@1': ({ type, hook }) => plain(`received ${text(type)} from ${text(hook)}`),
   'mesh.event-published@1': ({ type, subject }) =>
     plain(`published ${text(type)}${subject === undefined ? '' : ` about ${text(subject)}`}`),
-  'mesh.message-sent@1': ({ type, to, isRequest }) =>
-    plain(`sent ${isRequest === true ? 'the request' : 'the message'} ${text(type)} to ${text(to)}`),
+  'mesh.message-sent@1': ({ type, to, run }) =>
+    plain(`sent ${run === undefined ? 'the message' : 'the request'} ${text(type)} to ${text(to)}`),
   'mesh.reply-sent@1': ({ to, request }) => plain(`replied to ${text(to)} (request ${text(request)})`),
   'mesh.type-defined@1': ({ type, major }) => plain(`declared the event type ${text(type)}@${text(major)}`),
   'mesh.subscription-opened@1': ({ name, types }) =>
@@ -252,6 +304,19 @@ function alertWords(kind: string, log: string, witness: string): string {
   }
 }
 
+/** Nothing lost is routine; a fallback is worth a word, and a loss more than that. */
+function tellFlow({ degradationLevel, degradationReason, analysis }: Data): Told {
+  const { analyzed } = (analysis ?? {}) as { readonly analyzed?: unknown }
+  const what = `carried the analysis of ${counted(analyzed, 'repository', 'repositories')} to attestation, archive, dashboard and swarm`
+  if (degradationLevel === 'none') return plain(what)
+  return {
+    what,
+    tone: 'bad',
+    verdict: `degraded: ${text(degradationLevel)}`,
+    ...sentenceOf(degradationReason),
+  }
+}
+
 function tellScrub({ versions, damaged, repaired, lost, unreachable }: Data): Told {
   const what = `checked every copy of ${counted(versions, 'archived version', 'archived versions')}`
   const away = Array.isArray(unreachable) ? unreachable.length : 0
@@ -288,3 +353,26 @@ const tenths = (value: unknown): string => (typeof value === 'number' ? value.to
 
 const counted = (count: unknown, one: string, several: string): string =>
   `${text(count)} ${count === 1 ? one : several}`
+
+function tellBoot({ release, stages }: Data): Told {
+  const fallen = (Array.isArray(stages) ? stages : []).filter((each) => each?.status !== 'passed')
+  const what = `started with release ${text(release)}`
+  if (fallen.length === 0) return plain(what)
+  return {
+    what: `${what}, without ${fallen.map((each) => text(each?.stage)).join(', ')}`,
+    tone: 'bad',
+    verdict: 'degraded',
+  }
+}
+
+function tellConfiguration({ cause, changes, reason }: Data): Told {
+  const keys = (Array.isArray(changes) ? changes : []).map((each) => text(each?.key)).join(', ')
+  if (cause === 'rolled-back')
+    return {
+      what: `took the configuration back: ${keys}`,
+      tone: 'bad',
+      verdict: 'rolled back',
+      ...sentenceOf(reason),
+    }
+  return plain(`changed the configuration: ${keys}`)
+}

@@ -14,7 +14,13 @@ export type ActionAnswer =
       readonly cursor: string
       readonly run?: string
     }
-  | { readonly status: 'running'; readonly run: string; readonly decision: string }
+  | {
+      readonly status: 'running'
+      readonly run: string
+      readonly decision: string
+      /** Why it waits for a person. */
+      readonly parked?: string
+    }
   | {
       readonly status: 'suspended'
       readonly decision: string
@@ -90,6 +96,8 @@ export function openHubClient({ url, token }: Address): HubClient {
           throw stillRunning(error, run)
         })
         current = ended(parse(text, url) as RunAnswer)
+        if (current.status === 'running' && current.parked !== undefined)
+          throw new PolityError('run.parked', `run ${run} is parked: ${current.parked}`, { run })
       }
       return current
     },

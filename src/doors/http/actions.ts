@@ -131,8 +131,24 @@ function optionsOf(request: HttpRequest): InvokeOptions {
     ...durabilityOf(request),
     ...(key === undefined ? {} : { key }),
     ...(traceparent === undefined ? {} : { traceparent }),
+    ...runOptionsOf(request),
   }
 }
+
+/** What holds for a run as a whole; only for actions that take steps. */
+function runOptionsOf(request: HttpRequest): Pick<InvokeOptions, 'deadline' | 'callbackUrl'> {
+  const deadline = headerOf(request, DEADLINE_HEADER)
+  const callbackUrl = headerOf(request, CALLBACK_HEADER)
+  return {
+    ...(deadline === undefined ? {} : { deadline }),
+    ...(callbackUrl === undefined ? {} : { callbackUrl }),
+  }
+}
+
+/** RFC 3339, in UTC: a run that has not ended by then is undone and fails. */
+const DEADLINE_HEADER = 'polity-deadline'
+/** Where word of the run's end is sent, as a Standard Webhook signed with the hub's statement key. */
+const CALLBACK_HEADER = 'polity-callback'
 
 /** `Polity-Wait: signed` or `cosigned`, and RFC 7240 section 4.3 for how long. Throws `input.invalid`. */
 function durabilityOf(request: HttpRequest): Pick<InvokeOptions, 'until' | 'waitMs'> {

@@ -1,27 +1,12 @@
 // The compatibility table: paths and JSON shapes that older clients speak, as data, each leading to an action of the catalog.
 
-import { Closed, type Static, Timestamp, type TSchema, Type, validate } from '../../kernel/schema/schema.ts'
+import { Closed, Timestamp, Type, validate } from '../../kernel/schema/schema.ts'
 import { act, representation } from './actions.ts'
-import { json, type PrincipalRequest, type Route } from './route.ts'
+import { SERVICE_REGISTRY } from './compatibility-registry.ts'
+import { type CompatiblePath, compatible } from './compatible-path.ts'
+import { fieldsOf } from './fields.ts'
+import { type HttpAnswer, json, type PrincipalRequest, type Route } from './route.ts'
 import type { ServedHub } from './served-hub.ts'
-
-export interface CompatiblePath<B extends TSchema = TSchema, A extends TSchema = TSchema> {
-  readonly method: 'POST'
-  readonly paths: readonly [string, ...string[]]
-  /** Served where the hub has this action; it alone decides and records. */
-  readonly action: string
-  readonly operationId: string
-  readonly summary: string
-  readonly body: B
-  readonly answer: A
-  readonly status: 200 | 201
-  /** Renames fields, and never adds behaviour. */
-  inputOf(body: Static<B>): Readonly<Record<string, unknown>>
-  answerOf(output: Readonly<Record<string, unknown>>, body: Static<B>): Static<A>
-}
-
-const compatible = <B extends TSchema, A extends TSchema>(row: CompatiblePath<B, A>): CompatiblePath =>
-  row as unknown as CompatiblePath
 
 const Word = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$', maxLength: 64 })
 const Words = Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { maxItems: 16 })
@@ -98,6 +83,32 @@ const TABLE: readonly CompatiblePath[] = [
     }),
     answerOf: ({ id }) => ({ event_id: String(id) }),
   }),
+  compatible({
+    method: 'POST',
+    paths: ['/api/webhooks/register'],
+    action: 'webhooks.register',
+    operationId: 'compat.webhooks',
+    summary: 'Registers an endpoint; the form of webhooks.register that older clients send.',
+    body: Closed({
+      url: Type.String({ minLength: 1, maxLength: 2048 }),
+      events: Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 32 }),
+      // In plaintext, as they send it: it goes into the vault, and into no answer.
+      secret: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    }),
+    answer: Closed({ webhook_id: Type.String(), secret: Type.Optional(Type.String()) }),
+    status: 201,
+    inputOf: ({ url, events, secret }) => ({
+      url,
+      types: events,
+      ...(secret === undefined ? {} : { secretText: secret }),
+    }),
+    // Without a secret of the client's there is a new one, and it is shown here or never.
+    answerOf: ({ endpoint, secret }) => ({
+      webhook_id: String(endpoint),
+      ...(typeof secret === 'string' ? { secret } : {}),
+    }),
+  }),
+  ...SERVICE_REGISTRY,
 ]
 
 /** A route per path whose action this hub has. */
@@ -105,6 +116,7 @@ export const compatibilityRoutes = (hub: ServedHub): Route[] =>
   TABLE.flatMap((row) => {
     const definition = hub.catalog.definitions.find(({ name }) => name.startsWith(`${row.action}@`))
     if (definition === undefined) return []
+    const serve = definition.kind === 'query' ? answered : performed
     return row.paths.map(
       (path): Route => ({
         method: row.method,
@@ -112,28 +124,58 @@ export const compatibilityRoutes = (hub: ServedHub): Route[] =>
         class: 'resource',
         access: 'principal',
         docs: [docOf(row, path)],
-        handle: async (request: PrincipalRequest) => {
-          const body = validate(row.body, request.body, `the body of ${row.method} ${path}`)
-          const performed = await act(
-            hub,
-            hub.catalog.command(row.action).definition,
-            row.inputOf(body),
-            request,
-          )
-          if (performed.answer.status !== 'done') return representation(performed)
-          const output = performed.answer.output as Readonly<Record<string, unknown>>
-          const { headers = {} } = representation(performed)
-          return json(row.status, row.answerOf(output, body), headers)
-        },
+        handle: (request: PrincipalRequest) => serve(hub, row, request, bodyOf(row, path, request)),
       }),
     )
   })
 
-const docOf = ({ operationId, summary, body, answer, status, paths }: CompatiblePath, path: string) => ({
+const bodyOf = ({ method, body }: CompatiblePath, path: string, { search, body: sent }: PrincipalRequest) =>
+  method === 'GET'
+    ? validate(body, fieldsOf((body as Type.TObject).properties, search), `the query of ${path}`)
+    : validate(body, sent, `the body of ${method} ${path}`)
+
+async function performed(
+  hub: ServedHub,
+  row: CompatiblePath,
+  request: PrincipalRequest,
+  body: unknown,
+): Promise<HttpAnswer> {
+  const { definition } = hub.catalog.command(row.action)
+  const done = await act(hub, definition, row.inputOf(body, request.headers), request)
+  if (done.answer.status !== 'done') return representation(done)
+  const output = done.answer.output as Readonly<Record<string, unknown>>
+  const { headers = {} } = representation(done)
+  return json(row.status, row.answerOf(output, body), headers)
+}
+
+async function answered(
+  hub: ServedHub,
+  row: CompatiblePath,
+  { caller, headers, signal }: PrincipalRequest,
+  body: unknown,
+): Promise<HttpAnswer> {
+  const { output } = await hub.ask(caller, row.action, row.inputOf(body, headers), { signal })
+  const shown = row.answerOf(output as Readonly<Record<string, unknown>>, body)
+  return json(row.status, shown, { 'cache-control': 'no-store' })
+}
+
+const docOf = (
+  { method, operationId, summary, body, answer, status, paths }: CompatiblePath,
+  path: string,
+) => ({
   operationId: path === paths[0] ? operationId : `${operationId}.${paths.indexOf(path)}`,
   summary,
   tag: 'compatibility',
-  body: { schema: body, isRequired: true },
+  ...(method === 'GET'
+    ? {
+        parameters: Object.entries((body as Type.TObject).properties).map(([name, schema]) => ({
+          name,
+          in: 'query' as const,
+          isRequired: false,
+          schema,
+        })),
+      }
+    : { body: { schema: body, isRequired: true } }),
   answers: { [status]: { description: 'Done.', schema: answer } },
   errors: ['input.invalid', 'denied', 'idempotency.conflict', 'log.saturated', 'payload.too-large'] as const,
 })

@@ -2,6 +2,7 @@
 
 import { asPolityError } from '../../kernel/errors.ts'
 import { Type } from '../../kernel/schema/schema.ts'
+import { type IntegrationReport, integrations } from '../../modules/counterparts/contract.ts'
 import { type HttpAnswer, json, type Route, type RouteDoc, text } from './route.ts'
 import type { ServedHub } from './served-hub.ts'
 
@@ -53,7 +54,49 @@ export const healthRoutes = (hub: ServedHub, streams: () => number): Route[] => 
       )
     },
   },
+  {
+    method: 'GET',
+    path: '/health/integrations',
+    class: 'health',
+    access: 'optional',
+    docs: [
+      doc(
+        'health.integrations',
+        'How the services outside are, in a word and a level; each of them for principals.',
+        'application/json',
+      ),
+    ],
+    handle: async ({ caller }): Promise<HttpAnswer> => {
+      const report = await hub.face(integrations)?.report()
+      const { services, ...summary } = integrationsOf(report)
+      return json(
+        summary.overall_status === 'unhealthy' ? 503 : 200,
+        caller === undefined ? summary : { ...summary, services },
+        { ...NOT_STORED, vary: 'authorization, cookie' },
+      )
+    },
+  },
 ]
+
+const WORSE = ['healthy', 'degraded', 'unhealthy'] as const
+
+/** Field names as older clients read them. The whole is as bad as its worst part, whatever comes after it. */
+function integrationsOf(report: IntegrationReport | undefined) {
+  const { services, degradationLevel } = report ?? { services: [], degradationLevel: 'none' as const }
+  const worst = Math.max(0, ...services.map(({ status }) => WORSE.indexOf(status)))
+  return {
+    timestamp: new Date().toISOString(),
+    overall_status: WORSE[worst],
+    services: Object.fromEntries(
+      services.map(({ service, status, priority, waiting, lastError, lastSuccessAt }) => [
+        service,
+        { status, priority, waiting, error: lastError, last_success: lastSuccessAt },
+      ]),
+    ),
+    integration_count: services.length,
+    degradation_level: degradationLevel,
+  }
+}
 
 /** Reads the newest entry, what every other answer depends on, and asks whether there can be a next one. */
 async function probe({ log }: ServedHub): Promise<{ status: 'ok' | 'failing'; code?: string }> {

@@ -8,7 +8,7 @@ import {
   type QueryDefinition,
 } from '../../kernel/catalog/definition.ts'
 import type { ErrorCode } from '../../kernel/errors.ts'
-import { Closed, type Fields, type TSchema, Type } from '../../kernel/schema/schema.ts'
+import { Closed, type Fields, Timestamp, type TSchema, Type } from '../../kernel/schema/schema.ts'
 import { isPlain } from './fields.ts'
 import { type AnswerDoc, type ParameterDoc, partsOf, type RouteDoc } from './route.ts'
 
@@ -138,7 +138,7 @@ const header = (name: string, description: string, schema: TSchema = Type.String
   schema,
 })
 
-const commandParameters = ({ http }: CommandDefinition): ParameterDoc[] => [
+const commandParameters = ({ http, effect }: CommandDefinition): ParameterDoc[] => [
   header(
     'Idempotency-Key',
     'The same key and input answer the same for a day.',
@@ -146,6 +146,16 @@ const commandParameters = ({ http }: CommandDefinition): ParameterDoc[] => [
   ),
   header('Prefer', 'respond-async: answer as soon as the run has begun.'),
   header('traceparent', 'W3C Trace Context.'),
+  ...(effect === 'atomic' || effect === 'working'
+    ? []
+    : [
+        header(
+          'Polity-Deadline',
+          'RFC 3339, in UTC: what has not ended by then is undone and fails.',
+          Timestamp,
+        ),
+        header('Polity-Callback', 'URL to which word of the end is sent, as a Standard Webhook (v1a).'),
+      ]),
   ...(http?.ifMatch === undefined
     ? []
     : [
@@ -175,6 +185,7 @@ const Running = Closed({
   run: Type.String(),
   decision: Type.String(),
   cursor: Type.String(),
+  parked: Type.Optional(Type.String()),
 })
 const Suspended = Closed({
   status: Type.Literal('suspended'),

@@ -28,11 +28,15 @@ export function problemAnswer(error: PolityError, requestId: string): HttpAnswer
       'cache-control': 'no-store',
       // RFC 9110 section 11.6.1: a 401 names a scheme.
       ...(shown.status === 401 ? { 'www-authenticate': 'Bearer realm="polity"' } : {}),
-      ...(PASSING.includes(shown.code) ? { 'retry-after': RETRY_SECONDS } : {}),
+      ...(PASSING.includes(shown.code) ? { 'retry-after': retryAfterOf(shown) } : {}),
     },
     body: JSON.stringify(problemOf(shown)),
   }
 }
+
+/** In seconds, where the error knows. */
+const retryAfterOf = ({ facts: { retryAfterSeconds } }: PolityError): string =>
+  typeof retryAfterSeconds === 'number' ? String(retryAfterSeconds) : RETRY_SECONDS
 
 /** What was thrown on the way of a request, as a coded error; Fastify's own errors by their codes. */
 export function asRequestError(thrown: unknown): PolityError {

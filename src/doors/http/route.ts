@@ -6,7 +6,7 @@ import type { Caller } from '../../kernel/catalog/decide.ts'
 import type { ErrorCode } from '../../kernel/errors.ts'
 import type { TSchema } from '../../kernel/schema/schema.ts'
 
-export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'OPTIONS'
 
 export interface HttpRequest {
   /** Names this request in logs and in answers about internal errors. */
@@ -45,6 +45,7 @@ export type RouteClass =
   | 'run'
   | 'log'
   | 'events'
+  | 'hook'
   | 'gateway'
   | 'meta'
 

@@ -12,6 +12,8 @@ const RunAnswer = Type.Union([
     run: Type.String(),
     decision: Type.String(),
     cursor: Type.String(),
+    /** Why a person is needed before it goes on. */
+    parked: Type.Optional(Type.String()),
   }),
   Closed({
     status: Type.Literal('done'),
@@ -36,7 +38,8 @@ export const runRoutes = (hub: ServedHub): Route[] => [
     docs: [
       {
         operationId: 'run.get',
-        summary: 'A run: still running, done with its output, or failed with its error.',
+        summary:
+          'A run: still running (or parked until somebody has looked), done with its output, or failed with its error.',
         tag: 'runs',
         parameters: [{ name: 'id', in: 'path', isRequired: true, schema: Type.String() }],
         answers: {

@@ -8,6 +8,7 @@ import { compatibilityRoutes } from './compatibility.ts'
 import { openStreams } from './events.ts'
 import { openGateway } from './gateway/gateway.ts'
 import { healthRoutes } from './health.ts'
+import { hookMetrics, hookRoutes } from './hooks.ts'
 import { CONNECTION_LIMITS, type ConnectionLimits, openHttpServer } from './http-server.ts'
 import { logEntryRoutes } from './log-entries.ts'
 import { logFileRoutes } from './log-files.ts'
@@ -61,7 +62,11 @@ export async function openHttpDoor(hub: ServedHub, options: HttpDoorOptions): Pr
   const authenticate = openAuthenticate(hub.identity)
   const streams = openStreams(hub, authenticate, options.streamsMax)
   const log = openRequestLog(levelOf(options), options.writeLog)
-  const metrics = openMetrics(hub, streams.count, () => [...(gateway?.metrics() ?? []), ...meshMetrics(hub)])
+  const metrics = openMetrics(hub, streams.count, () => [
+    ...(gateway?.metrics() ?? []),
+    ...meshMetrics(hub),
+    ...hookMetrics(hub),
+  ])
   let port = options.port
   const checkHost = ({ headers }: Pick<HttpRequest, 'headers'>) => requireOwnHost(headers, options.host, port)
   const gateway = openGateway(hub, {
@@ -86,6 +91,7 @@ export async function openHttpDoor(hub: ServedHub, options: HttpDoorOptions): Pr
     ...logEntryRoutes(hub),
     streams.route,
     ...meshRoutes(hub, authenticate),
+    ...hookRoutes(hub),
     ...witnessRoutes(hub),
     ...logFileRoutes(hub, options.isLogPublic ?? false),
     ...logRetentionRoutes(hub, options.isLogPublic ?? false),

@@ -26,6 +26,8 @@ export interface Invocable<F extends Fields, O extends TSchema> {
   readonly name: string
   readonly input: F
   readonly output: O
+  /** Names one asking of a run. Without a name, the same action with the same input happens once in a run. */
+  readonly as?: string
 }
 
 export interface Progress {

@@ -1,11 +1,13 @@
 // The one way to change anything: authenticate -> validate -> decide -> run -> outcome.
 
+import { PolityError } from '../errors.ts'
 import { KnownOpenings } from '../schema/privacy.ts'
 import { validate } from '../schema/schema.ts'
 import { actAtomically } from './act-atomically.ts'
 import { answerAgain } from './answers.ts'
 import { committedInput, decide } from './decide.ts'
-import type { Answer, Invocation, Invoke, InvokePorts } from './invocation.ts'
+import type { CommandDefinition } from './definition.ts'
+import type { Answer, Invocation, Invoke, InvokeOptions, InvokePorts } from './invocation.ts'
 import { noteDenial, type Refusal, recordRefusal } from './refusals.ts'
 import { startRun } from './start-run.ts'
 
@@ -37,6 +39,7 @@ function openPerform(ports: InvokePorts): Invoke {
       rawInput ?? {},
       `the input of ${definition.name}`,
     ) as Invocation['input']
+    requireRunOptions(definition, options)
     const keyRow =
       options.key === undefined
         ? undefined
@@ -75,6 +78,15 @@ function openPerform(ports: InvokePorts): Invoke {
           : startRun(ports, invocation)
     }
   }
+}
+
+/** Throws `input.invalid` for what only a run can keep: nobody should count on it in vain. */
+function requireRunOptions({ name, effect }: CommandDefinition, { deadline, callbackUrl }: InvokeOptions) {
+  if ((effect !== 'atomic' && effect !== 'working') || (deadline ?? callbackUrl) === undefined) return
+  throw new PolityError(
+    'input.invalid',
+    `${name} is done in one commit: it has neither a deadline nor a callback`,
+  )
 }
 
 /** A deny acts at once and is recorded after. */

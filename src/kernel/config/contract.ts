@@ -64,7 +64,7 @@ export const show = query('config.show@1', {
 
 /** Private: the log keeps what changed, and not the whole text. */
 const Yaml = Described(
-  Private(Type.String({ maxLength: YAML_SIZE_MAX_BYTES })),
+  Private(Type.String({ maxLength: YAML_SIZE_MAX_BYTES, contentMediaType: 'application/yaml' })),
   'the text of a configuration file in YAML: it replaces the one that the hub keeps in its data folder',
 )
 

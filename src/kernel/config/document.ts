@@ -29,7 +29,7 @@ export interface DocumentOptions {
 
 export interface ReadDocument {
   readonly assignments: readonly Assignment[]
-  /** Foreign keys that nothing here reads: `file:line: key`. */
+  /** Foreign keys that were not taken, with the reason. */
   readonly ignored: readonly string[]
 }
 
@@ -89,12 +89,18 @@ function readMember(reading: Reading, value: unknown, path: Path): void {
   const key = isPlain && table.byKey.has(name) ? name : theirs?.key
   const { line } = document.placeOf(pointerOf(path))
   const why = refused?.get(name)
+  const isForeign = key !== undefined && key !== name
   if (why !== undefined) refuse(reading, path, why)
+  else if (isForeign && !isTrusted && table.byKey.get(key)?.isGuarded === true)
+    reading.ignored.push(`${file}:${line}: ${name} is taken only where you name the file with --config`)
   else if (key !== undefined)
     reading.assignments.push({ key, value, origin: { kind: 'file', file, line }, isTrusted })
   else if (isPlain && isGroup(table, foreign, name)) walk(reading, value, path)
   else if (theirs === undefined) refuse(reading, path, unknown(table, name))
-  else reading.ignored.push(`${file}:${line}: ${name.slice(0, NAME_SHOWN_MAX)}`)
+  else
+    reading.ignored.push(
+      `${file}:${line}: ${name.slice(0, NAME_SHOWN_MAX)} is known, but nothing here reads it`,
+    )
 }
 
 const isGroup = ({ settings }: SettingTable, foreign: readonly ForeignKey[], name: string): boolean =>

@@ -134,8 +134,8 @@ describe('what is in force', () => {
     ]
     const { warnings, layers } = read({ foreign })
     expect(warnings.map((each) => each.replace(`${dir}/`, ''))).toEqual([
-      'config/environments/production.json:1: cognito.endpoint is known but nothing here reads it',
-      'config/environments/production.json:1: cognito.deep.b is known but nothing here reads it',
+      'config/environments/production.json:1: cognito.endpoint is known, but nothing here reads it',
+      'config/environments/production.json:1: cognito.deep.b is known, but nothing here reads it',
     ])
     expect(layers.get('http.port')?.value).toBe(9)
     write('config/environments/production.json', '{"cognito": {"endpiont": "x"}}')

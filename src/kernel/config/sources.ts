@@ -129,7 +129,7 @@ function ownDocument({ table, keys }: SourceOptions, file: string, text: string)
 }
 
 function noted(warnings: string[], document: ReadDocument): ReadDocument {
-  for (const each of document.ignored) warnings.push(`${each} is known but nothing here reads it`)
+  warnings.push(...document.ignored)
   return document
 }
 

@@ -1,9 +1,9 @@
 // Connections to the outside: the address is checked where it is connected to, so what a name meant earlier does not matter.
 
 import { lookup as systemLookup } from 'node:dns/promises'
-import { isIP, type LookupFunction } from 'node:net'
+import { isIP, type LookupFunction, Socket } from 'node:net'
 import type { Agent, buildConnector } from 'undici'
-import { PolityError } from '../errors.ts'
+import { asPolityError, PolityError } from '../errors.ts'
 import type { Reach } from './addresses.ts'
 
 export interface FoundAddress {
@@ -25,8 +25,8 @@ const KEEP_ALIVE_MS = 10_000
 /** Whatever the other side hints. */
 const KEEP_ALIVE_MAX_MS = 60_000
 
-/** Pooled connections that are kept alive. The library is loaded by whoever speaks first. */
-export async function openAgent(reach: Reach, lookup: Lookup): Promise<Agent> {
+/** Pooled connections that are kept alive, and end with `closing`. The library is loaded by whoever speaks first. */
+export async function openAgent(reach: Reach, lookup: Lookup, closing: AbortSignal): Promise<Agent> {
   const { Agent: Pool, buildConnector: build } = await import('undici')
   return new Pool({
     connect: checkedConnector(
@@ -38,6 +38,7 @@ export async function openAgent(reach: Reach, lookup: Lookup): Promise<Agent> {
         lookup: checkedLookup(reach, lookup),
       } as buildConnector.BuildOptions),
       reach,
+      closing,
     ),
     connections: CONNECTIONS_MAX,
     maxOrigins: ORIGINS_MAX,
@@ -52,7 +53,7 @@ export async function openAgent(reach: Reach, lookup: Lookup): Promise<Agent> {
 
 /** Literal addresses are never looked up, so they are checked here; and what was connected to, once more. */
 const checkedConnector =
-  (connect: buildConnector.connector, reach: Reach): buildConnector.connector =>
+  (connect: buildConnector.connector, reach: Reach, closing: AbortSignal): buildConnector.connector =>
   (options, callback) => {
     const host = options.hostname.replace(/^\[|\]$/g, '')
     const isAllowed = (address: string) => reach.isHostAllowed(host) || reach.isAddressAllowed(address)
@@ -60,12 +61,18 @@ const checkedConnector =
       queueMicrotask(() => callback(refused(host), null))
       return
     }
-    connect(options, (error, socket) => {
+    const connected = new AbortController()
+    // The library answers the socket, which its types do not say.
+    const connecting: unknown = connect(options, (error, socket) => {
+      connected.abort()
       if (error !== null) return callback(error, null)
       if (isAllowed(socket.remoteAddress ?? '')) return callback(null, socket)
       socket.destroy()
       callback(refused(host), null)
     })
+    // Whoever closes does not wait until a name is found or a host answers.
+    const giveUp = () => connecting instanceof Socket && connecting.destroy(asPolityError(closing.reason))
+    closing.addEventListener('abort', giveUp, { once: true, signal: connected.signal })
   }
 
 /** Only what is allowed reaches the network stack, which connects to what it gets without asking again. */

@@ -68,7 +68,7 @@ export function openEgress(
     const ending = openEnding(env, checked.timeoutMs, [closing.signal, request.signal])
     try {
       ending.signal.throwIfAborted()
-      agent ??= openAgent(reach, lookup)
+      agent ??= openAgent(reach, lookup, closing.signal)
       const response = await (await agent).request({ ...dispatched(checked), signal: ending.signal })
       return await readAnswer(response, checked.origin, checked.answerSizeMaxBytes)
     } catch (thrown) {

@@ -61,6 +61,8 @@ interface Take extends TakePorts, Limits {
   dead: number
   position: number
   nextAtMs: number
+  /** Whether an item's row is written: then the cursor has to move with it. */
+  isChanged: boolean
   /** Whether an entry above `position` could be taken if there were one. */
   isLooking: boolean
 }
@@ -95,6 +97,7 @@ export async function take(
     dead: group.dead,
     position: group.position,
     nextAtMs: Number.POSITIVE_INFINITY,
+    isChanged: false,
     isLooking: false,
   }
   for (const item of open) await reconsider(state, item)
@@ -144,6 +147,7 @@ async function lease(state: Take, item: OpenItem, entry: Entry): Promise<void> {
   const untilMs = nowMs + ackWaitMs
   const value: OpenItem = { ...item, state: 'leased', attempts: attempt, atMs: untilMs, delivery, consumer }
   rows.write({ table: tables.items, key, value })
+  state.isChanged = true
   state.items.push({ delivery, attempt, untilMs, entry })
   state.room -= 1
   state.nextAtMs = Math.min(state.nextAtMs, untilMs)
@@ -164,6 +168,7 @@ async function bury(state: Take, item: OpenItem, reason: string): Promise<void> 
     rows.write(gone(tables.items, key, nowMs))
     state.open -= 1
   }
+  state.isChanged = true
   if (await buried(rows, tables, options.name, item, reason, nowMs)) state.dead += 1
 }
 
@@ -206,6 +211,7 @@ async function consider(state: Take, entry: Entry): Promise<void> {
     return lease(state, { ...keyed, state: 'leased' }, entry)
   }
   const { tables, rows } = state
+  state.isChanged = true
   rows.write({
     table: tables.items,
     key: itemKey(options.name, entry.seq),
@@ -213,10 +219,10 @@ async function consider(state: Take, entry: Entry): Promise<void> {
   })
 }
 
-/** Written by every take that hands something out, so that of two takes at once one loses and looks again. */
-function saveGroup({ rows, tables, options, group, position, dead, items }: Take): void {
-  const isWorthIt = items.length > 0 || dead !== group.dead || position - group.position >= UNSAVED_MAX
-  if (isWorthIt) rows.write({ table: tables.groups, key: options.name, value: { ...group, position, dead } })
+/** Written by every take that changes an item, so that of two takes at once one loses and looks again. */
+function saveGroup({ rows, tables, options, group, position, dead, isChanged }: Take): void {
+  if (isChanged || position - group.position >= UNSAVED_MAX)
+    rows.write({ table: tables.groups, key: options.name, value: { ...group, position, dead } })
 }
 
 const nextOf = ({ isLooking, position, nextAtMs }: Take): NextTake => ({

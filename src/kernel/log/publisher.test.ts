@@ -151,6 +151,33 @@ describe('publishing', () => {
     expect(sizeOf(at.anchored.note)).toBe(50)
   })
 
+  it('publishes sooner while little is written, and working rows put nothing off', async () => {
+    const at = stage()
+    const sim = simulation({ seed: 1, views: [] })
+    const { env } = sim
+    const sequencer = await openSequencer(ports(at, { env, publishIntervalMs: 80 }))
+    const publishedAfter = async (count: number) => {
+      const startMs = env.monotonic()
+      const size = at.data.entries.length + count
+      await sim.run(Promise.all(Array.from({ length: count }, (_, n) => sequencer.propose(tick(n)))))
+      const wait = async () => {
+        while ((at.published.at(-1)?.size ?? 0) < size) await env.sleepUntil(env.monotonic() + 1)
+      }
+      await sim.run(wait())
+      return env.monotonic() - startMs
+    }
+    expect(await publishedAfter(0)).toBe(0)
+    await sim.run(env.sleepUntil(env.monotonic() + 1000))
+    expect(await publishedAfter(1)).toBeLessThanOrEqual(1)
+    expect(await publishedAfter(1)).toBeLessThanOrEqual(11)
+    expect(await publishedAfter(50)).toBeGreaterThan(60)
+    await sim.run(env.sleepUntil(env.monotonic() + 1000))
+    await sim.run(sequencer.propose({ entries: [], rows: [{ table: 't', key: 'k', value: '1' }] }))
+    await sim.run(env.sleepUntil(env.monotonic() + 1))
+    expect(await publishedAfter(50)).toBeLessThanOrEqual(1)
+    await sim.run(sequencer.close())
+  })
+
   it.each([
     ['signer', 'signer.failed'],
     ['anchor', 'anchor.unwritable'],

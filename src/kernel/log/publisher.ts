@@ -12,6 +12,9 @@ import { type Signer, signersOf } from './signer.ts'
 
 /** Checkpoints at least this far apart in time, unless the log was quiet before. */
 const PUBLISH_INTERVAL_MS = 10
+/** While so few entries come between two checkpoints, this share of the interval is enough: nobody waits for their sake. */
+const QUIET_ENTRIES_MAX = 4
+const QUIET_SHARE = 1 / 8
 /** After a refused anchor or signature, try again this much later. */
 const RETRY_INTERVAL_MS = 250
 
@@ -72,11 +75,14 @@ export function openPublisher(ports: PublisherPorts, initial: Published | undefi
 
   const isBehind = () => !isLost && ports.head().size > published
 
+  /** Aborting only ends the wait early: close() publishes what is left. */
+  const until = (atMs: number) => env.sleepUntil(atMs, closing.signal).catch(() => undefined)
+
   const publishWhenDue = async () => {
     let dueMs = lastMs + intervalMs
     for (;;) {
-      // Aborting only ends the wait early: close() publishes what is left.
-      await env.sleepUntil(dueMs, closing.signal).catch(() => undefined)
+      if (failing === undefined) await until(lastMs + intervalMs * QUIET_SHARE)
+      if (failing !== undefined || ports.head().size - published > QUIET_ENTRIES_MAX) await until(dueMs)
       lastMs = env.monotonic()
       const isDone = await publishNow()
       // What was committed while this one was signed has called `wake` in vain.
@@ -88,7 +94,8 @@ export function openPublisher(ports: PublisherPorts, initial: Published | undefi
 
   return {
     wake() {
-      waiting ??= publishWhenDue()
+      // Rows alone need no checkpoint, and must not put off the next one.
+      if (isBehind()) waiting ??= publishWhenDue()
     },
     async close() {
       closing.abort()

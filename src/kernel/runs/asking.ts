@@ -19,8 +19,26 @@ export async function invokeWithin(scope: Scope, definition: Named, input: unkno
   const before = life.journal.visit(name, 'invoke')
   if (before?.state === 'failed') throw errorOfStep(before)
   if (before?.state === 'done') return before.result
-  await life.proceed(scope.signal)
+  // Who asks for the same twice at a time waits for the same.
+  const asked = life.asked.get(name) ?? invokeRecorded(scope, name, definition, input)
+  life.asked.set(name, asked)
+  try {
+    return await asked
+  } finally {
+    life.asked.delete(name)
+  }
+}
+
+async function invokeRecorded(
+  scope: Scope,
+  name: string,
+  definition: Named,
+  input: unknown,
+): Promise<unknown> {
+  const { life } = scope
+  const before = life.journal.row(name)
   const atMs = () => life.ports.env.now()
+  await life.proceed(scope.signal)
   try {
     const begun = before ? (before.result as Begun) : await begin(scope, definition, input)
     // It may take longer than anybody remembers the key.

@@ -27,7 +27,7 @@ export const controllableBy = (chain: Caller['chain'], run: RunRow): RunRow =>
 export const noRun = (id: string): PolityError =>
   new PolityError('run.not-found', `there is no run ${id.slice(0, 64)}, or it was long ago`)
 
-type Named = { readonly name: string }
+type Named = { readonly name: string; readonly as?: string }
 
 export type Begun =
   | { readonly status: 'done'; readonly output: unknown }
@@ -56,7 +56,8 @@ export interface AskingPorts {
 }
 
 export function openAsking({ identity, idempotency, open, invoke, ask, runs }: AskingPorts): Asking {
-  const keyOf = (run: RunRow, { name }: Named, input: unknown) => idempotency.subKey(run.id, name, input)
+  const keyOf = (run: RunRow, { name, as }: Named, input: unknown) =>
+    idempotency.subKey(run.id, as === undefined ? name : `${name}\n${as}`, input)
   return {
     keyOf,
     async begin(run, definition, input) {

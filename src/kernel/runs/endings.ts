@@ -89,7 +89,7 @@ async function finish(
         ...(life.hasTakeOvers ? [{ table: RUNS_LIVES, key: row.id }] : []),
       ],
       rows: [
-        { table: RUNS_ENDED, key: keptKey, value: 'null' },
+        { table: RUNS_ENDED, key: keptKey, value: 'true' },
         ...(status === 'unknown' ? [] : [...controlRows(life, nowMs), ...(callbacks?.draft(row) ?? [])]),
       ],
     },

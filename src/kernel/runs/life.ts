@@ -81,6 +81,8 @@ export class Life {
   readonly listeners: (() => void)[] = []
   /** By the name of the step that they undo. */
   readonly undos = new Map<string, Undo>()
+  /** What the run is asking for, by its name in the journal. */
+  readonly asked = new Map<string, Promise<unknown>>()
   /** Names of the steps whose bodies run. */
   readonly underWay = new Set<string>()
   /** Whether this life has recorded anything yet. */

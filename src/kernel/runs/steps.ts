@@ -35,11 +35,11 @@ export async function takeStep<T>(scope: Scope, taken: TakenStep<T>): Promise<T>
   const known = before && (await settled(life, name, before))
   if (known?.state === 'failed') throw errorOfStep(known)
   if (!known) {
-    await life.proceed(scope.signal)
     const isLoose = scope.underWay.size > 0
     scope.underWay.add(name)
-    life.underWay.add(name)
     try {
+      await life.proceed(scope.signal)
+      life.underWay.add(name)
       await carry(scope, name, taken, before, isLoose)
     } finally {
       scope.underWay.delete(name)

@@ -10,6 +10,12 @@ import type { Scope } from './scope.ts'
 /** ECMAScript: the last millisecond that is a date. */
 const TIME_MAX_MS = 8.64e15
 
+type Place = Pick<StepRow, 'kind' | 'isLoose'>
+
+/** Inside of a step's body nobody comes by again, once that step has its result. */
+const loose = ({ underWay }: Scope): { readonly isLoose?: true } =>
+  underWay.size > 0 ? { isLoose: true } : {}
+
 export type SleepHow = { readonly forMs: number } | { readonly untilMs: number }
 
 /** Ends at once when the time had passed while nobody carried the run out. */
@@ -20,11 +26,12 @@ export async function sleep(scope: Scope, called: string, how: SleepHow): Promis
   const before = life.journal.visit(name, 'sleep')
   if (before?.state === 'done') return
   const untilMs = before?.untilMs ?? endOf(name, how, env.now())
+  const place = { kind: 'sleep', ...loose(scope) } as const
   await life.proceed(scope.signal)
-  if (!before) await begin(scope, name, 'sleep', untilMs)
+  if (!before) await begin(scope, name, place, untilMs)
   await life.idle(() => alarms.at(untilMs, scope.signal))
   // A crash before the next commit finds that the time has passed.
-  life.ride(life.journal.write(name, { kind: 'sleep', state: 'done', atMs: env.now(), untilMs }))
+  life.ride(life.journal.write(name, { ...place, state: 'done', atMs: env.now(), untilMs }))
 }
 
 /** The payload of the oldest signal of this name, which is taken with the commit that says so. */
@@ -41,14 +48,15 @@ export async function signalled(
   if (known) return answerOf(known)
   if (scope.underWay.has(name))
     throw new PolityError('internal', `${life.row.action} waits for ${name.slice(0, 64)} twice at a time`)
-  await life.proceed(scope.signal)
+  const place = { kind: 'signal', ...loose(scope) } as const
   scope.underWay.add(name)
   try {
+    await life.proceed(scope.signal)
     const untilMs =
       before === undefined && timeoutMs !== undefined
         ? endOf(name, { forMs: timeoutMs }, env.now())
         : before?.untilMs
-    return await awaitSignal(scope, { called, name, isBegun: before !== undefined, untilMs })
+    return await awaitSignal(scope, { called, name, place, isBegun: before !== undefined, untilMs })
   } finally {
     scope.underWay.delete(name)
   }
@@ -58,6 +66,7 @@ interface AwaitedSignal {
   /** What the signal is called: the name without its scope. */
   readonly called: string
   readonly name: string
+  readonly place: Place
   readonly isBegun: boolean
   readonly untilMs: number | undefined
 }
@@ -65,14 +74,14 @@ interface AwaitedSignal {
 async function awaitSignal(scope: Scope, awaited: AwaitedSignal): Promise<unknown> {
   const { life } = scope
   const { env, alarms } = life.ports
-  const { called, name, untilMs } = awaited
+  const { called, name, place, untilMs } = awaited
   for (let { isBegun } = awaited; ; isBegun = true) {
     const news = heard(life, scope.signal)
     try {
-      const taken = await takeSignal(life, called, name)
+      const taken = await takeSignal(life, awaited)
       if (taken) return taken.payload
       if (untilMs !== undefined && env.now() >= untilMs) break
-      if (!isBegun) await begin(scope, name, 'signal', untilMs)
+      if (!isBegun) await begin(scope, name, place, untilMs)
       await life.idle(() =>
         untilMs === undefined ? news.promise : Promise.race([news.promise, alarms.at(untilMs, news.over)]),
       )
@@ -81,7 +90,7 @@ async function awaitSignal(scope: Scope, awaited: AwaitedSignal): Promise<unknow
     }
   }
   const result = { code: 'run.no-signal', message: `no signal ${called} came in time`, facts: { step: name } }
-  await life.commit(life.journal.write(name, { kind: 'signal', state: 'failed', atMs: env.now(), result }))
+  await life.commit(life.journal.write(name, { ...place, state: 'failed', atMs: env.now(), result }))
   return answerOf(life.journal.row(name))
 }
 
@@ -104,18 +113,17 @@ function answerOf(row: StepRow | undefined): unknown {
 async function begin(
   { life }: Scope,
   name: string,
-  kind: 'sleep' | 'signal',
+  place: Place,
   untilMs: number | undefined,
 ): Promise<void> {
   const atMs = life.ports.env.now()
-  const wait = { kind, state: 'started', atMs, ...(untilMs === undefined ? {} : { untilMs }) } as const
+  const wait = { ...place, state: 'started', atMs, ...(untilMs === undefined ? {} : { untilMs }) } as const
   await life.commit(life.journal.write(name, wait))
 }
 
 async function takeSignal(
   life: Life,
-  called: string,
-  name: string,
+  { called, name, place }: AwaitedSignal,
 ): Promise<{ readonly payload: unknown } | undefined> {
   const { reader, cipher, env } = life.ports
   // Of two waits for one name, each takes a signal of its own.
@@ -126,7 +134,7 @@ async function takeSignal(
         if (signal.name !== called) continue
         const payload = JSON.parse(cipher.open(signal.sealed, key)) as unknown
         await life.commit(
-          life.journal.write(name, { kind: 'signal', state: 'done', atMs: env.now(), result: payload }),
+          life.journal.write(name, { ...place, state: 'done', atMs: env.now(), result: payload }),
           {
             rows: [{ table: RUNS_SIGNALS, key, value: null, expiresAtMs: env.now() }],
             expect: [{ table: RUNS_SIGNALS, key, version }],

@@ -10,6 +10,7 @@ import { keySigner } from '../log/signer.ts'
 import type { View } from '../log/view.ts'
 import { openViews, type Views } from '../log/views.ts'
 import { emptyMemoryData, type MemoryData, memoryStore } from '../store/memory/memory-store.ts'
+import type { Store } from '../store/store.ts'
 import { type Chance, seededChance } from './chance.ts'
 import { type SimulatedEnv, simulatedEnv } from './env.ts'
 import {
@@ -34,6 +35,8 @@ export interface Life {
   readonly sequencer: Sequencer
   readonly log: Log
   readonly views: Views
+  /** Its own connection, for rooms that read rows. */
+  readonly reader: Store
   readonly isAlive: () => boolean
   /** Rejects with `log.closed` when the process is killed; whoever awaits an answer races it. */
   readonly killed: Promise<never>
@@ -125,7 +128,8 @@ export function simulation({
     )
     announce = opened.announce
     lose = opened.lose
-    return { sequencer, log: opened.log, views: openViews(reader, vaultKey, opened.log), isAlive, killed }
+    const shown = openViews(reader, vaultKey, opened.log)
+    return { sequencer, log: opened.log, views: shown, reader, isAlive, killed }
   }
 
   return {

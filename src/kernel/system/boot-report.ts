@@ -32,9 +32,12 @@ export async function recordBoot(ports: HubRecordPorts, facts: BootFacts): Promi
       ),
     ),
   }
-  await recordAsHub(ports, [
-    Booted({ release, stages: [...stages], digests, startedAt, durationMs }, { subject: 'hub' }),
-  ])
+  await recordAsHub(
+    ports,
+    [Booted({ release, stages: [...stages], digests, startedAt, durationMs }, { subject: 'hub' })],
+    {},
+    { wait: 'signed' },
+  )
 }
 
 const digestOf = async ({ name, digest }: NonNullable<OpenedModule['declared']>) =>

@@ -98,7 +98,7 @@ export const list = query('components.list@1', {
     capability: Type.Optional(Capability),
     health: Type.Optional(HealthWord),
     after: Type.Optional(Described(ComponentId, 'go on after this id')),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: 'how many at most' })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'how many at most' })),
   },
   output: Page(Component),
   http: { path: 'components' },

@@ -15,11 +15,11 @@ export interface Place {
   readonly authority: string
 }
 
-const SCHEMES: Readonly<Record<string, readonly string[]>> = {
-  http: ['http:', 'https:'],
-  ws: ['ws:', 'wss:', 'http:', 'https:'],
-  tcp: ['tcp:'],
-}
+const SCHEMES: ReadonlyMap<string, readonly string[]> = new Map([
+  ['http', ['http:', 'https:']],
+  ['ws', ['ws:', 'wss:', 'http:', 'https:']],
+  ['tcp', ['tcp:']],
+])
 
 /** Throws `input.invalid` for what is no such URL, `components.address` for an address where no component may live. */
 export function requireUrl(protocol: string, url: string, rule: AddressRule): Place {
@@ -31,7 +31,7 @@ export function requireUrl(protocol: string, url: string, rule: AddressRule): Pl
 /** Throws `input.invalid`. */
 export function placeOf(protocol: string, text: string): Place {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  const schemes = SCHEMES[protocol] ?? []
+  const schemes = SCHEMES.get(protocol) ?? []
   if (url === undefined || !schemes.includes(url.protocol) || url.hostname === '')
     throw invalid(text, `must be a URL with ${schemes.map((each) => `${each}//`).join(' or ')}`)
   if (url.username !== '' || url.password !== '') throw invalid(text, 'must not hold a user or password')

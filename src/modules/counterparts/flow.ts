@@ -80,6 +80,7 @@ async function sharedPart(scope: CommandContext, work: Work, ports: FlowPorts): 
   return failure === null || part.outcome === 'remote' ? part : { ...part, outcome: 'lost', code: failure }
 }
 
+/** Whether a service is on is decided in the step: a run goes on as it began, whatever the configuration says by then. */
 async function partOf(
   scope: CommandContext,
   part: Service['part'],
@@ -89,24 +90,27 @@ async function partOf(
   const service = SERVICE_LIST.find((each) => each.part === part)
   if (service === undefined) throw new PolityError('internal', `no service makes the ${part}`)
   const counterpart = ports.connections.get(service.name)
-  if (counterpart === undefined) return fallenBack(scope, service, work, ports, 'local', {})
   const result = await scope.step('ask', ({ signal }) => ask(counterpart, service, work, signal))
+  if (result.outcome === 'off') return fallenBack(scope, service, work, ports, 'local', {})
   if (result.outcome === 'remote') return { outcome: 'remote', reference: result.value, isKept: false }
   const made = await fallenBack(scope, service, work, ports, 'fallback', {
     code: result.failure.code,
     isKept: result.isKept,
   })
-  counterpart.noteFallback(made.outcome === 'fallback')
+  counterpart?.noteFallback(made.outcome === 'fallback')
   return made
 }
 
-const ask = (
-  counterpart: Counterpart,
+const OFF = { outcome: 'off' } as const
+
+async function ask(
+  counterpart: Counterpart | undefined,
   service: Service,
   work: Work,
   signal: AbortSignal,
-): Promise<CallResult<string>> =>
-  counterpart.call({
+): Promise<CallResult<string> | typeof OFF> {
+  if (counterpart === undefined) return OFF
+  return counterpart.call({
     operation: service.operation,
     path: service.path,
     body: service.payload(work),
@@ -115,6 +119,7 @@ const ask = (
     read: service.reference,
     signal,
   })
+}
 
 /** A fallback that fails loses this part of the work, and no other. */
 async function fallenBack(

@@ -1,4 +1,4 @@
-// What a hub may be told about its counterparts, and how the environment says it.
+// What a hub may be told about its counterparts.
 
 import type { RetryPolicy } from '../../kernel/targets/retry.ts'
 import type { TargetPolicy } from '../../kernel/targets/targets.ts'
@@ -22,29 +22,4 @@ export interface CounterpartsOptions {
   readonly probeIntervalMs?: number
   readonly retry?: RetryPolicy
   readonly breaker?: TargetPolicy
-}
-
-type Variables = Readonly<Record<string, string | undefined>>
-
-/**
- * `<SERVICE>_ENDPOINT` turns a service on; its token is read from `<SERVICE>_API_KEY` when it is sent. A key alone turns
- * nothing on: there is no address that everybody's analyses should go to.
- */
-export function counterpartsSettings(env: Variables): CounterpartsOptions {
-  const shadowScrolls = serviceOf(env, 'SHADOWSCROLLS')
-  const legioCognito = serviceOf(env, 'LEGIO_COGNITO')
-  const triumvirateMonitor = serviceOf(env, 'TRIUMVIRATE_MONITOR')
-  const swarmEngine = serviceOf(env, 'SWARM_ENGINE')
-  return {
-    ...(shadowScrolls === undefined ? {} : { shadowScrolls }),
-    ...(legioCognito === undefined ? {} : { legioCognito }),
-    ...(triumvirateMonitor === undefined ? {} : { triumvirateMonitor }),
-    ...(swarmEngine === undefined ? {} : { swarmEngine }),
-  }
-}
-
-function serviceOf(env: Variables, service: string): ServiceOptions | undefined {
-  const url = env[`${service}_ENDPOINT`]
-  if (!url) return undefined
-  return env[`${service}_API_KEY`] ? { url, token: `env:${service}_API_KEY` } : { url }
 }

@@ -135,13 +135,6 @@ export const send = command('mesh.send@1', {
         description: 'for how long the message is worth reading',
       }),
     ),
-    replyWithinMs: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: TIMEOUT_MAX_MS,
-        description: 'the addressee may reply for so long',
-      }),
-    ),
   },
   output: Closed({ id: EventId }),
   errors: ['mesh.reserved-type'],

@@ -77,7 +77,7 @@ function carriedBy({ type, data, id }: Entry): Carried {
       source,
       type: text(data.type),
       ...present({ to: data.to, expirytime: data.expiresAt }),
-      ...(data.isRequest === true ? { request: data.id } : {}),
+      ...(data.run === undefined ? {} : { request: data.id }),
     }
   const { hops } = data
   return {

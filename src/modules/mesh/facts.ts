@@ -50,8 +50,8 @@ export const MessageSent = entryType('mesh.message-sent@1', {
   type: EventTypeName,
   data: Type.Optional(Private(Json)),
   expiresAt: Type.Optional(Timestamp),
-  /** Whether the sender waits for a reply to it, until `expiresAt`. */
-  isRequest: Type.Boolean(),
+  /** The run that waits for a reply to it, until `expiresAt`; absent: nobody does. */
+  run: Type.Optional(Text),
 })
 
 export const ReplySent = entryType('mesh.reply-sent@1', {

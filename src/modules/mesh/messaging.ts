@@ -2,10 +2,13 @@
 
 import type { CommandContext } from '../../kernel/catalog/context.ts'
 import type { ModuleHost } from '../../kernel/catalog/module.ts'
-import { pause } from '../../kernel/env.ts'
-import { PolityError } from '../../kernel/errors.ts'
+import type { RowChange, WorkingRows } from '../../kernel/catalog/working-rows.ts'
+import { asPolityError, type ErrorCode, PolityError } from '../../kernel/errors.ts'
+import type { Pull } from '../../kernel/feed/pull.ts'
+import type { Draft } from '../../kernel/log/entry.ts'
+import { signal } from '../../kernel/runs/contract.ts'
 import type { Static, Type } from '../../kernel/schema/schema.ts'
-import { type reply, type request, send } from './actions.ts'
+import type { reply, request, send } from './actions.ts'
 import { isReserved } from './admission.ts'
 import { MessageSent, ReplySent } from './facts.ts'
 import { sourceOf } from './publishing.ts'
@@ -14,81 +17,126 @@ import { type RequestRow, requests } from './views.ts'
 
 type Input<D extends { readonly input: Type.TProperties }> = Static<Type.TObject<D['input']>>
 
+type Message = Pick<Input<typeof send>, 'to' | 'type' | 'data'>
+type Host = Pick<ModuleHost, 'env' | 'log' | 'reads' | 'rows' | 'record'>
+
 export async function sendOne(
   ctx: CommandContext,
-  { to, type, data, deadlineMs, replyWithinMs }: Input<typeof send>,
+  { deadlineMs, ...message }: Input<typeof send>,
   ports: Pick<TakePorts, 'host' | 'pull'>,
 ): Promise<{ id: string }> {
+  requireOpenType(message)
+  const id = ports.host.env.id()
+  await openInbox(ctx.rows, message.to, ports)
+  const expiresAt = deadlineMs === undefined ? {} : { expiresAt: timeAfter(Date.parse(ctx.now), deadlineMs) }
+  ctx.record(messageOf(message, { id, source: sourceOf(ctx.chain), ...expiresAt }))
+  return { id }
+}
+
+function requireOpenType({ type }: Message): void {
   if (isReserved(type))
     throw new PolityError(
       'mesh.reserved-type',
       `${type} is a name of the hub's own entries: choose another first word`,
     )
-  const id = ports.host.env.id()
-  const forMs = replyWithinMs ?? deadlineMs
-  await openInbox(ctx.rows, to, ports)
-  ctx.record(
-    MessageSent(
-      {
-        id,
-        source: sourceOf(ctx.chain),
-        to,
-        type,
-        isRequest: replyWithinMs !== undefined,
-        ...(data === undefined ? {} : { data }),
-        ...(forMs === undefined ? {} : { expiresAt: new Date(Date.parse(ctx.now) + forMs).toISOString() }),
-      },
-      { id, audience: to, subject: `mesh/to/${to}` },
-    ),
-  )
-  return { id }
 }
 
-/** The sending is an action of its own, so that a crash in between asks once; the deadline is the message's. */
+const timeAfter = (nowMs: number, forMs: number): string => new Date(nowMs + forMs).toISOString()
+
+const messageOf = (
+  { to, type, data }: Message,
+  sent: { readonly id: string; readonly source: string; readonly expiresAt?: string; readonly run?: string },
+): Draft =>
+  MessageSent(
+    { to, type, ...(data === undefined ? {} : { data }), ...sent },
+    { id: sent.id, audience: to, subject: `mesh/to/${to}` },
+  )
+
+const REPLY = 'reply'
+
+/** Waits as runs wait for signals: over crashes, and without a place among the runs that work. */
 export async function requestOne(
   ctx: CommandContext,
-  { to, type, data, timeoutMs }: Input<typeof request>,
-  host: Pick<ModuleHost, 'env' | 'log' | 'reads'>,
+  { timeoutMs, ...message }: Input<typeof request>,
+  ports: { readonly host: Host; readonly pull: Pull },
 ): Promise<{ request: string; data?: unknown; error?: string }> {
-  const { id } = await ctx.invoke(send, {
-    to,
-    type,
-    replyWithinMs: timeoutMs,
-    ...(data === undefined ? {} : { data }),
+  const { host } = ports
+  requireOpenType(message)
+  const { id } = await ctx.step('send', async (step) => {
+    const sent = {
+      id: host.env.id(),
+      source: sourceOf(ctx.chain),
+      run: ctx.id,
+      expiresAt: timeAfter(host.env.now(), timeoutMs),
+    }
+    await openInboxBeside(message.to, ports)
+    step.record(messageOf(message, sent))
+    return { id: sent.id }
   })
-  const answered = await ctx.step('reply', ({ signal }) => replyTo(id, to, host, signal))
-  return { request: id, ...answered }
+  await ctx.signalled(REPLY, { timeoutMs }).catch((error: unknown) => {
+    // The reply may have come in the very moment: the row knows.
+    if (asPolityError(error).code !== 'run.no-signal') throw error
+  })
+  const answered = await ctx.step(
+    'answer',
+    async () => (await host.reads.get(requests, id))?.value.reply ?? null,
+  )
+  if (answered === null)
+    throw new PolityError(
+      'mesh.no-reply',
+      `${message.to} did not reply in time: what it says from now on is refused`,
+      {
+        request: id,
+      },
+    )
+  return { request: id, ...(answered as { data?: unknown; error?: string }) }
 }
 
-async function replyTo(
-  id: string,
+/** A step has no rows of its own: a commit beside it, which finds the inbox there when it is repeated. */
+async function openInboxBeside(
   to: string,
-  { env, log, reads }: Pick<ModuleHost, 'env' | 'log' | 'reads'>,
-  signal: AbortSignal,
-): Promise<{ data?: unknown; error?: string }> {
-  for (;;) {
-    signal.throwIfAborted()
-    const { size } = log.head()
-    const row = (await reads.get(requests, id))?.value
-    if (row?.reply !== undefined) return row.reply as { data?: unknown; error?: string }
-    const leftMs = row === undefined ? 0 : Date.parse(row.deadline) - env.now()
-    if (leftMs <= 0)
-      throw new PolityError(
-        'mesh.no-reply',
-        `${to} did not reply in time: what it says from now on is refused`,
-        {
-          request: id,
-        },
-      )
-    const ended = new AbortController()
-    const either = AbortSignal.any([ended.signal, signal])
-    try {
-      await Promise.race([pause(env, leftMs, either), log.published(size + 1, either).catch(() => undefined)])
-    } finally {
-      ended.abort()
-    }
+  { host, pull }: { readonly host: Host; readonly pull: Pull },
+): Promise<void> {
+  const changes: RowChange[] = []
+  const expect: { table: string; key: string; version: number }[] = []
+  const rows: WorkingRows = {
+    scan: host.rows.scan,
+    async get(table, key) {
+      const row = await host.rows.get(table, key)
+      expect.push({ table, key, version: row.version })
+      return row
+    },
+    write: (...more) => void changes.push(...more),
   }
+  await openInbox(rows, to, { host, pull })
+  if (changes.length === 0) return
+  await host.record([], { changes, expect }).catch((error: unknown) => {
+    // Somebody else sent it its first message just now.
+    if (asPolityError(error).code !== 'expectation.failed') throw error
+  })
 }
+
+/** Wakes the run that waits for a reply; what it was is in the log by then. */
+export function followReplies({
+  follow,
+  invokeAsHub,
+  reads,
+}: Pick<ModuleHost, 'follow' | 'invokeAsHub' | 'reads'>): void {
+  follow({
+    name: 'replies',
+    types: [ReplySent.name],
+    async handle({ id, data }) {
+      const run = (await reads.get(requests, String(data.request)))?.value.run
+      if (run === undefined) return
+      await invokeAsHub(signal, { run, name: REPLY }, { key: id }).catch((error: unknown) => {
+        // It was cancelled, or has ended at its deadline.
+        if (!OVER.includes(asPolityError(error).code)) throw error
+      })
+    },
+  })
+}
+
+const OVER: readonly ErrorCode[] = ['run.not-found', 'run.finished', 'run.limit', 'run.moved']
 
 /** Only by the addressee, once, before the deadline. To everybody else the request does not exist. */
 export async function replyOne(

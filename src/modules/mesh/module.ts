@@ -41,7 +41,7 @@ import {
   unsubscribe,
 } from './following.ts'
 import { openLegacyBus, publishAsLegacy } from './legacy.ts'
-import { replyOne, requestOne, sendOne } from './messaging.ts'
+import { followReplies, replyOne, requestOne, sendOne } from './messaging.ts'
 import { publishAll, publishOne, SEEN } from './publishing.ts'
 import { openRouting } from './routing.ts'
 import { schemaValidator } from './schema-validator.ts'
@@ -79,6 +79,7 @@ function openMesh(host: ModuleHost, options: MeshOptions): OpenedModule {
   const publishing = { host, options, routing, validating, counting, blocking }
   const taking: TakePorts = { host, pull, routing, closing: closing.signal, waited: new Set() }
   forgetClosed(host)
+  followReplies(host)
   return {
     commands: [
       publish.handle((ctx, input) => publishOne(ctx, input, publishing)),
@@ -86,7 +87,7 @@ function openMesh(host: ModuleHost, options: MeshOptions): OpenedModule {
       publishLegacy.handle((ctx, input) => publishAsLegacy(ctx, input, publishing)),
       defineType.handle(declareType),
       send.handle((ctx, input) => sendOne(ctx, input, taking)),
-      request.handle((ctx, input) => requestOne(ctx, input, host)),
+      request.handle((ctx, input) => requestOne(ctx, input, { host, pull })),
       reply.handle(replyOne),
       proposeRoutes.handle((ctx, input) => proposeOne(ctx, input, { host, routing, counting, options })),
       rollBackRoutes.handle((ctx, { reason }) => rollBackOne(ctx, reason)),

@@ -159,15 +159,16 @@ export function inboxLabel(chain: Chain): string {
 
 export const inboxName = (label: string): string => `inbox/${label}`
 
-const hasInbox = async (name: string, { host, pull }: Pick<TakePorts, 'host' | 'pull'>): Promise<boolean> =>
+interface InboxPorts {
+  readonly host: Pick<ModuleHost, 'rows' | 'log'>
+  readonly pull: Pull
+}
+
+const hasInbox = async (name: string, { host, pull }: InboxPorts): Promise<boolean> =>
   (await host.rows.get(pull.tables.groups, name)).value !== undefined
 
 /** Opened with the first message to it, so that it begins there and not at the start of the log. */
-export async function openInbox(
-  rows: WorkingRows,
-  label: string,
-  ports: Pick<TakePorts, 'host' | 'pull'>,
-): Promise<void> {
+export async function openInbox(rows: WorkingRows, label: string, ports: InboxPorts): Promise<void> {
   // Asked untracked first: a cursor that moves in the meantime is no reason to send again.
   if (await hasInbox(inboxName(label), ports)) return
   await ports.pull.create(rows, inboxName(label), ports.host.log.head().size)

@@ -90,19 +90,17 @@ function nestedIn(keyword: string, value: unknown): readonly (readonly [string, 
   return undefined
 }
 
-/** Where data does not fit. Interpreted: a schema that somebody else wrote becomes no code. */
+/**
+ * Where data does not fit; empty exactly when it does. Interpreted: a schema that somebody else wrote becomes no code.
+ */
 export function violationsOf(schema: Members, data: unknown): readonly Violation[] {
   if (Check(schema, data)) return []
-  const violations: Violation[] = []
-  for (const { keyword, instancePath, message, params } of Errors(schema, data)[1]) {
-    // `boolean` repeats each unknown member that `additionalProperties` names once.
-    if (keyword === 'boolean') continue
-    const unknown = (params as { readonly additionalProperties?: readonly string[] }).additionalProperties
-    if (unknown)
-      for (const name of unknown)
-        violations.push({ pointer: `${instancePath}/${pointerPart(name)}`, message: 'is not a known member' })
-    else violations.push({ pointer: instancePath, message })
-    if (violations.length >= VIOLATIONS_MAX) break
-  }
+  const violations = Errors(schema, data)[1].flatMap(({ keyword, instancePath: pointer, message }) => {
+    // Each unknown member has an error of its own, so that the one that lists them all says nothing new.
+    if (keyword === 'additionalProperties') return []
+    return [{ pointer, message: keyword === 'boolean' ? 'is not a known member' : message }]
+  })
+  // The library tells a bounded number of errors: that data does not fit must not hang on which.
+  if (violations.length === 0) return [{ pointer: '', message: 'does not fit the schema of its type' }]
   return violations.slice(0, VIOLATIONS_MAX)
 }

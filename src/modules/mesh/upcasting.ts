@@ -25,7 +25,10 @@ function applied(data: unknown, step: Step): unknown {
       const from = partsOf(step.from)
       const moved = found(data, from)
       if (moved === undefined) return data
-      return withMember(without(data, from), partsOf(step.to), moved.value)
+      const to = partsOf(step.to)
+      const placed = withMember(without(data, from), to, moved.value)
+      // Something that is no object stands on the way: better where it was than nowhere.
+      return found(placed, to) === undefined ? data : placed
     }
   }
 }

@@ -88,6 +88,7 @@ export interface RequestRow {
   readonly from: string
   readonly to: string
   readonly deadline: string
+  readonly run: string
   readonly reply?: { readonly data?: unknown; readonly error?: unknown }
 }
 
@@ -104,12 +105,13 @@ export const requests = view<RequestRow, typeof MessageSent | typeof ReplySent>(
       : asked(entry as Entry<PublicData<typeof MessageSent>>),
 })
 
-const requestOf = ({ id, isRequest }: PublicData<typeof MessageSent>): string[] => (isRequest ? [id] : [])
+const requestOf = ({ id, run }: PublicData<typeof MessageSent>): string[] => (run === undefined ? [] : [id])
 
 const asked = ({ data, time }: Entry<PublicData<typeof MessageSent>>): RequestRow => ({
   from: data.source,
   to: data.to,
   deadline: data.expiresAt ?? time,
+  run: data.run ?? '',
 })
 
 function replied(row: RequestRow | undefined, entry: Pick<Entry, 'data'>): RequestRow | null {

@@ -1,8 +1,15 @@
 // Carries a procedure out: each step through the durable execution of the run, in the name of whoever started it.
 
-import type { CommandContext, Invocable, StepOptions } from '../../kernel/catalog/context.ts'
+import type { CommandContext, Invocable, StepContext, StepOptions } from '../../kernel/catalog/context.ts'
 import { asPolityError, type ErrorCode, PolityError } from '../../kernel/errors.ts'
-import { type Fields, Timestamp, type TSchema, Type, validate } from '../../kernel/schema/schema.ts'
+import {
+  type Fields,
+  type Static,
+  Timestamp,
+  type TSchema,
+  Type,
+  validate,
+} from '../../kernel/schema/schema.ts'
 import { start } from './contract.ts'
 import { holds, isObject, resolved, type Scope, type StepResult } from './references.ts'
 import {
@@ -25,6 +32,7 @@ export async function carryOut(
   const scope: Scope = {
     values: { input, run: { id: ctx.id, startedAt: ctx.now } },
     steps: new Map(),
+    path: '',
   }
   const outputs = await takeBlock(ctx, '', definition.steps, scope)
   return definition.output === undefined ? outputs : resolved(definition.output, scope)
@@ -98,7 +106,8 @@ function outputOf(ctx: CommandContext, prefix: string, step: Step, scope: Scope)
     }
     case 'procedure': {
       const input = { name: step.procedure, input: resolved(step.input ?? {}, scope) }
-      return ctx.step(name, async () => (await ctx.invoke(start, input)).output, triedAs(step))
+      const body = asking(ctx, start.name, input, step, scope)
+      return ctx.step(name, async (each) => ((await body(each)) as StartOutput).output, triedAs(step))
     }
     case 'wait':
       return ctx.sleep(name, waitOf(step, scope)).then(() => null)
@@ -114,38 +123,70 @@ function outputOf(ctx: CommandContext, prefix: string, step: Step, scope: Scope)
         name,
         itemsOf(step, scope),
         (each, item, index) =>
-          takeBlock(each, '', step.steps, { values: { item, index }, steps: new Map(), around: scope }),
+          takeBlock(each, '', step.steps, inside(scope, `${step.name}/${index}`, { item, index })),
         { concurrencyMax: step.concurrencyMax ?? 1 },
       )
     case 'condition': {
       const isTrue = holds(step.if as Condition, scope)
-      const inside: Scope = { values: {}, steps: new Map(), around: scope }
       return isTrue
-        ? takeBlock(ctx, `${name}/then/`, step.then, inside)
-        : takeBlock(ctx, `${name}/else/`, step.else ?? [], inside)
+        ? takeBlock(ctx, `${name}/then/`, step.then, inside(scope, `${step.name}/then`))
+        : takeBlock(ctx, `${name}/else/`, step.else ?? [], inside(scope, `${step.name}/else`))
     }
   }
 }
 
+const inside = (around: Scope, part: string, values: Scope['values'] = {}): Scope => ({
+  values,
+  steps: new Map(),
+  path: `${around.path}${part}/`,
+  around,
+})
+
+type StartOutput = Static<typeof start.output>
+
 function act(ctx: CommandContext, name: string, step: StepOf<'action'>, scope: Scope): Promise<unknown> {
   const { action, undo } = step
-  const input = resolved(step.input ?? {}, scope)
+  const body = asking(ctx, action, resolved(step.input ?? {}, scope), step, scope)
+  if (undo === undefined) return ctx.step(name, body, triedAs(step))
   // The scope grows with later steps; what the undoing may speak about was checked when it was defined.
-  const undoing: StepOptions<unknown> =
-    undo === undefined
-      ? {}
-      : {
-          undo: (output) =>
-            ctx.invoke(
-              named(undo.action),
-              resolved(undo.input ?? {}, { values: { output }, steps: new Map(), around: scope }) as never,
-            ),
-        }
-  return ctx.step(name, () => ctx.invoke(named(action), input as never), { ...triedAs(step), ...undoing })
+  const undoing = (output: unknown) =>
+    ctx.invoke(
+      named(undo.action, `undo/${scope.path}${step.name}`),
+      resolved(undo.input ?? {}, inside(scope, step.name, { output })) as never,
+    )
+  return ctx.step(name, body, { ...triedAs(step), undo: undoing })
 }
 
-/** An action by its name alone; what it takes, the catalog knows. */
-const named = (name: string): Invocable<Fields, TSchema> => ({ name, input: {}, output: Type.Unknown() })
+/**
+ * Asks for an action once per step, and once more after each failure of it that is tried again: a failed run is kept
+ * under its key, and would be answered again and again. The count of failures travels with the heartbeat, so that a
+ * crash, which is no failure, finds the same key.
+ */
+function asking(
+  ctx: CommandContext,
+  action: string,
+  input: unknown,
+  { name, retry }: Pick<StepOf<'action'>, 'name' | 'retry'>,
+  { path }: Scope,
+): (step: StepContext) => Promise<unknown> {
+  return async ({ heartbeatDetails, heartbeat }) => {
+    const failures = typeof heartbeatDetails === 'number' ? heartbeatDetails : 0
+    try {
+      return await ctx.invoke(named(action, `${path}${name}#${failures}`), input as never)
+    } catch (error) {
+      if (retry !== undefined && !ctx.signal.aborted) heartbeat(failures + 1)
+      throw error
+    }
+  }
+}
+
+/** An action by its name alone; what it takes, the catalog knows. `as` keeps two steps that ask for the same apart. */
+const named = (name: string, as?: string): Invocable<Fields, TSchema> => ({
+  name,
+  input: {},
+  output: Type.Unknown(),
+  ...(as === undefined ? {} : { as }),
+})
 
 const triedAs = ({
   retry,
@@ -168,13 +209,13 @@ function waitOf(
 const Duration = Type.Integer({ minimum: 0, maximum: WAIT_MAX_MS })
 
 function branchesOf(
-  { branches }: StepOf<'parallel'>,
+  { name, branches }: StepOf<'parallel'>,
   scope: Scope,
 ): Readonly<Record<string, (each: CommandContext) => Promise<unknown>>> {
   return Object.fromEntries(
     Object.entries(branches).map(([branch, steps]) => [
       branch,
-      (each: CommandContext) => takeBlock(each, '', steps, { values: {}, steps: new Map(), around: scope }),
+      (each: CommandContext) => takeBlock(each, '', steps, inside(scope, `${name}/${branch}`)),
     ]),
   )
 }

@@ -15,6 +15,8 @@ export interface StepResult {
 export interface Scope {
   readonly values: Readonly<Record<string, unknown>>
   readonly steps: Map<string, StepResult>
+  /** Where the block stands in the procedure, with the index of every item: no two blocks of a run have the same. */
+  readonly path: string
   readonly around?: Scope
 }
 

@@ -139,7 +139,7 @@ async function claimNext(host: TickerHost, found: Found, ticking: Ticking): Prom
         ),
       ]
     : []
-  const nextMs = table.after(Math.max(cursorMs, slotMs === undefined ? nowMs : cursorMs)) ?? null
+  const nextMs = table.after(slotMs ?? Math.max(cursorMs, nowMs)) ?? null
   const claim = slotMs === undefined ? {} : { claim: claimFor(host, ticking, slotMs, nowMs) }
   const written = await write(host, found, { ...tick, cursorMs, nextMs, ...claim }, told)
   return slotMs === undefined ? undefined : written

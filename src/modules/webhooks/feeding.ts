@@ -1,7 +1,7 @@
 // Feeds endpoints: one subscription of the log for each that is enabled; what it finds becomes a delivery.
 
 import { pause } from '../../kernel/env.ts'
-import { asPolityError } from '../../kernel/errors.ts'
+import { asPolityError, PolityError } from '../../kernel/errors.ts'
 import { openFailing } from '../../kernel/failing.ts'
 import type { Subscription, SubscriptionOptions } from '../../kernel/feed/subscription.ts'
 import { eventTypeOf } from '../mesh/contract.ts'
@@ -39,9 +39,13 @@ export function openFeeding(ports: SendingPorts): Feeding {
   const look = async () => {
     const changes = (await host.reads.get(roster, ROSTER))?.version ?? 0
     if (changes === seen) return
-    await reconcile(ports, fed)
+    await reconcile(ports, fed, isFed)
     seen = changes
   }
+  /** What changed a moment ago is looked up: what is not sent now must not be dropped. */
+  const isFed = async (endpoint: string) =>
+    (await host.reads.get(roster, ROSTER))?.version === seen ||
+    (await host.reads.get(endpoints, endpoint))?.value.isEnabled === true
   let looking: Promise<void> = Promise.resolve()
   const refresh = () => {
     looking = looking.catch(() => undefined).then(look)
@@ -81,7 +85,11 @@ async function follow(
   }
 }
 
-async function reconcile(ports: SendingPorts, fed: Map<string, Fed>): Promise<void> {
+async function reconcile(
+  ports: SendingPorts,
+  fed: Map<string, Fed>,
+  isFed: (endpoint: string) => Promise<boolean>,
+): Promise<void> {
   const { host } = ports
   const rows = await allEndpoints(ports)
   for (const [id, { version, subscription }] of fed) {
@@ -93,7 +101,7 @@ async function reconcile(ports: SendingPorts, fed: Map<string, Fed>): Promise<vo
   }
   for (const [id, row] of rows) {
     if (!row.isEnabled || fed.has(id)) continue
-    const subscription = await host.subscriptions.open(subscriptionOf(ports, row))
+    const subscription = await host.subscriptions.open(subscriptionOf(ports, row, isFed))
     fed.set(id, { version: versionOf(row), subscription })
   }
 }
@@ -115,7 +123,11 @@ async function allEndpoints({ host }: SendingPorts): Promise<Map<string, Endpoin
 const versionOf = ({ types, filter, isOrdered }: EndpointRow): string =>
   JSON.stringify([types, filter, isOrdered])
 
-function subscriptionOf({ host }: SendingPorts, row: EndpointRow): SubscriptionOptions {
+function subscriptionOf(
+  { host }: SendingPorts,
+  row: EndpointRow,
+  isFed: (endpoint: string) => Promise<boolean>,
+): SubscriptionOptions {
   const { endpoint, isOrdered, types, seq } = row
   return {
     name: endpoint,
@@ -126,6 +138,8 @@ function subscriptionOf({ host }: SendingPorts, row: EndpointRow): SubscriptionO
     ...(isOrdered ? {} : { key: () => undefined, inFlightMax: IN_FLIGHT_MAX }),
     deliverMax: DELIVER_MAX,
     async handle(entry) {
+      // Set aside, it comes again once the endpoint is enabled.
+      if (!(await isFed(endpoint))) throw new PolityError('cancelled', `the endpoint ${endpoint} is disabled`)
       const content: Content = { endpoint, seq: entry.seq }
       await host.deliveries.add(SENDER, { key: keyOf(entry, endpoint), lane: endpoint, content, isOrdered })
     },

@@ -22,7 +22,7 @@ interface Secrets {
   readonly secretReference?: string
 }
 
-export interface EndpointRow extends Omit<Registered, 'chain'>, Secrets {
+export interface EndpointRow extends Omit<Registered, 'chain'> {
   readonly chain: readonly Principal[]
   readonly isEnabled: boolean
   readonly reason?: Static<typeof EndpointDisabled.schema>['reason']

@@ -39,18 +39,32 @@ export async function carryOut(exchange: Exchange): Promise<void> {
     tried.add(instance.url)
     const leave = way.enter(instance)
     try {
-      const answered = await way.through(instance, () => ask(exchange, instance, body), countsAgainst)
-      return await passBack(exchange, instance, answered)
-    } catch (thrown) {
+      const answered = await tryOne(exchange, instance, body)
+      if (!(answered instanceof Refused)) return await passBack(exchange, instance, answered)
       const isLast = way.choose(instances, tried) === undefined
-      if (isLast || !mayGoElsewhere(thrown, incoming.method ?? '', body.isTaken)) throw shown(thrown)
+      if (isLast || !mayGoElsewhere(answered.thrown, incoming.method ?? '', body.isTaken))
+        throw shown(answered.thrown)
       // Who was not asked at all has cost nothing.
-      if (thrown instanceof Unanswered && ++attempt > ATTEMPTS_MAX) throw shown(thrown)
+      if (answered.thrown instanceof Unanswered && ++attempt > ATTEMPTS_MAX) throw shown(answered.thrown)
     } finally {
       leave()
     }
   }
 }
+
+/** Why there is no answer of this instance. */
+class Refused {
+  readonly thrown: unknown
+
+  constructor(thrown: unknown) {
+    this.thrown = thrown
+  }
+}
+
+const tryOne = (exchange: Exchange, instance: Instance, body: Body): Promise<Answered | Refused> =>
+  exchange.way
+    .through(instance, () => ask(exchange, instance, body), countsAgainst)
+    .catch((thrown: unknown) => new Refused(thrown))
 
 interface Body {
   readonly isThere: boolean

@@ -1,6 +1,6 @@
 // Header fields on their way through: what ends here, what we say ourselves, and what a component may not tell a browser.
 
-import type { IncomingHttpHeaders } from 'node:http'
+import { type IncomingHttpHeaders, validateHeaderValue } from 'node:http'
 import { PolityError } from '../../../kernel/errors.ts'
 import type { Instance } from '../../../modules/components/gateway/service-gateway.ts'
 import { SESSION_COOKIE } from '../authentication.ts'
@@ -55,9 +55,9 @@ export interface Sender {
 }
 
 /** Throws `gateway.refused` for more fields than a request needs. */
-export function fieldsOf(raw: readonly string[]): HeaderFields {
+function fieldsOf(raw: readonly string[]): HeaderFields {
   if (raw.length > 2 * FIELDS_MAX)
-    throw new PolityError('gateway.refused', `a request may have ${FIELDS_MAX} header fields`)
+    throw new PolityError('gateway.refused', `a head may have ${FIELDS_MAX} header fields`)
   const fields: HeaderFields = new Map()
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = (raw[at] ?? '').toLowerCase()
@@ -81,7 +81,9 @@ export function requestFields(
   sender: Sender,
 ): HeaderFields {
   const fields = endToEnd(fieldsOf(raw))
-  for (const name of [...fields.keys()]) if (NOT_PASSED_ON.test(name)) fields.delete(name)
+  // Some servers read X_Forwarded_For as X-Forwarded-For.
+  for (const name of [...fields.keys()])
+    if (NOT_PASSED_ON.test(name.replaceAll('_', '-'))) fields.delete(name)
   const cookies = withoutSession(fields.get('cookie') ?? [])
   fields.delete('cookie')
   if (cookies !== '') fields.set('cookie', [cookies])
@@ -94,7 +96,11 @@ export function requestFields(
   return fields
 }
 
-function forwardedFields({ address, host }: Sender, prefix: string): [string, string][] {
+/** What may stand in quotes, and in a Host field (RFC 3986 section 3.2). */
+const HOST = /^[A-Za-z0-9._:[\]-]{1,260}$/
+
+function forwardedFields({ address, host: named }: Sender, prefix: string): [string, string][] {
+  const host = named !== undefined && HOST.test(named) ? named : undefined
   const node = address.includes(':') ? `"[${address}]"` : address
   return [
     ['forwarded', [`for=${node}`, ...(host === undefined ? [] : [`host="${host}"`]), 'proto=http'].join(';')],
@@ -118,12 +124,35 @@ const withoutSession = (cookies: readonly string[]): string =>
  */
 const SANDBOX = 'sandbox allow-scripts allow-forms allow-popups allow-downloads'
 
-/** What the client gets to see, as Node takes it: names and values in turn. */
+/** What the client gets to see, as Node takes it: names and values in turn. Throws `gateway.unreachable`. */
 export function answerFields(
   raw: readonly string[],
   instance: Instance,
   target: Pick<GatewayTarget, 'prefix'>,
 ): string[] {
+  try {
+    const fields = [...shownFields(raw, instance, target)].flatMap(([name, values]) =>
+      values.flatMap((value) => [name, value]),
+    )
+    for (let at = 0; at + 1 < fields.length; at += 2)
+      validateHeaderValue(fields[at] ?? '', fields[at + 1] ?? '')
+    return fields
+  } catch (error) {
+    const { component } = instance
+    throw new PolityError(
+      'gateway.unreachable',
+      `the answer of ${component} is no HTTP`,
+      { component },
+      error,
+    )
+  }
+}
+
+function shownFields(
+  raw: readonly string[],
+  instance: Instance,
+  target: Pick<GatewayTarget, 'prefix'>,
+): HeaderFields {
   const fields = endToEnd(fieldsOf(raw))
   for (const name of NOT_PASSED_BACK) fields.delete(name)
   for (const name of [...fields.keys()]) if (name.startsWith('polity-')) fields.delete(name)
@@ -138,10 +167,15 @@ export function answerFields(
   if (kept.length > 0) fields.set('set-cookie', kept)
   fields.set('content-security-policy', [...(fields.get('content-security-policy') ?? []), SANDBOX])
   if (!fields.has('x-content-type-options')) fields.set('x-content-type-options', ['nosniff'])
-  return [...fields].flatMap(([name, values]) => values.flatMap((value) => [name, value]))
+  return fields
 }
 
-const isOurCookie = (cookie: string): boolean => cookie.split(/[=;]/, 1)[0]?.trim() === SESSION_COOKIE
+/** A cookie without a name comes back as if its value were one. */
+const isOurCookie = (cookie: string): boolean =>
+  cookie
+    .replace(/^[\s=]+/, '')
+    .split(/[=;]/, 1)[0]
+    ?.trim() === SESSION_COOKIE
 
 /** RFC 9110 section 10.2.2: within the component the client's way is through us; elsewhere it is not ours to say. */
 export function locationFor(

@@ -3,6 +3,7 @@
 import type { ModuleHost } from '../../../kernel/catalog/module.ts'
 import { PolityError } from '../../../kernel/errors.ts'
 import type { AddressRule } from '../addresses.ts'
+import { components } from '../contract.ts'
 import { placeOf } from '../endpoints.ts'
 import { allSeen, type Seen } from '../reading.ts'
 import { unknownComponent } from '../registering.ts'
@@ -20,6 +21,8 @@ const LIMITS: GatewayLimits = {
 
 /** How old the gateway's knowledge of the registry may be. */
 const FRESH_MS = 500
+/** The same for a capability that nobody seems to have: asking for those must not keep the hub reading. */
+const MISSED_FRESH_MS = 50
 /** Of one instance on the way to their heads; nobody waits for a place, since there may be another instance. */
 const INSTANCE_CONCURRENT_MAX = 512
 const TARGET_NAME_MAX_CHARS = 256
@@ -53,7 +56,7 @@ export function openServiceGateway(
     limits: { ...LIMITS, ...options },
     async instances(service, protocol) {
       const known = matching(await registry.seen(), service)
-      const found = known.length > 0 ? known : matching(await registry.seenNow(), service)
+      const found = known.length > 0 ? known : matching(await registry.seenAgain(service), service)
       if (found.length === 0) throw unknownComponent(service)
       const all = found.flatMap((seen) => instancesOf(seen, protocol))
       const ready = all.filter(({ health }) => health === 'passing' || health === 'warning')
@@ -96,9 +99,15 @@ function openRegistry({ env, reads, rows }: Host) {
     })
     return seen
   }
+  const seen = (freshMs: number) =>
+    read !== undefined && env.monotonic() - read.atMs < freshMs ? read.seen : seenNow()
   return {
-    seenNow,
-    seen: () => (read !== undefined && env.monotonic() - read.atMs < FRESH_MS ? read.seen : seenNow()),
+    seen: () => seen(FRESH_MS),
+    /** For what was not among them: one row tells whether an id is new, and capabilities wait a little. */
+    async seenAgain(service: string) {
+      if (service.startsWith(CAPABILITY)) return seen(MISSED_FRESH_MS)
+      return (await reads.get(components, service)) === undefined ? [] : seenNow()
+    },
   }
 }
 
