@@ -1,7 +1,7 @@
 // The face of a hub: what embedders and doors may use of its rooms.
 
 import type { EventEmitter } from 'node:events'
-import type { Hub } from './hub.ts'
+import type { Hub } from './hub-shape.ts'
 import { openAsk, openPermit } from './kernel/catalog/ask.ts'
 import { answerOf, type Invoke, type InvokePorts } from './kernel/catalog/invoke.ts'
 import type { Identity } from './kernel/identity/identity.ts'

@@ -20,5 +20,6 @@ export {
 } from './kernel/schema/schema.ts'
 export { archiveModule } from './modules/archive/module.ts'
 export { attest } from './modules/attest/module.ts'
+export { meshModule } from './modules/mesh/module.ts'
 export { mirror } from './modules/mirror/module.ts'
 export { state } from './modules/state/module.ts'

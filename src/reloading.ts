@@ -2,7 +2,7 @@
 
 import type { Supervisor } from './boot/supervisor.ts'
 import type { Hub } from './hub.ts'
-import { digestOf } from './kernel/config/configuration.ts'
+import { type Configuration, digestOf } from './kernel/config/configuration.ts'
 import { readSources, type SourceOptions } from './kernel/config/sources.ts'
 import { asPolityError } from './kernel/errors.ts'
 import { oneAfterAnother } from './kernel/turns.ts'
@@ -20,16 +20,18 @@ const HUB = { chain: [{ kind: 'hub', id: 'polity', roles: [] }] } as const
 
 export function openReloading(
   hub: Hub,
+  configuration: Configuration,
   sources: SourceOptions,
   supervisor: Supervisor,
   url: string,
 ): Reloading {
   let tell: (sentence: string) => void = () => undefined
   const inTurn = oneAfterAnother()
-  let seen = fingerprint(sources)
+  /** What was last refused: looking again would say the same. */
+  let refused: string | undefined
   const reload = () =>
     inTurn(async () => {
-      seen = fingerprint(sources)
+      refused = newsIn(sources, configuration).refusal
       await supervisor.reloading()
       const sentence = await reloaded(hub).catch(
         (error: unknown) =>
@@ -42,7 +44,9 @@ export function openReloading(
     reload,
     onChange() {
       // Files that were read on a signal, or written by the hub itself, are no news.
-      if (fingerprint(sources) !== seen) void reload().then((sentence) => tell(sentence))
+      const { isNew, refusal } = newsIn(sources, configuration)
+      if (isNew && (refusal === undefined || refusal !== refused))
+        void reload().then((sentence) => tell(sentence))
     },
     onReload: (listener) => {
       tell = listener
@@ -50,12 +54,15 @@ export function openReloading(
   }
 }
 
-/** What the sources say, or why they are refused. */
-function fingerprint(sources: SourceOptions): string {
+/** Whether the sources say anything else than what is in force; what is refused is news, too. */
+function newsIn(
+  sources: SourceOptions,
+  configuration: Configuration,
+): { readonly isNew: boolean; readonly refusal?: string } {
   try {
-    return digestOf(sources.table, readSources(sources).layers)
+    return { isNew: digestOf(sources.table, readSources(sources).layers) !== configuration.digest() }
   } catch (error) {
-    return asPolityError(error).message
+    return { isNew: true, refusal: asPolityError(error).message }
   }
 }
 

@@ -83,7 +83,7 @@ export async function openServer(
   })
   const { url } = door.get()
   await supervisor.ready(`listening at ${url}`)
-  const reloading = openReloading(hub, sources, supervisor, url)
+  const reloading = openReloading(hub, configuration, sources, supervisor, url)
   const unfollow = configuration.read(settings.CONFIG_FOLLOW)
     ? followFiles([...new Set([...read.files, read.ownFile])], reloading.onChange)
     : () => undefined

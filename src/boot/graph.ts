@@ -2,11 +2,14 @@
 
 import { PolityError } from '../kernel/errors.ts'
 import { cycleOf, unknownNeeds } from '../kit/graph.ts'
-import type { Stage } from './stages.ts'
 
-export const STAGES_MAX = 256
+const STAGES_MAX = 256
 
-type Ordered = Pick<Stage, 'id' | 'requires' | 'after'>
+interface Ordered {
+  readonly id: string
+  readonly requires?: readonly string[]
+  readonly after?: readonly string[]
+}
 
 /** Throws `boot.invalid`, or `boot.cycle` with its members in order. */
 export function requireSound(stages: readonly Ordered[]): void {

@@ -3,8 +3,8 @@
 import { KitError } from './error.ts'
 
 /** UTF-16 units of a pattern. */
-export const PATTERN_LENGTH_MAX = 256
-export const PATTERN_TOKENS_MAX = 32
+const PATTERN_LENGTH_MAX = 256
+const PATTERN_TOKENS_MAX = 32
 /** Patterns that one index holds. */
 export const PATTERNS_MAX = 100_000
 

@@ -383,7 +383,8 @@ describe('failover scenarios', () => {
     // The hub goes down before the service is back; what is kept is not in its memory.
     await hub.close()
     each.shadowScrolls.mood = 'well'
-    const again = await openHubIn(place, { ...options, probeIntervalMs: 20 })
+    const patient = { url: each.shadowScrolls.url, timeoutMs: 30_000 }
+    const again = await openHubIn(place, { ...QUICK, shadowScrolls: patient, probeIntervalMs: 20 })
     await expect.poll(() => arrived(each.shadowScrolls).length, { timeout: 20_000 }).toBe(1)
     const [attestation] = arrived(each.shadowScrolls)
     const data_preserved = JSON.stringify(attestation?.body).includes(flow.analysis.analysis_id)

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { legacyBus, meshValidators } from '../../src/modules/mesh/contract.ts'
 import { meshModule } from '../../src/modules/mesh/module.ts'
-import { codeOf, entriesOf, errorOf, openTestHub, tempFolder } from './lab/hubs.ts'
+import { codeOf, entriesOf, errorOf, openTestHub, settle, tempFolder } from './lab/hubs.ts'
 import { asking, caller, dataOf, openMesh, owner, type Taken } from './lab/mesh.ts'
 
 const monitor = caller('health_monitor')
@@ -79,6 +79,21 @@ describe('routes', () => {
     expect(await seen(healer, 'before')).toEqual([1, 2])
     expect(await seen(stranger, 'all')).toEqual([3])
     expect(await seen(stranger, 'before')).toEqual([])
+  })
+
+  it('hold for what was handed out before and comes again', async () => {
+    const { ask, propose, later, query, hub } = await openMesh()
+    await ask(stranger, 'subscribe', { name: 's', types: ['a.*'], ackWaitMs: 1000 })
+    await ask(monitor, 'publish', { type: 'a.b', data: 'plum', audience: ['component:stranger'] })
+    await settle(hub)
+    const first = await ask<Taken>(stranger, 'take', { name: 's' })
+    expect(dataOf(first)).toEqual(['plum'])
+    await propose('events:\n  - { event_type: a.b, subscribers: [healer] }\n')
+    later(2000)
+    expect(dataOf(await ask<Taken>(stranger, 'take', { name: 's' }))).toEqual([])
+    const ids = first.items.map(({ id }) => id)
+    await ask(stranger, 'nack', { name: 's', ids, isFinal: true })
+    expect(JSON.stringify(await query(stranger, 'parked', { name: 's' }))).not.toContain('plum')
   })
 
   it('send priority events through the urgent lane, label audited ones, and raise alerts', async () => {
@@ -273,6 +288,20 @@ describe('a table', () => {
       [one.digest, true],
       [undefined, true],
     ])
+  })
+
+  it('of several that are proposed at once: each is in force against what it was rehearsed with, or is refused', async () => {
+    const { propose, hub, query } = await openMesh()
+    const proposals = ['a', 'b', 'c', 'd'].map((name) => propose(`events:\n  - event_type: x.${name}\n`))
+    const settled = await Promise.allSettled(proposals)
+    for (const each of settled)
+      if (each.status === 'rejected') expect(each.reason).toMatchObject({ code: 'mesh.routes-changed' })
+    const activated = await entriesOf(hub, 'mesh.routes-activated@1')
+    expect(activated.length).toBe(settled.filter(({ status }) => status === 'fulfilled').length)
+    const digests = activated.map(({ data }) => data.digest)
+    expect(activated.map(({ data }) => data.previous)).toEqual([undefined, ...digests.slice(0, -1)])
+    expect((await query(owner, 'routes')).digest).toBe(digests.at(-1))
+    expect(new Set(activated.map(({ actor }) => actor))).toEqual(new Set(['user:owner']))
   })
 
   it('is watched, and rolled back when it refuses too much', async () => {

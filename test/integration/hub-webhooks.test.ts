@@ -120,6 +120,27 @@ describe('what an endpoint gets', () => {
     expect(JSON.parse(body).data.secret).toHaveProperty('$private')
   })
 
+  it('no message that is for somebody’s inbox', async () => {
+    const { hub, ask, register, publish } = await openWebhooks()
+    const receiver = await openReceiver()
+    await register(receiver.url, { types: ['**'], filter: "type <> 'x'" })
+    await ask('mesh.send', { to: 'component:named', type: 'order.secret', data: { card: 4711 } })
+    await publish('order.created@1', { n: 1 })
+    await until(() => receiver.received.some(({ body }) => JSON.parse(body).type === 'order.created@1'))
+    await settle(hub)
+    expect(receiver.received.map(({ body }) => body).join()).not.toContain('4711')
+  })
+
+  it('a type without a major under a pattern that names the first', async () => {
+    const { register, publish } = await openWebhooks()
+    const receiver = await openReceiver()
+    await register(receiver.url, { types: ['order.created@1'] })
+    await publish('order.created@2', 2)
+    await publish('order.created', 1)
+    await until(() => receiver.received.length === 1)
+    expect(JSON.parse(nth(receiver.received, 0).body).data).toBe(1)
+  })
+
   it('a signature of its own key pair, which anybody can check', async () => {
     const { register, publish, query } = await openWebhooks()
     const receiver = await openReceiver()

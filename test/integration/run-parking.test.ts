@@ -156,7 +156,9 @@ async function parkedOf(hub: Hub): Promise<string> {
 }
 
 describe('a run whose hub ends in the same step again and again', () => {
-  it(`is parked after ${TAKE_OVERS_MAX} take-overs, and begins to count anew when it is resumed`, async () => {
+  it(`is parked after ${TAKE_OVERS_MAX} take-overs, and begins to count anew when it is resumed`, {
+    timeout: 180_000,
+  }, async () => {
     const folder = tempFolder()
     const attempts: number[] = []
     const life = async (isLast = false) => {
@@ -195,7 +197,7 @@ describe('a run whose hub ends in the same step again and again', () => {
     expect(await outcome(hub, run)).toMatchObject({ status: 'done' })
   })
 
-  it('is not while it only waits', async () => {
+  it('is not while it only waits', { timeout: 180_000 }, async () => {
     const folder = tempFolder()
     const open = () =>
       openTestHub('sqlite', {
@@ -304,11 +306,14 @@ describe('a replay', () => {
     const hub = await openTestHub('memory', {
       modules: [
         flow((ctx, input) => {
-          const counting = {
-            ...ctx,
-            step: ((name, body, options) =>
-              ctx.step(name, (step) => ((bodies += 1), body(step)), options)) as typeof ctx.step,
+          const step: typeof ctx.step = (name, body, options) => {
+            const counted: typeof body = (within) => {
+              bodies += 1
+              return body(within)
+            }
+            return ctx.step(name, counted, options)
           }
+          const counting = { ...ctx, step }
           return rich(counting, input)
         }),
       ],
@@ -328,7 +333,7 @@ describe('a replay', () => {
   it.each([
     ['another step', (ctx) => ctx.step('other', () => 1), { step: 'other' }],
     ['another kind', (ctx) => ctx.sleep('a', { forMs: 1 }), { step: 'a' }],
-    ['fewer steps', async (ctx) => (await ctx.step('a', () => 1), [1, 2]), { step: 'b' }],
+    ['fewer steps', async (ctx) => [await ctx.step('a', () => 1), 2], { step: 'b' }],
     [
       'another order',
       async (ctx) => {

@@ -5,6 +5,3 @@ export interface Live<T> {
   /** Called with each new value, after it is in force; answers what ends it. */
   watch(listener: (value: T) => void): () => void
 }
-
-/** For hubs without a configuration: it stays as it is. */
-export const constant = <T>(value: T): Live<T> => ({ current: () => value, watch: () => () => undefined })

@@ -9,7 +9,7 @@ import { type Assignment, type Layers, layersOf } from './layers.ts'
 import { flagText, type Setting, type SettingTable } from './setting.ts'
 import { valueOfText } from './text.ts'
 
-export const CONFIG_FILE = 'polity.yaml'
+const CONFIG_FILE = 'polity.yaml'
 const OVERLAYS = join('config', 'environments')
 const ENVIRONMENT = /^[a-z][a-z0-9-]{0,63}$/
 

@@ -3,13 +3,13 @@
 import { Secret, Type } from '../schema/schema.ts'
 import { setting, settingTable } from './setting.ts'
 
-export const DATA = setting('data', Type.String({ minLength: 1 }), {
+const DATA = setting('data', Type.String({ minLength: 1 }), {
   summary: 'folder',
   fallback: '.polity',
   flag: 'data',
   reload: 'restart',
 })
-export const ENVIRONMENT = setting('environment', Type.String(), {
+const ENVIRONMENT = setting('environment', Type.String(), {
   summary: 'overlay',
   reload: 'restart',
 })
@@ -33,7 +33,7 @@ export const ALLOW = setting('egress.allow', Type.Array(Type.String()), {
   isGuarded: true,
   reload: 'live',
 })
-export const COMMAND = setting('signer.command', Type.Array(Type.String(), { minItems: 1 }), {
+const COMMAND = setting('signer.command', Type.Array(Type.String(), { minItems: 1 }), {
   summary: 'program',
   isGuarded: true,
   isJsonText: true,
@@ -41,7 +41,7 @@ export const COMMAND = setting('signer.command', Type.Array(Type.String(), { min
 })
 export const TOKEN = setting('archive.token', Secret(), { summary: 'secret', reload: 'restart' })
 export const STORE = setting('store', Type.String(), { summary: 'database', reload: 'restart' })
-export const ML_DSA = setting('signer.mlDsa', Type.Boolean(), {
+const ML_DSA = setting('signer.mlDsa', Type.Boolean(), {
   summary: 'switch',
   fallback: false,
   reload: 'restart',

@@ -4,7 +4,7 @@ import { PolityError } from '../errors.ts'
 import type { Setting } from './setting.ts'
 
 /** Longer texts are no settings. */
-export const TEXT_SIZE_MAX = 16 * 1024
+const TEXT_SIZE_MAX = 16 * 1024
 
 const TRUTHS: ReadonlyMap<string, boolean> = new Map([
   ['1', true],

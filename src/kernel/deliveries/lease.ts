@@ -29,6 +29,8 @@ export interface Lease {
   renewInMs(): number
   /** The lease from now on; renewed only when it is time to. Throws `expectation.failed` once another hub has it. */
   renewed(): Promise<Lease>
+  /** Lets another hub take over at once; where that fails, the lease runs out. */
+  release(): Promise<void>
 }
 
 /** undefined while another hub holds it. */
@@ -54,6 +56,13 @@ async function write(ports: LeasePorts, sender: string, version: number): Promis
   const renewAtMs = env.monotonic() + RENEW_MS
   const lease: Lease = {
     renewInMs: () => renewAtMs - env.monotonic(),
+    async release() {
+      if (isAlone) return
+      const expect = [{ table: DELIVERY_LEASES, key: sender, version: version + 1 }]
+      const over: LeaseRow = { holder, expiresAtMs: 0 }
+      const rows = [{ table: DELIVERY_LEASES, key: sender, value: JSON.stringify(over) }]
+      await log.append({ entries: [], expect, rows }, { isReserved: true }).catch(() => undefined)
+    },
     renewed: async () => (isAlone || lease.renewInMs() > 0 ? lease : write(ports, sender, version + 1)),
   }
   return lease

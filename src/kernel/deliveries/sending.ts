@@ -62,6 +62,7 @@ export function openSending(ports: SendingPorts, sender: Sender, onSettled: () =
       closing.abort()
       await running
       await loop.drained()
+      await loop.released()
     },
   }
 }
@@ -77,6 +78,7 @@ class SendingLoop {
   /** Lanes with something due or under way; in the order in which they were served. */
   readonly #lanes = new Map<string, Lane>()
   readonly #attempts = new Set<Promise<void>>()
+  #held: Lease | undefined
   #outboxPollMs = OUTBOX_POLL_MIN_MS
   #outboxAtMs = 0
   #discoverAtMs = 0
@@ -100,6 +102,10 @@ class SendingLoop {
     this.#news.abort()
   }
 
+  async released(): Promise<void> {
+    await this.#held?.release()
+  }
+
   async drained(): Promise<void> {
     await Promise.all(this.#attempts)
   }
@@ -111,6 +117,7 @@ class SendingLoop {
     const isOver = () => this.#signal.aborted || log.lost.aborted
     while (!isOver()) {
       try {
+        this.#held = undefined
         const lease = await acquireLease(this.#ports, this.#sender.name)
         if (lease === undefined) {
           await pause(env, RENEW_MS, this.#signal)
@@ -122,6 +129,7 @@ class SendingLoop {
           held !== undefined && !isOver();
           held = await held.renewed()
         ) {
+          this.#held = held
           await this.#turn()
           failing.works()
           failures = 0

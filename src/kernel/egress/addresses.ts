@@ -10,7 +10,7 @@ export interface Reach {
   isAddressAllowed(address: string): boolean
 }
 
-export const ALLOWED_MAX = 1024
+const ALLOWED_MAX = 1024
 const HOST = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/
 
 /** @param allow networks (`10.0.0.0/8`, `fd00::/8`), addresses and host names. Throws `egress.invalid`. */

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import type { Dispatcher } from 'undici'
 import { PolityError } from '../errors.ts'
-import type { EgressAnswer } from './egress.ts'
+import type { EgressAnswer } from './messages.ts'
 
 const inflate = promisify(gunzip)
 

@@ -3,12 +3,12 @@
 import { Buffer } from 'node:buffer'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import type { EgressRequest } from './egress.ts'
+import type { EgressRequest } from './messages.ts'
 
 const deflate = promisify(gzip)
 
 /** Below this, compressing costs more than it saves. */
-export const COMPRESS_ABOVE_BYTES = 1024
+const COMPRESS_ABOVE_BYTES = 1024
 
 /** The request with its body as gzip where that is smaller; for those whose other side is known to accept it. */
 export async function compressed(

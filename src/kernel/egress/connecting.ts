@@ -19,7 +19,7 @@ export const resolveBySystem: Lookup = (host) => systemLookup(host, { all: true,
 /** Per origin; more exchanges wait for one of them. */
 const CONNECTIONS_MAX = 16
 /** Origins with a connection at a time. */
-export const ORIGINS_MAX = 256
+const ORIGINS_MAX = 256
 const CONNECT_TIMEOUT_MS = 10_000
 const KEEP_ALIVE_MS = 10_000
 /** Whatever the other side hints. */

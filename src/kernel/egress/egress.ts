@@ -7,30 +7,14 @@ import { abortReason } from '../targets/failures.ts'
 import { openReach } from './addresses.ts'
 import { readAnswer } from './answer.ts'
 import { type Lookup, openAgent, resolveBySystem } from './connecting.ts'
+import type { EgressAnswer, EgressRequest } from './messages.ts'
 import { type CheckedRequest, checkedRequest } from './request-check.ts'
 
 /** Answers larger than this are cut off with `egress.too-large`. */
-export const ANSWER_SIZE_MAX_BYTES = 1024 * 1024
-export const TIMEOUT_MS = 30_000
+const ANSWER_SIZE_MAX_BYTES = 1024 * 1024
+const TIMEOUT_MS = 30_000
 
-export interface EgressRequest {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'HEAD'
-  /** `http:` or `https:`, without credentials. */
-  readonly url: string
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string | Uint8Array
-  /** For the whole exchange; default TIMEOUT_MS. */
-  readonly timeoutMs?: number
-  readonly answerSizeMaxBytes?: number
-  readonly signal?: AbortSignal
-}
-
-export interface EgressAnswer {
-  readonly status: number
-  /** Names in small letters; repeated ones joined by `, `. */
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: Uint8Array
-}
+export type { EgressAnswer, EgressRequest } from './messages.ts'
 
 /**
  * Any status is an answer. Throws `egress.invalid` (URL), `egress.refused` (address not allowed, checked after DNS),

@@ -2,14 +2,14 @@
 
 import { Buffer } from 'node:buffer'
 import { PolityError } from '../errors.ts'
-import type { EgressRequest } from './egress.ts'
+import type { EgressRequest } from './messages.ts'
 
-export const URL_SIZE_MAX = 8192
-export const HEADERS_MAX = 64
-export const HEADERS_SIZE_MAX_BYTES = 16 * 1024
-export const REQUEST_SIZE_MAX_BYTES = 16 * 1024 * 1024
-export const ANSWER_SIZE_LIMIT_BYTES = 256 * 1024 * 1024
-export const TIMEOUT_LIMIT_MS = 15 * 60_000
+const URL_SIZE_MAX = 8192
+const HEADERS_MAX = 64
+const HEADERS_SIZE_MAX_BYTES = 16 * 1024
+const REQUEST_SIZE_MAX_BYTES = 16 * 1024 * 1024
+const ANSWER_SIZE_LIMIT_BYTES = 256 * 1024 * 1024
+const TIMEOUT_LIMIT_MS = 15 * 60_000
 
 export interface CheckedRequest {
   readonly origin: string

@@ -16,6 +16,8 @@ const RENEW_MS = 5_000
 const RETRY_MIN_MS = 250
 const RETRY_MAX_MS = 30_000
 const PAGE_SIZE = 100
+/** A crash repeats what was handled since the last save: a page, or what was handled in so long. */
+const SAVE_INTERVAL_MS = 1_000
 /** Positions that a restart may have to pass over again. */
 const UNSAVED_MAX = 10_000
 
@@ -148,19 +150,32 @@ async function follow(
   const { log, env, name } = { ...ports, ...options }
   let held = start
   let { position } = start.row
+  let savedAtMs = env.monotonic()
   const save = async () => {
     held = await write(ports, name, held.version, position)
+    savedAtMs = env.monotonic()
   }
   const isStale = () => held.row.expiresAtMs - env.now() < LEASE_MS - RENEW_MS
-  while (!signal.aborted) {
-    const { entries, end } = await pageOf(ports.reader, options.types, position, log.head().size)
+  // Where another hub may take over, nothing is handled on a lease that was not just renewed.
+  const isSaveDue = () => !ports.isAlone || env.monotonic() - savedAtMs >= SAVE_INTERVAL_MS
+  const handleAll = async (entries: readonly Entry[]) => {
     for (const entry of entries) {
       await options.handle(entry, signal)
       if (signal.aborted) return
       position = entry.seq + 1
-      await save()
+      if (isSaveDue()) await save()
       works()
     }
+  }
+  while (!signal.aborted) {
+    const { entries, end } = await pageOf(ports.reader, options.types, position, log.head().size)
+    try {
+      await handleAll(entries)
+    } finally {
+      // What was handled before one that failed, or before the end, is not handled again.
+      if (entries.length > 0 && position > held.row.position) await save()
+    }
+    if (signal.aborted) return
     position = end
     if (position - held.row.position >= UNSAVED_MAX || (!ports.isAlone && isStale())) await save()
     works()

@@ -27,6 +27,13 @@ export const pullTables = (area: string): PullTables => {
   return { ...tables, swept: Object.values(tables) }
 }
 
+/** Which of the tables of some module's pull subscriptions it is, if it is one. */
+export function pullTableOf(table: string): keyof Omit<PullTables, 'swept'> | undefined {
+  if (table.endsWith('.pull-groups')) return 'groups'
+  if (table.endsWith('.pull-items')) return 'items'
+  return table.endsWith('.pull-dead') ? 'dead' : undefined
+}
+
 export interface Group {
   /** The next entry that the group has not looked at. */
   readonly position: number

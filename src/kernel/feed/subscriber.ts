@@ -1,9 +1,10 @@
 // One subscription that this hub serves: what comes in, what is started, and what becomes of it.
 
-import { type Env, pause } from '../env.ts'
+import type { Env } from '../env.ts'
 import { asPolityError, PolityError } from '../errors.ts'
 import type { Entry } from '../log/entry.ts'
 import { delayBefore, random01 } from '../targets/retry.ts'
+import { type Attempt, Attempts, carryOut } from './attempts.ts'
 import { ItemQueue, type QueuedItem } from './item-queue.ts'
 import { type Limits, limitsOf } from './pull-options.ts'
 import { SetAside } from './set-aside.ts'
@@ -35,25 +36,6 @@ export interface Held {
   attempted?: SubscriptionRow
 }
 
-/** An attempt under way. */
-interface Running {
-  readonly seq: number
-  /** Fresh from the log; otherwise it was set aside. */
-  readonly item: QueuedItem | undefined
-  readonly parked: ParkedItem | undefined
-  readonly deadlineMs: number
-  controller?: AbortController
-  /** Why it is aborted, also before it asks for its signal. */
-  abortedBy?: PolityError
-  /** It is being given up. */
-  isEnding: boolean
-  /** Its outcome counts no more. */
-  isOver: boolean
-}
-
-/** Whoever does not end when aborted is left behind after so long. */
-const END_WAIT_MAX_MS = 5_000
-
 /** In order and undivided: the key of everything, where no key is given. */
 const ONE_KEY = ''
 /** Handled items that a crash may repeat, where nothing has to be saved sooner. */
@@ -66,8 +48,7 @@ export class Subscriber {
   readonly #ports: SubscriberPorts
   #queue = new ItemQueue()
   #setAside = new SetAside([])
-  readonly #underWay = new Set<Running>()
-  #ended = () => {}
+  readonly #attempts: Attempts
   #isDueNext = false
   #isToldFull = false
   #unsavedItems = 0
@@ -89,6 +70,7 @@ export class Subscriber {
     this.limits = limitsOf(options)
     this.isUrgent = options.lane === 'urgent'
     this.#ports = ports
+    this.#attempts = new Attempts(ports.env)
   }
 
   get name(): string {
@@ -153,7 +135,7 @@ export class Subscriber {
 
   /** Whether a turn would start something. */
   canStart(): boolean {
-    if (!this.isServing || this.#underWay.size >= this.limits.inFlightMax) return false
+    if (!this.isServing || this.#attempts.count >= this.limits.inFlightMax) return false
     return this.#queue.isReady || this.#isDue()
   }
 
@@ -169,15 +151,11 @@ export class Subscriber {
 
   /** Ends attempts that took too long, and says when to look again. */
   tick(nowMs: number): void {
-    for (const running of this.#underWay) {
-      if (running.isEnding) continue
-      if (running.deadlineMs > nowMs) {
-        this.#ports.wakeAt(running.deadlineMs)
-        break
-      }
-      const { ackWaitMs } = this.limits
-      this.#failed(running, new PolityError('timeout', `it was not done within ${ackWaitMs} ms`))
-    }
+    const { ackWaitMs } = this.limits
+    for (const attempt of this.#attempts.overdue(nowMs))
+      this.#failed(attempt, new PolityError('timeout', `it was not done within ${ackWaitMs} ms`))
+    const nextMs = this.#attempts.nextDeadlineMs()
+    if (nextMs !== undefined) this.#ports.wakeAt(nextMs)
     this.wakeForDue()
   }
 
@@ -193,18 +171,8 @@ export class Subscriber {
   /** Starts nothing more, aborts what is under way, and resolves when it has ended or had its time. */
   async quiesce(): Promise<void> {
     this.isStill = true
-    if (this.#underWay.size === 0) return
-    const ended = Promise.withResolvers<void>()
-    this.#ended = ended.resolve
-    for (const running of this.#underWay) {
-      running.abortedBy = cancelled(this.name)
-      running.controller?.abort(running.abortedBy)
-    }
-    const done = new AbortController()
-    await Promise.race([ended.promise, pause(this.#ports.env, END_WAIT_MAX_MS, done.signal)])
-    done.abort()
-    for (const running of this.#underWay) running.isOver = true
-    this.#underWay.clear()
+    for (const { parked } of await this.#attempts.abort(this.name))
+      if (parked) this.#setAside.release(parked.seq)
   }
 
   /** Items are tried again now. Answers how many. */
@@ -243,15 +211,17 @@ export class Subscriber {
       name: this.name,
       position,
       lag: Math.max(0, headSize - seen),
-      underWay: this.#underWay.size,
+      underWay: this.#attempts.count,
       parked: this.#setAside.size - this.#setAside.dead,
       dead: this.#setAside.dead,
       isPaused: this.isPaused,
     }
   }
 
+  /** Cursor and lease are saved: whoever had stopped for want of a lease goes on. */
   saved(): void {
     this.#unsavedItems = 0
+    this.goOn()
   }
 
   /** Asks for whatever can go on now. */
@@ -293,39 +263,17 @@ export class Subscriber {
   }
 
   #start(item: QueuedItem | undefined, parked: ParkedItem | undefined): void {
-    const seq = item?.seq ?? parked?.seq ?? 0
-    const deadlineMs = this.#ports.env.monotonic() + this.limits.ackWaitMs
-    const running: Running = { seq, item, parked, deadlineMs, isEnding: false, isOver: false }
-    this.#underWay.add(running)
-    if (this.#underWay.size === 1) this.#ports.wakeAt(deadlineMs)
-    this.#attempt(running).then(
-      () => this.#done(running),
-      (thrown: unknown) => this.#failed(running, thrown),
+    const attempt = this.#attempts.begin(item, parked, this.limits.ackWaitMs)
+    if (this.#attempts.count === 1) this.#ports.wakeAt(attempt.deadlineMs)
+    carryOut(attempt, this.options, this.#ports.load).then(
+      () => this.#done(attempt),
+      (thrown: unknown) => this.#failed(attempt, thrown),
     )
   }
 
-  async #attempt(running: Running): Promise<void> {
-    const { item, parked, seq } = running
-    const entry = item?.entry ?? (await this.#ports.load(seq))
-    if (entry === undefined)
-      throw new PolityError('log.pruned', `entry ${seq} was pruned before it was handled`)
-    const { filter, key, handle } = this.options
-    // What was thrown when it came in is thrown again here.
-    if (item?.key === undefined) key?.(entry)
-    if (filter && !filter(entry)) return
-    await handle.call(this.options, entry, {
-      attempt: (parked?.attempts ?? 0) + 1,
-      get signal() {
-        running.controller ??= new AbortController()
-        if (running.abortedBy) running.controller.abort(running.abortedBy)
-        return running.controller.signal
-      },
-    })
-  }
-
-  #done(running: Running): void {
-    if (!this.#end(running)) return
-    const { item, parked } = running
+  #done(attempt: Attempt): void {
+    if (!this.#attempts.end(attempt)) return
+    const { item, parked } = attempt
     if (item) {
       this.#queue.settle(item)
       this.#freed(item.key)
@@ -337,15 +285,6 @@ export class Subscriber {
     this.#changed(this.#unsavedItems >= UNSAVED_ITEMS_MAX)
   }
 
-  /** Whether the attempt still counted. */
-  #end(running: Running): boolean {
-    if (running.isOver) return false
-    running.isOver = true
-    this.#underWay.delete(running)
-    if (this.#underWay.size === 0) this.#ended()
-    return true
-  }
-
   /** Nothing of the key is under way any more. */
   #freed(key: string | undefined): void {
     if (key === undefined) return
@@ -353,55 +292,53 @@ export class Subscriber {
     else this.#queue.free(key)
   }
 
-  #failed(running: Running, thrown: unknown): void {
-    if (running.isOver || running.isEnding) return
+  #failed(attempt: Attempt, thrown: unknown): void {
+    if (attempt.isOver || attempt.isEnding) return
     // Ended by us, not by itself: it is as if it had not been tried.
-    if (running.abortedBy) {
-      this.#undone(running)
+    if (attempt.abortedBy) {
+      this.#undone(attempt)
       return
     }
-    running.controller?.abort(thrown)
+    attempt.controller?.abort(thrown)
     const error = asPolityError(thrown)
-    const attempts = (running.parked?.attempts ?? 0) + 1
-    if (attempts < this.limits.deliverMax && !isFinal(thrown)) {
-      this.#park(running, attempts, error.message)
+    const attempts = (attempt.parked?.attempts ?? 0) + (attempt.isUnread ? 0 : 1)
+    if (attempt.isUnread || (attempts < this.limits.deliverMax && !isFinal(thrown))) {
+      this.#park(attempt, attempts, error.message)
       return
     }
-    running.isEnding = true
-    this.#giveUp(running, attempts, error).catch((failure: unknown) => {
-      this.#ports.onFailure(asPolityError(failure))
-    })
+    attempt.isEnding = true
+    this.#giveUp(attempt, attempts, error)
   }
 
-  #undone(running: Running): void {
-    if (!this.#end(running)) return
-    if (running.parked) this.#setAside.release(running.parked.seq)
+  #undone(attempt: Attempt): void {
+    if (!this.#attempts.end(attempt)) return
+    if (attempt.parked) this.#setAside.release(attempt.parked.seq)
   }
 
-  #park(running: Running, attempts: number, reason: string): void {
-    if (!this.#end(running)) return
+  #park(attempt: Attempt, attempts: number, reason: string): void {
+    if (!this.#attempts.end(attempt)) return
     const { env } = this.#ports
     const waitMs = delayBefore(this.limits.retry, attempts + 1, random01(env))
-    this.#put(running, { state: 'waiting', attempts, reason, nextAtMs: env.now() + waitMs })
+    this.#put(attempt, { state: 'waiting', attempts, reason, nextAtMs: env.now() + waitMs })
   }
 
   /** `dead` is called before the item is: what it throws is tried again with the item. */
-  async #giveUp(running: Running, attempts: number, error: PolityError): Promise<void> {
+  async #giveUp(attempt: Attempt, attempts: number, error: PolityError): Promise<void> {
     const { dead } = this.options
-    const entry = running.item?.entry ?? (dead && (await this.#ports.load(running.seq)))
     try {
+      const entry = attempt.item?.entry ?? (dead && (await this.#ports.load(attempt.seq)))
       if (entry) await dead?.call(this.options, entry, boundedReason(error.message))
     } catch (thrown) {
       this.#ports.onFailure(asPolityError(thrown))
-      this.#park(running, attempts, error.message)
+      this.#park(attempt, attempts, error.message)
       return
     }
-    if (!this.#end(running)) return
-    this.#put(running, { state: 'dead', attempts, reason: error.message })
+    if (!this.#attempts.end(attempt)) return
+    this.#put(attempt, { state: 'dead', attempts, reason: error.message })
   }
 
-  #put(running: Running, what: Omit<Parking, 'seq' | 'key'>): void {
-    const { item, parked, seq } = running
+  #put(attempt: Attempt, what: Omit<Parking, 'seq' | 'key'>): void {
+    const { item, parked, seq } = attempt
     const key = item ? item.key : parked?.key
     this.#setAside.put(this.#parkedItem({ seq, ...(key === undefined ? {} : { key }), ...what }, parked))
     if (item) this.#queue.settle(item)
@@ -458,6 +395,3 @@ const freshAttempts = ({ state }: ParkedItem): Partial<ParkedItem> =>
 
 const isFinal = (thrown: unknown): boolean =>
   typeof thrown === 'object' && thrown !== null && (thrown as { isFinal?: unknown }).isFinal === true
-
-const cancelled = (name: string): PolityError =>
-  new PolityError('cancelled', `the subscription ${JSON.stringify(name)} was moved or closed`)

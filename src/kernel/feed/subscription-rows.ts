@@ -44,8 +44,12 @@ export function requireName(name: string): void {
 /** A prefix that belongs to one name only. */
 export const prefixOf = (name: string): string => `${name.replaceAll('%', '%25').replaceAll('/', '%2F')}/`
 
-export const itemKey = (name: string, seq: number): string =>
-  `${prefixOf(name)}${String(seq).padStart(SEQ_DIGITS, '0')}`
+export const itemKey = (name: string, seq: number): string => `${prefixOf(name)}${digitsOf(seq)}`
+
+/** The key of the same subscription's item at another place. */
+export const movedKey = (key: string, seq: number): string => `${key.slice(0, -SEQ_DIGITS)}${digitsOf(seq)}`
+
+const digitsOf = (seq: number): string => String(seq).padStart(SEQ_DIGITS, '0')
 
 /** Reasons come from outside and are kept. */
 export const boundedReason = (reason: string): string => reason.slice(0, REASON_LENGTH_MAX).toWellFormed()

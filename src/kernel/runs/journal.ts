@@ -17,6 +17,9 @@ export const UNDO_PREFIX = 'undo/'
 export const STEPS_PER_RUN_MAX = 10_000
 export const STEP_RESULT_MAX_BYTES = 4 * 1024 * 1024
 
+/** Steps that wrong code took before it was noticed; more than these cannot be forgiven. */
+const LOOSENED_MAX = 1000
+
 export type StepKind = 'step' | 'undo' | 'sleep' | 'signal' | 'invoke'
 
 /**
@@ -163,6 +166,17 @@ export class Journal {
       if (row && row.kind !== 'undo' && !row.isLoose && !this.#visited.has(name)) return name
     }
     return undefined
+  }
+
+  /** What this life has recorded, when it was not the code of the run: no later one needs to come by. */
+  loosen(): StepWrite[] {
+    const writes: StepWrite[] = []
+    for (const [name, { row }] of [...this.#steps]) {
+      if (this.#inherited.has(name) || row.isLoose || writes.length === LOOSENED_MAX) continue
+      const { order: _, ...change } = row
+      writes.push(this.write(name, { ...change, isLoose: true }))
+    }
+    return writes
   }
 
   /** Whether something of an earlier life stands under the prefix. */

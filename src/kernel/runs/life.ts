@@ -171,15 +171,14 @@ export class Life {
     return promise
   }
 
-  /** To be awaited before anything new begins: counts the life, and waits while the run is paused. */
+  /** To be awaited before anything new begins: waits while the run is paused. */
   async proceed(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     while (this.control.isPaused && !this.isEnding) await this.idle(() => this.news(signal))
-    await this.countTakeOver()
     signal.throwIfAborted()
   }
 
-  /** Throws `run.parked` for a run that ends one hub after the other. */
+  /** To be awaited before code of the run works. Throws `run.parked` for a run that ends one hub after the other. */
   async countTakeOver(): Promise<void> {
     if (!this.isResumed || this.takeOverCount > 0) return
     const settled = this.journal.settledCount()

@@ -7,6 +7,7 @@ import { asPolityError, PolityError } from '../errors.ts'
 import { canonicalText } from '../schema/canonical.ts'
 import { errorOfStep, type Journal, type StepKind } from './journal.ts'
 import type { RunRow } from './run.ts'
+import { noRows } from './scope.ts'
 
 export interface Replayed {
   readonly isSame: boolean
@@ -110,9 +111,7 @@ function contextOf(course: Course, prefix: string): CommandContext {
     ...callerOf(row),
     now: row.startedAt,
     signal: over.signal,
-    get rows(): never {
-      return refuse()
-    },
+    rows: noRows(row.action),
     record: () => undefined,
     shred: refuse,
     onCommitted: () => undefined,

@@ -2,6 +2,7 @@
 
 import type { CommandContext } from '../catalog/context.ts'
 import { callerOf } from '../catalog/decide.ts'
+import type { WorkingRows } from '../catalog/working-rows.ts'
 import { PolityError } from '../errors.ts'
 import { askWithin, invokeWithin } from './asking.ts'
 import { forEach, parallel } from './groups.ts'
@@ -19,6 +20,19 @@ export interface Scope {
   readonly context: CommandContext
 }
 
+/** Runs have no working rows: what they keep is in their journal. */
+export function noRows(action: string): WorkingRows {
+  const refused = () =>
+    new PolityError('internal', `${action} is a run: working rows are for atomic commands`)
+  return {
+    get: () => Promise.reject(refused()),
+    scan: () => Promise.reject(refused()),
+    write: () => {
+      throw refused()
+    },
+  }
+}
+
 export function scopeIn(life: Life, prefix: string, signal: AbortSignal): Scope {
   const scope = { life, prefix, signal, underWay: new Set<string>() }
   return Object.assign(scope, { context: contextOf(scope) })
@@ -34,9 +48,7 @@ function contextOf(bare: Omit<Scope, 'context'>): CommandContext {
     ...callerOf(row),
     now: row.startedAt,
     signal,
-    get rows(): never {
-      throw new PolityError('internal', `${row.action} is a run: working rows are for atomic commands`)
-    },
+    rows: noRows(row.action),
     record: (...more) => drafts.push(...more),
     shred: () => {
       throw new PolityError('internal', `${row.action} is not atomic: only an atomic command erases`)

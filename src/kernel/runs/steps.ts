@@ -39,6 +39,7 @@ export async function takeStep<T>(scope: Scope, taken: TakenStep<T>): Promise<T>
     scope.underWay.add(name)
     try {
       await life.proceed(scope.signal)
+      await life.countTakeOver()
       life.underWay.add(name)
       await carry(scope, name, taken, before, isLoose)
     } finally {

@@ -6,9 +6,9 @@ import { asPolityError, PolityError } from '../errors.ts'
 import { pointerPart, type Static, type TSchema, type Violation, validate } from './schema.ts'
 
 export const YAML_SIZE_MAX_BYTES = 262_144
-export const YAML_DEPTH_MAX = 64
+const YAML_DEPTH_MAX = 64
 /** Values of a document with all aliases written out. */
-export const YAML_VALUES_MAX = 50_000
+const YAML_VALUES_MAX = 50_000
 const MISTAKES_MAX = 20
 
 /** Where something stands in a text; both count from 1. */

@@ -44,7 +44,7 @@ const digestOf = async ({ name, digest }: NonNullable<OpenedModule['declared']>)
   [name, await digest()] as const
 
 /** Names, schemas and flags, in the order of the names: the same for every hub of one release with the same modules. */
-export function catalogDigest(definitions: readonly Definition[]): string {
+function catalogDigest(definitions: readonly Definition[]): string {
   const shown = definitions
     .map(({ name, kind, risk, effect, isReserved, facts, errors, schema, output }) => ({
       name,

@@ -59,6 +59,8 @@ export function openBulkhead(target: string, policy: () => BulkheadPolicy): Bulk
         }
         queue.add(enter)
         signal?.addEventListener('abort', leave, { once: true })
+        // There may be more places than when the others began to wait; they go first.
+        admit()
       })
     },
   }

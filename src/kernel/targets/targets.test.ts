@@ -123,6 +123,23 @@ describe('a breaker', () => {
     expect(targets.state('a').breaker).toBe('open')
   })
 
+  it('is not kept open by what was asked before it opened', async () => {
+    const { env, targets, later } = lab()
+    targets.declare('a', { failuresMax: 2 })
+    const slow = Array.from({ length: 4 }, () => Promise.withResolvers<string>())
+    const calls = slow.map(({ promise }) => codeOf(targets.call('a', () => promise)))
+    slow[0]?.reject(broken())
+    slow[1]?.reject(broken())
+    await settled()
+    const opensAtMs = env.now() + 60_000
+    expect(targets.state('a').retryAtMs).toBe(opensAtMs)
+    await later(30_000)
+    slow[2]?.reject(broken())
+    slow[3]?.reject(broken())
+    await Promise.all(calls)
+    expect(targets.state('a').retryAtMs).toBe(opensAtMs)
+  })
+
   it('counts timeouts, and neither cancellations nor refusals of our own', async () => {
     const { targets } = lab()
     const throwing = (error: unknown) => () => Promise.reject(error)
@@ -317,6 +334,27 @@ describe('a bulkhead', () => {
     first.resolve()
     await Promise.all(calls)
     expect(order).toEqual([0, 1, 2, 3])
+  })
+
+  it('lets those who waited go first when there are more places', async () => {
+    const { targets } = lab()
+    targets.declare('a', { concurrentMax: 1 })
+    const first = Promise.withResolvers<void>()
+    const order: number[] = []
+    const calls = [0, 1, 2].map((place) =>
+      targets.call('a', async () => {
+        order.push(place)
+        await first.promise
+      }),
+    )
+    await settled()
+    targets.declare('a', { concurrentMax: 3 })
+    const late = targets.call('a', async () => void order.push(9))
+    await settled()
+    expect(order).toEqual([0, 1, 2])
+    first.resolve()
+    await Promise.all([...calls, late])
+    expect(order).toEqual([0, 1, 2, 9])
   })
 
   it('lets go whoever gives up while waiting', async () => {

@@ -11,7 +11,7 @@ import { seal } from '../catalog/recorder.ts'
 import { LogOpened } from '../catalog/records.ts'
 import type { Env } from '../env.ts'
 import { PolityError } from '../errors.ts'
-import { FEEDS } from '../feed/feed.ts'
+import { carriedOver } from '../feed/carrying-over.ts'
 import { fileAnchor, readAnchor } from '../log/anchor.ts'
 import { writeSecretFile, writeWholeFile } from '../log/files.ts'
 import { type DataPaths, dataPaths, defaultAnchorPath } from '../log/layout.ts'
@@ -237,16 +237,8 @@ function rowsOf({ vaultKey, isVaultKept, survived, shift }: Carrying) {
     if (!isVaultKept && VAULT_TABLES.has(table)) return undefined
     if (table === SYSTEM && key === OPENED)
       return { ...row, value: JSON.stringify(vaultMarkOf({ vaultKey })) }
-    return table === FEEDS ? shifted(row, survived, shift) : row
+    return carriedOver(row, { survived, shift })
   }
-}
-
-/** A feed goes on behind the same entry, and where that is lost, behind the last one that is not. */
-function shifted(row: StoredRow, survived: number, shift: number): StoredRow {
-  if (row.value === null) return row
-  const feed = JSON.parse(row.value) as { readonly position: number }
-  const position = Math.min(feed.position, survived) + shift
-  return { ...row, value: JSON.stringify({ ...feed, position }) }
 }
 
 interface Signing {

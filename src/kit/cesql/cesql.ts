@@ -32,7 +32,7 @@ import { overloadOf } from './functions.ts'
 import { parse } from './parser.ts'
 import { type CesqlNode, type CesqlValue, printed } from './syntax.ts'
 
-export { CesqlError, type CesqlErrorKind, type CesqlFault } from './error.ts'
+export { CesqlError, type CesqlFault } from './error.ts'
 export type { CesqlNode, CesqlValue } from './syntax.ts'
 
 /** Attributes by name. Only own members are seen; a text, a boolean or an integer each. */

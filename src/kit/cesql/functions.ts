@@ -5,7 +5,7 @@ import type { CesqlErrorKind } from './error.ts'
 import { type CesqlValue, INTEGER_MAX, INTEGER_MIN } from './syntax.ts'
 
 /** UTF-16 units of a text that a function makes out of others; above it a FunctionEvaluationError. */
-export const TEXT_LENGTH_MAX = 65_536
+const TEXT_LENGTH_MAX = 65_536
 
 /** Says what went wrong; the function still answers a value (section 3.5.3). */
 export type Fail = (kind: CesqlErrorKind, message: string) => void

@@ -5,11 +5,11 @@ import { type BinaryOperator, type CesqlNode, INTEGER_MAX, INTEGER_MIN } from '.
 import { type Token, tokensOf } from './tokens.ts'
 
 /** UTF-16 units of an expression. */
-export const EXPRESSION_LENGTH_MAX = 4096
+const EXPRESSION_LENGTH_MAX = 4096
 /** Parentheses, arguments and unary operators inside each other. */
-export const EXPRESSION_DEPTH_MAX = 64
+const EXPRESSION_DEPTH_MAX = 64
 /** Operators, literals, attributes and calls together. */
-export const EXPRESSION_NODES_MAX = 1024
+const EXPRESSION_NODES_MAX = 1024
 
 /** Binary operators from loose to tight (section 3.6); equal ones group to the left. */
 const PRECEDENCE: ReadonlyMap<string, number> = new Map(

@@ -14,7 +14,7 @@ export const ComponentId = Type.String({
   maxLength: 128,
   description: 'the id of a component: small letters, digits and ._-, starting with a letter or digit',
 })
-export const ComponentName = Type.String({
+const ComponentName = Type.String({
   pattern: '^[^\\u0000-\\u001f\\u007f]+$',
   maxLength: 128,
   description: 'a name without control characters',
@@ -43,7 +43,7 @@ const ServiceUrl = Type.String({
 })
 
 const Protocol = Type.Union([Type.Literal('http'), Type.Literal('tcp'), Type.Literal('ws')])
-export const Endpoint = Closed({ protocol: Protocol, url: ServiceUrl })
+const Endpoint = Closed({ protocol: Protocol, url: ServiceUrl })
 
 const CheckName = Type.String({
   pattern: '^[a-z0-9][a-z0-9._-]*$',

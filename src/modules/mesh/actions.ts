@@ -184,6 +184,7 @@ export const reply = command('mesh.reply@1', {
 const Yaml = Type.String({
   minLength: 1,
   maxLength: ROUTES_TEXT_MAX_CHARS,
+  contentMediaType: 'application/yaml',
   description: 'the routing table, YAML',
 })
 
@@ -223,13 +224,31 @@ export const proposeRoutes = command('mesh.propose-routes@1', {
   errors: ['input.invalid', 'mesh.no-routes', 'mesh.loop', 'mesh.routes-changed'],
   risk: 'high',
   effect: 'idempotent',
+  cli: { positional: ['yaml'] },
+})
+
+/** The last phase but one of a proposal: compare and swap. It says who changed what, as any action does. */
+export const activateRoutes = command('mesh.activate-routes@1', {
+  summary: 'Puts a routing table in force if the one that it was rehearsed against still is.',
+  input: {
+    yaml: Yaml,
+    replaces: Type.Optional(Described(Sha256, 'the digest of the table in force; absent: there is none')),
+  },
+  output: Closed({ digest: Sha256 }),
+  errors: ['input.invalid', 'mesh.no-routes', 'mesh.loop', 'mesh.routes-changed'],
+  risk: 'high',
+  effect: 'atomic',
+  cli: { isHidden: true },
 })
 
 export const rollBackRoutes = command('mesh.roll-back-routes@1', {
   summary: 'Puts the routing table in force again that the present one took the place of.',
-  input: { reason: Type.Optional(Type.String({ minLength: 1, maxLength: 512, description: 'why' })) },
+  input: {
+    reason: Type.Optional(Type.String({ minLength: 1, maxLength: 512, description: 'why' })),
+    ifDigest: Type.Optional(Described(Sha256, 'only if this table is in force')),
+  },
   output: Closed({ digest: Type.Optional(Sha256), previous: Type.Optional(Sha256) }),
-  errors: ['not-found'],
+  errors: ['not-found', 'mesh.routes-changed'],
   risk: 'high',
   effect: 'atomic',
 })

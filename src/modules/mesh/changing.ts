@@ -1,11 +1,11 @@
 // Routes change as a bundle: validated, rehearsed on the last events, put in force, watched, and taken back when they block too much.
 
-import type { CommandContext, Reads, StepContext } from '../../kernel/catalog/context.ts'
+import type { CommandContext, Reads } from '../../kernel/catalog/context.ts'
 import type { ModuleHost } from '../../kernel/catalog/module.ts'
 import { type Change, carryChange } from '../../kernel/change/change.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Static, Type } from '../../kernel/schema/schema.ts'
-import type { proposeRoutes, Rehearsal } from './actions.ts'
+import { activateRoutes, type proposeRoutes, type Rehearsal, rollBackRoutes } from './actions.ts'
 import type { Counting } from './counting.ts'
 import { RoutesActivated } from './facts.ts'
 import { rehearse } from './rehearsing.ts'
@@ -39,7 +39,7 @@ interface Table {
 
 export async function proposeOne(ctx: CommandContext, input: Input, ports: ChangePorts): Promise<Output> {
   const digest = digestOf(input.yaml)
-  const change = changeOf(input, digest, ports)
+  const change = changeOf(ctx, input, digest, ports)
   const window = { watchMs: input.watchMs ?? 0, everyMs: WATCH_EVERY_MS }
   const { rehearsal, ...outcome } = await carryChange(ctx, ports.host.env, change, window)
   const { before, ...report } = rehearsal
@@ -58,6 +58,7 @@ const statusOf = (status: 'changed' | 'unchanged' | 'rolled-back', isInForce: bo
 }
 
 function changeOf(
+  ctx: CommandContext,
   { yaml, isRehearsalOnly = false, blockedShareMaxPercent = BLOCKED_SHARE_MAX_PERCENT }: Input,
   digest: string,
   { host, routing, counting, options }: ChangePorts,
@@ -73,26 +74,19 @@ function changeOf(
       return { ...report, before: await tableOf(host.reads, table.digest) }
     },
     isIdle: ({ before }) => isRehearsalOnly || before.digest === digest,
-    async swap({ before }, step) {
-      await requireUnchanged(host, before.digest)
-      begun = tally(counting)
-      const { digest: replaced } = before
-      activate(step, {
-        digest,
+    async swap({ before }) {
+      await ctx.invoke(activateRoutes, {
         yaml,
-        ...(replaced === undefined ? {} : { previous: replaced, replaced }),
-        isRollback: false,
+        ...(before.digest === undefined ? {} : { replaces: before.digest }),
       })
+      begun = tally(counting)
     },
     fault: () => faultSince(begun, tally(counting), blockedShareMaxPercent),
-    rollBack({ before }, reason, step) {
-      activate(step, { ...before, replaced: digest, isRollback: true, reason })
+    async rollBack(_, reason) {
+      await ctx.invoke(rollBackRoutes, { reason, ifDigest: digest })
     },
   }
 }
-
-const activate = (step: StepContext, data: Parameters<typeof RoutesActivated>[0]) =>
-  step.record(RoutesActivated(data, { subject: 'mesh/routes' }))
 
 async function tableOf(reads: Pick<Reads, 'get'>, digest: string | undefined): Promise<Table> {
   if (digest === undefined) return {}
@@ -105,11 +99,29 @@ async function tableOf(reads: Pick<Reads, 'get'>, digest: string | undefined): P
 }
 
 /** What was rehearsed was rehearsed against something: if that is not in force any more, the answer counts for nothing. */
-async function requireUnchanged(
-  { reads }: Pick<ModuleHost, 'reads'>,
-  digest: string | undefined,
-): Promise<void> {
-  const now = (await reads.get(routes, ROUTES_ACTIVE))?.value.digest
+export async function activateOne(
+  ctx: CommandContext,
+  { yaml, replaces }: Static<Type.TObject<(typeof activateRoutes)['input']>>,
+): Promise<{ digest: string }> {
+  compileRoutes(yaml)
+  const digest = digestOf(yaml)
+  await requireActive(ctx, replaces)
+  ctx.record(
+    RoutesActivated(
+      {
+        digest,
+        yaml,
+        ...(replaces === undefined ? {} : { previous: replaces, replaced: replaces }),
+        isRollback: false,
+      },
+      { subject: 'mesh/routes' },
+    ),
+  )
+  return { digest }
+}
+
+async function requireActive(ctx: CommandContext, digest: string | undefined): Promise<void> {
+  const now = (await ctx.get(routes, ROUTES_ACTIVE))?.value.digest
   if (now !== digest)
     throw new PolityError(
       'mesh.routes-changed',
@@ -141,8 +153,9 @@ function faultSince(begun: Tally, now: Tally, maxPercent: number): string | unde
 /** Puts the table before in force again; after the first one, that is none. */
 export async function rollBackOne(
   ctx: CommandContext,
-  reason: string | undefined,
+  { reason, ifDigest }: Static<Type.TObject<(typeof rollBackRoutes)['input']>>,
 ): Promise<{ digest?: string; previous?: string }> {
+  if (ifDigest !== undefined) await requireActive(ctx, ifDigest)
   const active = (await ctx.get(routes, ROUTES_ACTIVE))?.value
   if (active?.digest === undefined) throw new PolityError('not-found', 'no routes are in force')
   const before = await tableOf(ctx, active.previous)

@@ -24,6 +24,10 @@ const EVENTS: readonly string[] = [EventPublished.name, RECEIVED]
 /** The entry types under which the mesh records what others publish. */
 const CARRIERS: readonly string[] = [EventPublished.name, MessageSent.name, ReplySent.name, RECEIVED]
 
+/** For one addressee's inbox only, whoever else may read the log. */
+export const isMessage = ({ type }: Pick<Entry, 'type'>): boolean =>
+  type === MessageSent.name || type === ReplySent.name
+
 export const isCarrier = ({ type }: Pick<Entry, 'type'>): boolean => CARRIERS.includes(type)
 
 /** What may be asked of an entry before it is made into an event: `from` and `to` of messages, and its own type. */

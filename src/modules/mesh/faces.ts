@@ -2,6 +2,7 @@
 
 import { face } from '../../kernel/catalog/face.ts'
 import type { Chain } from '../../kernel/gate/types.ts'
+import type { Entry } from '../../kernel/log/entry.ts'
 import type { CloudEvent } from './events.ts'
 
 /** An event on its way into the log, as validators see it: public and private data as one. */
@@ -66,6 +67,15 @@ export interface MeshStream {
   ): AsyncGenerator<{ readonly cursor: string; readonly event?: CloudEvent }>
 }
 
+/** What the routes say, for modules that bring events in or out by another way. */
+export interface MeshAdmission {
+  /** Throws as `mesh.publish`: `mesh.reserved-type`, `mesh.publisher-not-allowed`, `mesh.unchecked` and their kin. */
+  admit(event: CheckedEvent): Promise<void>
+  /** Whether the routes let a chain follow what an entry carries; who may read it is another question. */
+  mayFollow(chain: Chain, entry: Entry): Promise<boolean>
+}
+
+export const meshAdmission = face<MeshAdmission>('mesh.admission')
 export const meshStream = face<MeshStream>('mesh.stream')
 export const meshValidators = face<MeshValidators>('mesh.validators')
 export const legacyBus = face<LegacyBus>('mesh.legacy-bus')

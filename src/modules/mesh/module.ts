@@ -4,6 +4,7 @@ import { defineModule, type Module, type ModuleHost, type OpenedModule } from '.
 import { PolityError } from '../../kernel/errors.ts'
 import { openPull } from '../../kernel/feed/pull.ts'
 import {
+  activateRoutes,
   defineType,
   listTypes,
   proposeRoutes,
@@ -16,12 +17,14 @@ import {
   send,
   showRoutes,
 } from './actions.ts'
+import { maySubscribe } from './admission.ts'
 import { openBlocking } from './blocking.ts'
-import { proposeOne, rollBackOne } from './changing.ts'
+import { activateOne, proposeOne, rollBackOne } from './changing.ts'
 import * as contract from './contract.ts'
 import { openCounting } from './counting.ts'
 import { declareType, pageOfTypes } from './declared.ts'
-import { legacyBus, meshStats, meshStream, meshValidators } from './faces.ts'
+import { eventTypeOf, isCarrier } from './events.ts'
+import { legacyBus, meshAdmission, meshStats, meshStream, meshValidators } from './faces.ts'
 import { SubscriptionClosed } from './facts.ts'
 import {
   ack,
@@ -42,7 +45,7 @@ import {
 } from './following.ts'
 import { openLegacyBus, publishAsLegacy } from './legacy.ts'
 import { followReplies, replyOne, requestOne, sendOne } from './messaging.ts'
-import { publishAll, publishOne, SEEN } from './publishing.ts'
+import { admitFrom, publishAll, publishOne, SEEN } from './publishing.ts'
 import { openRouting } from './routing.ts'
 import { schemaValidator } from './schema-validator.ts'
 import type { MeshOptions } from './settings.ts'
@@ -90,7 +93,8 @@ function openMesh(host: ModuleHost, options: MeshOptions): OpenedModule {
       request.handle((ctx, input) => requestOne(ctx, input, { host, pull })),
       reply.handle(replyOne),
       proposeRoutes.handle((ctx, input) => proposeOne(ctx, input, { host, routing, counting, options })),
-      rollBackRoutes.handle((ctx, { reason }) => rollBackOne(ctx, reason)),
+      activateRoutes.handle(activateOne),
+      rollBackRoutes.handle(rollBackOne),
       subscribe.handle((ctx, input) => openSubscription(ctx, input, taking)),
       unsubscribe.handle((ctx, { name }) => closeSubscription(ctx, name)),
       pauseSubscription.handle((ctx, { name }) => pauseOne(ctx, name, true, pull)),
@@ -119,6 +123,11 @@ function openMesh(host: ModuleHost, options: MeshOptions): OpenedModule {
       meshValidators.provide(validating),
       legacyBus.provide(openLegacyBus(host)),
       meshStats.provide({ counts: counting.counts }),
+      meshAdmission.provide({
+        admit: (event) => admitFrom(host.reads, event, publishing),
+        mayFollow: async (chain, entry) =>
+          !isCarrier(entry) || maySubscribe(await routing.active(host.reads), eventTypeOf(entry), chain),
+      }),
       meshStream.provide(openMeshStream(host, routing)),
     ],
     sweptTables: [...pull.tables.swept, SEEN],

@@ -11,6 +11,7 @@ import { isReserved, refusalOf, UNKNOWN_TRUST } from './admission.ts'
 import type { Blocking } from './blocking.ts'
 import type { Counting } from './counting.ts'
 import { requireFits, whole } from './declared.ts'
+import type { CheckedEvent } from './faces.ts'
 import { EventPublished, MeshAlertRaised } from './facts.ts'
 import { laneOf, type RouteTable, subscribersOf } from './route-table.ts'
 import type { Routing } from './routing.ts'
@@ -138,9 +139,27 @@ async function pass(
     }
 }
 
+/** What is brought in by another way is held to the same routes, declarations and validators. Throws as `mesh.publish`. */
+export async function admitFrom(
+  reads: Pick<CommandContext, 'get'>,
+  { data, ...event }: CheckedEvent,
+  ports: PublishPorts,
+): Promise<void> {
+  const { env } = ports.host
+  const passing = {
+    ...event,
+    id: '',
+    path: [],
+    hops: 0,
+    ...(data === undefined ? {} : { privateData: data }),
+  }
+  const now = new Date(env.now()).toISOString()
+  await admitted({ get: reads.get, now }, passing, await ports.routing.active(reads), ports, 'enforce')
+}
+
 /** Throws with a reason code, which is also told in the log; what is `log-only` is told and goes on. */
 async function admitted(
-  ctx: CommandContext,
+  ctx: Pick<CommandContext, 'get' | 'now'>,
   event: Passing,
   table: RouteTable,
   ports: PublishPorts,

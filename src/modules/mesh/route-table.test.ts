@@ -59,6 +59,15 @@ events:
     expect(laneOf(NO_ROUTES, 'other', 'urgent')).toBe('urgent')
   })
 
+  it('of its first major hold for a type that is published without one', () => {
+    const first = compileRoutes("events:\n  - { event_type: 'x.y@1', publishers: [] }\n")
+    for (const type of ['x.y', 'x.y@1'])
+      expect(refusalOf(first, { type, source: 'component:a' })).toMatchObject({
+        code: 'mesh.publisher-not-allowed',
+      })
+    expect(refusalOf(first, { type: 'x.y@2', source: 'component:a' })).toBeUndefined()
+  })
+
   it('let a chain take where every link is named, or reads the log anyway', () => {
     const link = (id: string, ...roles: string[]) => ({ kind: 'component' as const, id, roles })
     expect(maySubscribe(table, 'order.paid', [link('y')])).toBe(true)
@@ -98,7 +107,7 @@ it('finds the routes of any type as matching one by one does', () => {
   const Type = fc.array(Token, { minLength: 1, maxLength: 3 }).map((tokens) => tokens.join('.'))
   const Pattern = fc
     .array(fc.constantFrom('a', 'b', '*', '**'), { minLength: 1, maxLength: 3 })
-    .map((tokens) => tokens.join('.'))
+    .chain((tokens) => fc.constantFrom('', '@1', '@2').map((suffix) => `${tokens.join('.')}${suffix}`))
   fc.assert(
     fc.property(
       fc.uniqueArray(Pattern, { minLength: 1, maxLength: 6 }),

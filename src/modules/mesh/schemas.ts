@@ -88,7 +88,9 @@ export const EventFields = {
     Described(Private(Json), 'what the log holds only as a commitment, and can erase'),
   ),
   key: Type.Optional(EventKey),
-  lane: Type.Optional(Described(Lane, 'urgent events are taken before normal ones')),
+  lane: Type.Optional(
+    Described(Lane, 'subscriptions may ask for one lane; default normal, or what its route says'),
+  ),
   audience: Type.Optional(Described(Audience, 'who may see the event; default: what its type or route says')),
   id: Type.Optional(EventId),
   expiresAt: Type.Optional(Timestamp),

@@ -4,11 +4,11 @@ import type { CommandContext, QueryContext } from '../../kernel/catalog/context.
 import { actorOf } from '../../kernel/catalog/recorder.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { ParkedItem } from '../../kernel/feed/subscription.ts'
-import { mayRead, mayReadAll } from '../../kernel/log/audience.ts'
+import { mayReadAll } from '../../kernel/log/audience.ts'
 import type { Static, Type } from '../../kernel/schema/schema.ts'
 import type { listSubscriptions, nack, parked } from './following.ts'
 import { INBOX, ownSubscription, positionOf, shapeOf } from './subscribing.ts'
-import { eventFor, followingOf, inboxLabel, inboxName, type TakePorts } from './taking.ts'
+import { eventFor, followingOf, inboxLabel, inboxName, mayBeShown, type TakePorts } from './taking.ts'
 import { subscriptionKey, subscriptions } from './views.ts'
 
 type Input<D extends { readonly input: Type.TProperties }> = Static<Type.TObject<D['input']>>
@@ -120,7 +120,7 @@ export async function pageOfParked(
   return { items, ...(last === undefined ? {} : { after: last }) }
 }
 
-async function parkedLine(ctx: QueryContext, item: ParkedItem, { host }: TakePorts) {
+async function parkedLine(ctx: QueryContext, item: ParkedItem, ports: TakePorts) {
   const { seq, state, attempts, reason, nextAtMs, parkedAt, key } = item
   return {
     seq,
@@ -130,15 +130,17 @@ async function parkedLine(ctx: QueryContext, item: ParkedItem, { host }: TakePor
     parkedAt,
     ...(nextAtMs === undefined ? {} : { nextAt: new Date(nextAtMs).toISOString() }),
     ...(key === undefined || key === '' ? {} : { key }),
-    ...(await shownEvent(ctx, seq, host)),
+    ...(await shownEvent(ctx, seq, ports)),
   }
 }
 
 /** Labels hold for what was set aside, too; an entry that was pruned is shown by its number. */
-async function shownEvent({ chain }: QueryContext, seq: number, host: TakePorts['host']) {
+async function shownEvent(ctx: QueryContext, seq: number, { host, routing }: TakePorts) {
   try {
     const { entry } = await host.log.entry(seq)
-    return mayRead(chain, entry) ? { event: (await eventFor(chain, entry, undefined, host)) as never } : {}
+    return mayBeShown(entry, ctx.chain, await routing.active(ctx))
+      ? { event: (await eventFor(ctx.chain, entry, undefined, host)) as never }
+      : {}
   } catch (error) {
     if (error instanceof PolityError && (error.code === 'log.pruned' || error.code === 'not-found')) return {}
     throw error

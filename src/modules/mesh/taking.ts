@@ -20,9 +20,10 @@ import {
   eventTypeOf,
   fullType,
   isCarrier,
+  isMessage,
   meshEventOf,
 } from './events.ts'
-import { EventPublished, MessageSent } from './facts.ts'
+import { MessageSent } from './facts.ts'
 import type { Delivery } from './following.ts'
 import type { RouteTable } from './route-table.ts'
 import type { Routing } from './routing.ts'
@@ -66,9 +67,11 @@ export async function takeSome(
   if (waitMs > 0) await waitForSome(ctx, following, { waitMs, max }, ports)
   if (name === INBOX && !(await hasInbox(following.options.name, ports))) return { name, items: [] }
   const { items } = await pull.take(ctx.rows, following.options, { consumer, max })
+  // Asked again of what comes for another time: it may have expired, or be no longer for this chain.
+  const shown = items.filter(({ entry }) => following.options.wants(entry))
   return {
     name,
-    items: await Promise.all(items.map((item) => deliveryOf(ctx.chain, item, following, ports))),
+    items: await Promise.all(shown.map((item) => deliveryOf(ctx.chain, item, following, ports))),
   }
 }
 
@@ -118,16 +121,20 @@ export function isWanted(
   nowMs: number,
 ): boolean {
   // Messages are for their addressee's inbox only, whoever else may read the log.
-  if (isCarrier(entry) && entry.type !== EventPublished.name) return false
+  if (isMessage(entry)) return false
   const type = eventTypeOf(entry)
   if (!wanted.patterns.some((pattern) => matchesType(pattern, fullType(type)))) return false
   if (wanted.lane !== undefined && laneOf(entry) !== wanted.lane) return false
   if (wanted.major !== undefined && bareType(type).major > wanted.major) return false
   if (isExpired(entry, nowMs)) return false
-  if (!mayRead(chain, isCarrier(entry) ? entry : withoutActor(entry))) return false
-  if (isCarrier(entry) && !maySubscribe(table, type, chain)) return false
+  if (!mayBeShown(entry, chain, table)) return false
   return wanted.filter === undefined || wanted.filter.matches(attributesOf(meshEventOf(entry)))
 }
+
+/** What labels and routes say of an entry, today: a chain may have lost a role, and routes may have changed. */
+export const mayBeShown = (entry: Entry, chain: Chain, table: RouteTable): boolean =>
+  mayRead(chain, isCarrier(entry) ? entry : withoutActor(entry)) &&
+  (!isCarrier(entry) || isMessage(entry) || maySubscribe(table, eventTypeOf(entry), chain))
 
 /**
  * What the hub wrote down about somebody's own actions is no event for that somebody: whoever answers every event
@@ -137,7 +144,7 @@ const withoutActor = ({ audience }: Entry): Pick<Entry, 'audience'> =>
   audience === undefined ? {} : { audience }
 
 /** Lanes are for what is published; whatever the hub states goes the normal way. */
-const laneOf = (entry: Entry): unknown => (isCarrier(entry) ? entry.data.lane : 'normal')
+const laneOf = (entry: Entry): unknown => (isCarrier(entry) ? (entry.data.lane ?? 'normal') : 'normal')
 
 const isExpired = (entry: Entry, nowMs: number): boolean =>
   isCarrier(entry) && typeof entry.data.expiresAt === 'string' && Date.parse(entry.data.expiresAt) <= nowMs

@@ -61,7 +61,7 @@ function required(pointer: string, scope: Scope): unknown {
 }
 
 /** Own members only; the nearest block that knows the first part answers. */
-export function find(pointer: string, scope: Scope): { readonly value: unknown } | undefined {
+function find(pointer: string, scope: Scope): { readonly value: unknown } | undefined {
   const [root = '', ...rest] = partsOf(pointer)
   if (root !== 'steps') {
     const holder = holderOf(scope, ({ values }) => Object.hasOwn(values, root))

@@ -2,12 +2,17 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { timetableOf } from './cron.ts'
+import { type Timetable, timetableOf } from './cron.ts'
 import { CATCH_UP_MAX, type CatchUp, ON_TIME_MS, planOf, type Rule } from './planning.ts'
 
 const MINUTE_MS = 60_000
 const START_MS = Date.UTC(2026, 0, 1)
-const minutely = timetableOf('* * * * *', 'UTC', START_MS)
+/** What croner answers for `* * * * *`, by arithmetic. */
+const minutely: Timetable = {
+  after: (ms) => Math.floor(ms / MINUTE_MS) * MINUTE_MS + MINUTE_MS,
+  upTo: (ms, count) =>
+    Array.from({ length: count }, (_, i) => Math.floor(ms / MINUTE_MS) * MINUTE_MS - i * MINUTE_MS).reverse(),
+}
 
 /** Looks again and again until nothing is due: the slots that were carried out, and how many were let go. */
 function allDue(rule: Rule, cursorMs: number, nowMs: number) {
@@ -101,7 +106,7 @@ describe('looking at any times', () => {
           expect(handled).toBe(Math.floor((nowMs - START_MS) / MINUTE_MS))
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 300 },
     )
   })
 })

@@ -34,7 +34,7 @@ export interface Plan {
 
 /** `cursorMs`: every slot up to then was dealt with. */
 export function planOf(table: Timetable, rule: Rule, cursorMs: number, nowMs: number): Plan {
-  const known = table.upTo(nowMs, CATCH_UP_MAX + 1).filter((slotMs) => slotMs > cursorMs)
+  const known = comeSince(table, cursorMs, nowMs)
   if (known.length === 0) return { cursorMs }
   const due = known.slice(-CATCH_UP_MAX)
   const lateMaxMs = rule.lateMaxMs ?? (rule.catchUp === 'none' ? ON_TIME_MS : Number.POSITIVE_INFINITY)
@@ -48,6 +48,20 @@ export function planOf(table: Timetable, rule: Rule, cursorMs: number, nowMs: nu
     ...(missed ? { missed } : {}),
   }
 }
+
+/** Slots after the cursor, at most one more than can be made up for, the latest of them. */
+function comeSince(table: Timetable, cursorMs: number, nowMs: number): readonly number[] {
+  const slots: number[] = []
+  for (let ms = table.after(cursorMs); ms !== undefined && ms <= nowMs; ms = table.after(ms)) {
+    slots.push(ms)
+    // Looking back costs the same, however long nobody looked.
+    if (slots.length > FORWARD_MAX)
+      return table.upTo(nowMs, CATCH_UP_MAX + 1).filter((slotMs) => slotMs > cursorMs)
+  }
+  return slots
+}
+
+const FORWARD_MAX = 4
 
 function missedOf(slots: readonly number[], isMore: boolean): Missed | undefined {
   const [fromMs, toMs] = [slots[0], slots.at(-1)]

@@ -4,7 +4,8 @@ import { pause } from '../../kernel/env.ts'
 import { asPolityError, PolityError } from '../../kernel/errors.ts'
 import { openFailing } from '../../kernel/failing.ts'
 import type { Subscription, SubscriptionOptions } from '../../kernel/feed/subscription.ts'
-import { eventTypeOf } from '../mesh/contract.ts'
+import type { Entry } from '../../kernel/log/entry.ts'
+import { eventTypeOf, fullType } from '../mesh/contract.ts'
 import { filterOf, wantedBy } from './filtering.ts'
 import { type Content, keyOf, SENDER, type SendingPorts } from './sending.ts'
 import { type EndpointRow, endpoints, ROSTER, roster } from './views.ts'
@@ -119,6 +120,9 @@ async function allEndpoints({ host }: SendingPorts): Promise<Map<string, Endpoin
   }
 }
 
+/** With its major, so that a pattern that names one finds it. One function for all: each entry is asked once. */
+const typeOf = (entry: Entry): string => fullType(eventTypeOf(entry))
+
 /** What a subscription depends on; where it is sent and how it is signed is looked up for each attempt. */
 const versionOf = ({ types, filter, isOrdered }: EndpointRow): string =>
   JSON.stringify([types, filter, isOrdered])
@@ -132,7 +136,7 @@ function subscriptionOf(
   return {
     name: endpoint,
     types,
-    typeOf: eventTypeOf,
+    typeOf,
     filter: wantedBy(row.chain, row.filter === undefined ? undefined : filterOf(row.filter)),
     from: seq + 1,
     ...(isOrdered ? {} : { key: () => undefined, inFlightMax: IN_FLIGHT_MAX }),

@@ -6,7 +6,7 @@ import { mayRead } from '../../kernel/log/audience.ts'
 import type { Entry } from '../../kernel/log/entry.ts'
 import { compile, type Expression } from '../../kit/cesql/cesql.ts'
 import { parsePattern } from '../../kit/type-pattern.ts'
-import { attributesOf, isCarrier, meshEventOf } from '../mesh/contract.ts'
+import { attributesOf, isCarrier, isMessage, meshEventOf } from '../mesh/contract.ts'
 
 /** Throws `input.invalid`. */
 export function requirePatterns(types: readonly string[]): void {
@@ -36,6 +36,7 @@ export const invalidAt = (pointer: string, message: string): PolityError =>
 
 export function wantedBy(chain: Chain, filter: Expression | undefined): (entry: Entry) => boolean {
   return (entry) =>
+    !isMessage(entry) &&
     mayRead(chain, entry) &&
     (filter === undefined || filter.matches(attributesOf(meshEventOf(entry)) as never))
 }

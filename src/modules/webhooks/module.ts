@@ -51,7 +51,7 @@ function openWebhooks(host: ModuleHost, options: Required<WebhooksOptions>): Ope
       disable.handle((ctx, { endpoint }) => switchOne(ctx, endpoint, false)),
       test.handle((ctx, input) => testOne(ctx, input, ports)),
       replay.handle((ctx, input) => replaySome(ctx, input, ports)),
-      putSource.handle(putOneSource),
+      putSource.handle((ctx, input) => putOneSource(ctx, input, host)),
       removeSource.handle((ctx, { name }) => removeOneSource(ctx, name)),
     ],
     queries: [

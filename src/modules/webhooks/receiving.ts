@@ -2,10 +2,12 @@
 
 import { hash } from 'node:crypto'
 import type { CommandContext } from '../../kernel/catalog/context.ts'
-import { PolityError } from '../../kernel/errors.ts'
+import { areaOf } from '../../kernel/catalog/definition.ts'
+import { asPolityError, PolityError } from '../../kernel/errors.ts'
 import { audienceOf } from '../../kernel/log/audience.ts'
 import type { Draft } from '../../kernel/log/entry.ts'
 import type { Static, Type } from '../../kernel/schema/schema.ts'
+import { meshAdmission } from '../mesh/contract.ts'
 import type { putSource } from './actions.ts'
 import type { HookReceiver, HookRequest } from './faces.ts'
 import { EventReceived, SourcePut, SourceRemoved } from './facts.ts'
@@ -58,10 +60,37 @@ async function receiveOne(
   const source = (await host.reads.get(sources, request.source))?.value
   if (source === undefined) throw new PolityError('not-found', 'there is no such source')
   const nowSeconds = Math.floor(host.env.now() / 1000)
-  const proof = await proveRequest(source, request, { secret: host.secret, nowSeconds })
+  const proof = await proveRequest(source, request, { secret: secretFor(host, source), nowSeconds })
   takeRate(source.name)
   const events = eventsOf(source, request, proof)
+  for (const event of events) await admit(host, source, event)
   return commitOnce({ host }, source, events)
+}
+
+/** Strangers are not told where a secret should be; whoever runs the hub is. */
+const secretFor =
+  (host: SendingPorts['host'], { name }: SourceRow) =>
+  async (reference: string): Promise<string> => {
+    try {
+      return await host.secret(reference)
+    } catch (error) {
+      host.onFailure(asPolityError(error))
+      throw new PolityError('secret.missing', `the source ${name} is not ready: its secret cannot be read`)
+    }
+  }
+
+/** As whoever publishes it here would be; a hub without a mesh has no routes. */
+async function admit(
+  { face }: SendingPorts['host'],
+  { principal, prefix }: SourceRow,
+  { type, subject, data }: IncomingEvent,
+): Promise<void> {
+  await face(meshAdmission)?.admit({
+    type: typeBelow(prefix, type),
+    source: principal,
+    ...(subject === undefined ? {} : { subject }),
+    ...(data === undefined ? {} : { data }),
+  })
 }
 
 /** Entries and the marks of what was seen are one commit; whoever comes second finds the marks. */
@@ -120,8 +149,16 @@ function draftOf(source: SourceRow, { id, type, data, ...said }: IncomingEvent, 
 
 type SourceInput = Static<Type.TObject<(typeof putSource)['input']>>
 
-export async function putOneSource(ctx: CommandContext, input: SourceInput): Promise<SourceRow> {
-  const { name, scheme, secret, publicKey, header } = input
+export async function putOneSource(
+  ctx: CommandContext,
+  input: SourceInput,
+  host: Pick<SendingPorts['host'], 'definitions'>,
+): Promise<SourceRow> {
+  const { name, scheme, secret, publicKey, header, prefix } = input
+  const [area = ''] = prefix.split('.')
+  // What the hub states of itself must not be said by anybody else.
+  if (host.definitions().some((definition) => areaOf(definition.name) === area))
+    throw invalidAt('/prefix', `cannot begin with ${area}: the hub itself uses it`)
   if (publicKey !== undefined && scheme !== 'standard')
     throw invalidAt('/publicKey', 'only the scheme standard has public keys')
   if (secret === undefined && publicKey === undefined)

@@ -7,7 +7,7 @@ import { tokens } from '../../kernel/identity/contract.ts'
 import { mayOpen, mayRead } from '../../kernel/log/audience.ts'
 import type { Entry } from '../../kernel/log/entry.ts'
 import type { CloudEvent } from '../../kit/cloudevents-http.ts'
-import { meshEventOf } from '../mesh/contract.ts'
+import { meshAdmission, meshEventOf } from '../mesh/contract.ts'
 import { isText } from './endpoint.ts'
 import { EndpointDisabled } from './facts.ts'
 import { isOpenable } from './filtering.ts'
@@ -57,6 +57,7 @@ async function prepare(
     return undefined
   const entry = await entryAt(host, seq)
   if (entry === undefined || !mayRead(row.chain, entry)) return undefined
+  if ((await host.face(meshAdmission)?.mayFollow(row.chain, entry)) === false) return undefined
   const event = await eventFor(host, row, entry)
   const { url, mode } = row
   const keys = await keysOf(host, row, nowMs)

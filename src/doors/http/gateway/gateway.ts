@@ -17,8 +17,8 @@ import type { HttpRequest } from '../route.ts'
 import type { ServedHub } from '../served-hub.ts'
 import { carryOut } from './exchange.ts'
 import type { Sender } from './headers.ts'
-import { openLiveness } from './liveness.ts'
-import { openConnections } from './outgoing.ts'
+import { type Liveness, openLiveness } from './liveness.ts'
+import { type Connections, openConnections } from './outgoing.ts'
 import { type GatewayTarget, gatewayTargetOf } from './target.ts'
 import { carryUpgrade, isWebSocketRequest, refuseUpgrade } from './upgrade.ts'
 
@@ -49,105 +49,22 @@ export interface Gateway {
 export function openGateway(hub: ServedHub, ports: GatewayPorts): Gateway | undefined {
   const way = hub.face(services)
   if (way === undefined) return undefined
-  const connections = openConnections()
-  const liveness = openLiveness()
-  const places = openPlaces(way.limits.exchangesMax)
-  const { permit } = hub
-  const asker = { permit, authenticate: ports.authenticate }
-
-  const handle = async (request: RawRequest): Promise<void> => {
-    const { raw, id, caller } = request
-    const asked = askedFor(raw, raw.method ?? '', caller)
-    requireMethod(asked.method)
-    requirePermitted(permit, asked)
-    const leave = places.take()
-    const life = lifeOf(request.response, ports.closing)
-    const unwatch = liveness.watch(watchedOf(asker, raw, asked, () => life.end()))
-    const { target, sender } = { target: asked.target, sender: senderOf(raw, caller, id) }
-    const noted = openNote(way, asked)
-    try {
-      await carryOut({
-        incoming: raw,
-        target,
-        sender,
-        way,
-        connections,
-        signal: life.signal,
-        begin: request.begin,
-        answered(instance, status, headers) {
-          noted.answered(instance, status)
-          // Nothing ends an event stream but its client, so a closing door does not wait for it.
-          if (String(headers['content-type']).startsWith('text/event-stream')) life.endOnClosing()
-        },
-      })
-    } catch (error) {
-      noted.failed(asPolityError(error).status)
-      throw error
-    } finally {
-      unwatch()
-      life.over()
-      leave()
-    }
+  const door: Door = {
+    ...ports,
+    permit: hub.permit,
+    way,
+    connections: openConnections(),
+    liveness: openLiveness(),
+    places: openPlaces(way.limits.exchangesMax),
   }
-
-  const upgrade = async (raw: IncomingMessage, socket: Duplex, head: Buffer): Promise<number> => {
-    const id = randomUUID()
-    let status = 0
-    try {
-      ports.checkHost(raw)
-      const caller = await ports.authenticate(raw.headers, true)
-      const asked = askedFor(raw, WEBSOCKET, caller)
-      requirePermitted(permit, asked)
-      const leave = places.take()
-      const ended = new AbortController()
-      const end = () => ended.abort()
-      socket.once('close', end)
-      ports.closing.addEventListener('abort', end, { once: true })
-      if (ports.closing.aborted || socket.destroyed) end()
-      const unwatch = liveness.watch(watchedOf(asker, raw, asked, end))
-      const noted = openNote(way, asked)
-      try {
-        await carryUpgrade({
-          incoming: raw,
-          socket,
-          head,
-          target: asked.target,
-          sender: senderOf(raw, caller, id),
-          way,
-          connections,
-          signal: ended.signal,
-          answered(instance, answered) {
-            status = answered
-            noted.answered(instance, answered)
-          },
-        })
-      } catch (error) {
-        noted.failed(asPolityError(error).status)
-        throw error
-      } finally {
-        unwatch()
-        ports.closing.removeEventListener('abort', end)
-        leave()
-      }
-    } catch (thrown) {
-      if (status !== 0) socket.destroy()
-      else {
-        const error = asPolityError(thrown)
-        status = error.status
-        refuseUpgrade(socket, error, id)
-      }
-    }
-    return status
-  }
-
   return {
-    route: { path: ROUTE, class: 'gateway', handle },
+    route: { path: ROUTE, class: 'gateway', handle: (request) => serveRequest(door, request) },
     upgrades: {
       isWanted: isWebSocketRequest,
       handle(raw, socket, head) {
         const startedAt = performance.now()
         socket.on('error', () => socket.destroy())
-        upgrade(raw, socket, head).then((status) =>
+        serveUpgrade(door, raw, socket, head).then((status) =>
           ports.finished({
             method: 'GET',
             route: ROUTE,
@@ -160,9 +77,120 @@ export function openGateway(hub: ServedHub, ports: GatewayPorts): Gateway | unde
     },
     metrics: () => way.metrics(),
     close() {
-      liveness.close()
-      connections.close()
+      door.liveness.close()
+      door.connections.close()
     },
+  }
+}
+
+/** What every exchange works with. */
+interface Door extends GatewayPorts {
+  readonly permit: ServedHub['permit']
+  readonly way: ServiceGateway
+  readonly connections: Connections
+  readonly liveness: Liveness
+  readonly places: { take(): () => void }
+}
+
+/** Throws while the answer has not begun. */
+async function serveRequest(door: Door, request: RawRequest): Promise<void> {
+  const { raw, id, caller } = request
+  const { way, connections } = door
+  const asked = askedFor(raw, raw.method ?? '', caller)
+  requireMethod(asked.method)
+  requirePermitted(door.permit, asked)
+  const leave = door.places.take()
+  const life = lifeOf(request.response, door.closing)
+  const unwatch = door.liveness.watch(watchedOf(door, raw, asked, life.end))
+  const noted = openNote(way, asked)
+  try {
+    await carryOut({
+      incoming: raw,
+      target: asked.target,
+      sender: senderOf(raw, caller, id),
+      way,
+      connections,
+      signal: life.signal,
+      begin: request.begin,
+      answered(instance, status, headers) {
+        noted.answered(instance, status)
+        // Nothing ends an event stream but its client, so a closing door does not wait for it.
+        if (String(headers['content-type']).startsWith('text/event-stream')) life.endOnClosing()
+      },
+    })
+  } catch (error) {
+    noted.failed(asPolityError(error).status)
+    throw error
+  } finally {
+    unwatch()
+    life.over()
+    leave()
+  }
+}
+
+/** Answers the status of the handshake, once the WebSocket is over. Never rejects. */
+async function serveUpgrade(door: Door, raw: IncomingMessage, socket: Duplex, head: Buffer): Promise<number> {
+  const id = randomUUID()
+  let status = 0
+  try {
+    door.checkHost(raw)
+    const asked = askedFor(raw, WEBSOCKET, await door.authenticate(raw.headers, true))
+    requirePermitted(door.permit, asked)
+    await carryWebSocket(door, { raw, socket, head, id }, asked, (answered) => {
+      status = answered
+    })
+  } catch (thrown) {
+    if (status === 0) {
+      const error = asPolityError(thrown)
+      status = error.status
+      refuseUpgrade(socket, error, id)
+    } else socket.destroy()
+  }
+  return status
+}
+
+async function carryWebSocket(
+  door: Door,
+  {
+    raw,
+    socket,
+    head,
+    id,
+  }: { readonly raw: IncomingMessage; readonly socket: Duplex; readonly head: Buffer; readonly id: string },
+  asked: Asked,
+  onAnswer: (status: number) => void,
+): Promise<void> {
+  const { way, connections, closing } = door
+  const leave = door.places.take()
+  const ended = new AbortController()
+  const end = () => ended.abort()
+  socket.once('close', end)
+  closing.addEventListener('abort', end, { once: true })
+  if (closing.aborted || socket.destroyed) end()
+  const unwatch = door.liveness.watch(watchedOf(door, raw, asked, end))
+  const noted = openNote(way, asked)
+  try {
+    await carryUpgrade({
+      incoming: raw,
+      socket,
+      head,
+      target: asked.target,
+      sender: senderOf(raw, asked.caller, id),
+      way,
+      connections,
+      signal: ended.signal,
+      answered(instance, status) {
+        onAnswer(status)
+        noted.answered(instance, status)
+      },
+    })
+  } catch (error) {
+    noted.failed(asPolityError(error).status)
+    throw error
+  } finally {
+    unwatch()
+    closing.removeEventListener('abort', end)
+    leave()
   }
 }
 
@@ -191,14 +219,9 @@ function requirePermitted(permit: ServedHub['permit'], { caller, method, target,
   permit(caller, gatewayRequest.name, { input, risk: READING.includes(method) ? 'low' : 'medium' })
 }
 
-interface Asker {
-  readonly permit: ServedHub['permit']
-  readonly authenticate: Authenticate
-}
-
 /** The same credentials for the same thing are asked about once, however many streams they hold open. */
 const watchedOf = (
-  { permit, authenticate }: Asker,
+  { permit, authenticate }: Door,
   { headers }: IncomingMessage,
   asked: Asked,
   end: () => void,

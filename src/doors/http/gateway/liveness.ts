@@ -3,7 +3,7 @@
 import { PolityError } from '../../../kernel/errors.ts'
 
 /** How old the knowledge may be that credentials are valid. */
-export const LIVENESS_CHECKED_MS = 1000
+const LIVENESS_CHECKED_MS = 1000
 
 export interface Watched {
   /** Requests with one key are asked about once per round. */

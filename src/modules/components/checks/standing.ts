@@ -10,7 +10,7 @@ export interface Outcome {
   readonly note: string
 }
 
-export const NOTE_MAX_CHARS = 200
+const NOTE_MAX_CHARS = 200
 
 /** A check that was critical has to pass several times in a row; one that never failed passes with the first. */
 export function standingAfter(

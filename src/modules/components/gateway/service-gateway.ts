@@ -1,7 +1,6 @@
 // What the module shows the gateway door: which instances there are, which to take, and a breaker for each.
 
 import type { Health } from '../health.ts'
-import type { Sample } from './traffic.ts'
 
 /** One endpoint of one component. */
 export interface Instance {
@@ -16,6 +15,16 @@ export interface Instance {
   readonly basePath: string
   /** For the Host header. */
   readonly authority: string
+}
+
+export interface Sample {
+  readonly component: string
+  readonly method: string
+  readonly path: string
+  /** 101 is an upgrade. */
+  readonly status: number
+  /** To the head of the answer. */
+  readonly latencyMs: number
 }
 
 export interface GatewayLimits {

@@ -2,6 +2,7 @@
 
 import type { Static } from '../../../kernel/schema/schema.ts'
 import type { traffic } from '../contract.ts'
+import type { Sample } from './service-gateway.ts'
 
 /** Rows altogether, and forms of paths of one component; what comes after them is counted under OTHER. */
 export const ROUTES_MAX = 2000
@@ -13,16 +14,6 @@ const METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELE
 const FIRST_BOUND_MS = 0.1
 const GROWTH = 1.25
 const BUCKETS = 72
-
-export interface Sample {
-  readonly component: string
-  readonly method: string
-  readonly path: string
-  /** 101 is an upgrade. */
-  readonly status: number
-  /** To the head of the answer. */
-  readonly latencyMs: number
-}
 
 export interface Traffic {
   note(sample: Sample): void
@@ -113,7 +104,7 @@ const bucketOf = (latencyMs: number): number => {
 const boundOf = (bucket: number): number => FIRST_BOUND_MS * GROWTH ** bucket
 
 /** The upper bound of the bucket that holds this share of the samples; 0 without samples. */
-export function percentileOf(buckets: Uint32Array, share: number): number {
+function percentileOf(buckets: Uint32Array, share: number): number {
   const total = buckets.reduce((sum, count) => sum + count, 0)
   const rank = Math.max(1, Math.ceil(total * share))
   let seen = 0

@@ -34,7 +34,7 @@ const Rule = Closed({
   deny: Type.Optional(Type.Array(Word, { maxItems: 64 })),
 })
 
-export const Policy = Closed({
+const Policy = Closed({
   network: Type.Optional(Rule),
   kubernetes: Type.Optional(Rule),
   filesystem_write: Type.Optional(Rule),

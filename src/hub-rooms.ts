@@ -1,0 +1,249 @@
+// What a hub opens, storey by storey: the ground, rooms and modules, the law, and the way through them.
+
+import { createHmac } from 'node:crypto'
+import { EventEmitter } from 'node:events'
+import type { HubOptions } from './hub-shape.ts'
+import { openAsk } from './kernel/catalog/ask.ts'
+import { type Catalog, openCatalog } from './kernel/catalog/catalog.ts'
+import { factTypes } from './kernel/catalog/decide.ts'
+import type { Definition } from './kernel/catalog/definition.ts'
+import { openDenials } from './kernel/catalog/denials.ts'
+import { openIdempotency } from './kernel/catalog/idempotency.ts'
+import { type Invoke, type InvokePorts, openInvoke } from './kernel/catalog/invoke.ts'
+import type { OpenedModule } from './kernel/catalog/module.ts'
+import type { Room } from './kernel/catalog/room.ts'
+import { configRoom } from './kernel/config/room.ts'
+import { type Env, systemEnv } from './kernel/env.ts'
+import { asPolityError, PolityError } from './kernel/errors.ts'
+import { loadBundle, STARTER_DIR } from './kernel/gate/bundle.ts'
+import { type Gate, openGate } from './kernel/gate/gate.ts'
+import { openHosted } from './kernel/hosting/hosts.ts'
+import { openServices, type Services } from './kernel/hosting/services.ts'
+import { type Identity, identityContract, openIdentity } from './kernel/identity/identity.ts'
+import { keysRoom } from './kernel/keys/room.ts'
+import { openRealm } from './kernel/realm/open-realm.ts'
+import type { Realm } from './kernel/realm/realm.ts'
+import { retentionRoom } from './kernel/retention/room.ts'
+import { openHostedRuns } from './kernel/runs/hosted.ts'
+import { type RunsRoomPorts, runsContract, runsRoom } from './kernel/runs/room.ts'
+import { recordBundle, recordGenesis } from './kernel/system/genesis.ts'
+import { systemContract, systemModule } from './kernel/system/module.ts'
+import type { StageReport } from './kernel/system/stage-report.ts'
+import { timestampRoom } from './kernel/timestamp/room.ts'
+import { openTurns } from './kernel/turns.ts'
+import { witnessContract, witnessRoom } from './kernel/witness/room.ts'
+import { RELEASE } from './release.ts'
+
+/** Rooms of the kernel with actions of their own. */
+const ROOMS: readonly Room[] = [keysRoom, retentionRoom]
+
+const roomsOf = ({ timestamps, configuration }: HubOptions): readonly Room[] => [
+  ...ROOMS,
+  ...(timestamps === undefined ? [] : [timestampRoom(timestamps)]),
+  ...(configuration === undefined ? [] : [configRoom(configuration)]),
+]
+
+/** What everything stands on: the log with its keys, and who may be asking. */
+export interface Ground {
+  readonly realm: Realm
+  readonly services: Services
+  readonly identity: Identity
+  readonly env: Env
+  /** `polity://realm` */
+  readonly source: string
+  readonly startedAt: string
+  readonly onFailure: (error: PolityError) => void
+}
+
+export async function openGround(options: HubOptions, opening: AsyncDisposableStack): Promise<Ground> {
+  const { env = systemEnv(), onFailure = () => undefined } = options
+  const startedAt = new Date(env.now()).toISOString()
+  const realm = opening.adopt(await openHubRealm(options, env, onFailure), (each) => each.close())
+  const source = `polity://${realm.name}`
+  await recordGenesis(realm, source, env, RELEASE)
+  const { log, committed: views, reader, vaultKey } = realm
+  const codeKey = deriveKey(vaultKey, 'sign-in codes')
+  const identity = openIdentity({ log, views, reader, env, source, codeKey })
+  const services = openServices(
+    {
+      realm,
+      env,
+      onFailure,
+      ...(options.egress === undefined ? {} : { egress: options.egress }),
+      ...(options.egressAllow === undefined ? {} : { egressAllow: options.egressAllow }),
+    },
+    opening,
+  )
+  return { realm, services, identity, env, source, startedAt, onFailure }
+}
+
+/** Rooms and modules. They may ask for actions once somebody takes them. */
+export interface Features {
+  readonly opened: readonly OpenedModule[]
+  readonly witness: ReturnType<typeof witnessRoom>
+  readonly taking: PromiseWithResolvers<Invoke>
+  /** What steers runs, once there are any. */
+  readonly steering: PromiseWithResolvers<RunsRoomPorts>
+}
+
+export async function openFeatures(
+  options: HubOptions,
+  { realm, services, identity, env, source, onFailure }: Ground,
+  definitions: () => readonly Definition[],
+  opening: AsyncDisposableStack,
+): Promise<Features> {
+  const witness = witnessRoom(options.witness)
+  const taking = Promise.withResolvers<Invoke>()
+  // Whoever waits hears of it; when nobody does, nobody has to.
+  taking.promise.catch(() => undefined)
+  const steering = Promise.withResolvers<RunsRoomPorts>()
+  steering.promise.catch(() => undefined)
+  const { opened } = opening.adopt(
+    await openHosted(
+      {
+        realm,
+        services,
+        identity,
+        env,
+        source,
+        dir: options.dir,
+        onFailure,
+        invoke: taking.promise,
+        definitions,
+      },
+      [...roomsOf(options), witness, runsRoom(steering.promise)],
+      options.modules,
+    ),
+    (each) => each.close(),
+  )
+  opening.defer(() => {
+    const closing = new PolityError('log.closed', 'the hub is closing')
+    taking.reject(closing)
+    steering.reject(closing)
+  })
+  return { opened, witness, taking, steering }
+}
+
+/** What can be asked for, and the rules about it. */
+export interface Law {
+  readonly catalog: Catalog
+  readonly gate: Gate
+}
+
+export async function openLaw(
+  options: HubOptions,
+  ground: Ground,
+  { opened }: Features,
+  stages: () => readonly StageReport[],
+): Promise<Law> {
+  const { realm, identity, env, source, startedAt } = ground
+  const system = systemModule({
+    release: RELEASE,
+    realm: realm.name,
+    origin: realm.log.origin,
+    startedAt,
+    role: () => (realm.isAlone ? 'alone' : realm.isWriter?.() ? 'writer' : 'follower'),
+    gate: () => gate,
+    stages,
+    definitions: () => catalog.definitions,
+    requireErasable: async (...asked) => {
+      for (const module of opened) await module.requireErasable?.(...asked)
+    },
+  })
+  const catalog = catalogOf([system, identity.module, ...opened])
+  const gate = await openHubGate(options, catalog)
+  await recordBundle(realm, gate, source, env)
+  return { catalog, gate }
+}
+
+/** The one way through the rooms, and what is under way on it. */
+export interface Acting {
+  readonly ports: InvokePorts
+  readonly invoke: Invoke
+  readonly progress: EventEmitter
+  readonly room: RunsRoomPorts
+}
+
+export function openActing(
+  { realm, services, identity, env, source, onFailure }: Ground,
+  { catalog, gate }: Law,
+  opening: AsyncDisposableStack,
+): Acting {
+  const { log, views, committed, vault, reader, vaultKey } = realm
+  const idempotency = openIdempotency(reader, env, deriveKey(vaultKey, 'idempotency keys'))
+  const progress = new EventEmitter().setMaxListeners(0)
+  const { runs, room } = openHostedRuns(
+    {
+      realm,
+      services,
+      identity,
+      idempotency,
+      catalog,
+      env,
+      source,
+      stepKey: deriveKey(vaultKey, 'step results'),
+      invoke: (...asked) => invoke(...asked),
+      ask: (...asked) => ask(...asked),
+      onProgress: (run, { done, total, note }) =>
+        progress.emit('progress', { run: run.id, action: run.action, done, total, note }),
+      onFailure,
+    },
+    opening,
+  )
+  const denials = opening.adopt(
+    openDenials(env, (error) => onFailure(asPolityError(error))),
+    (each) => each.close(),
+  )
+  const { isSolo } = identity
+  const rooms = { catalog, gate, log, committed, vault, reader, runs, denials, idempotency, isSolo }
+  const ports: InvokePorts = { ...rooms, turns: openTurns(), env, source, evidenceWritten: new Set() }
+  const invoke = openInvoke(ports)
+  const ask = openAsk({ ...ports, views })
+  return { ports, invoke, progress, room }
+}
+
+const openHubRealm = (
+  options: HubOptions,
+  env: Env,
+  onFailure: (error: PolityError) => void,
+): Promise<Realm> =>
+  openRealm({
+    name: options.realm ?? 'main',
+    contracts: [
+      identityContract,
+      systemContract,
+      witnessContract,
+      runsContract,
+      ...[...roomsOf(options), ...options.modules].map(({ contractUrl, contract }) => ({
+        url: contractUrl,
+        exports: contract,
+      })),
+    ],
+    env,
+    onFailure,
+    ...(options.dir === undefined ? {} : { dir: options.dir }),
+    ...(options.storeUrl === undefined ? {} : { storeUrl: options.storeUrl }),
+    ...(options.anchorPath === undefined ? {} : { anchorPath: options.anchorPath }),
+    ...(options.signer === undefined ? {} : { signer: options.signer }),
+    ...(options.isMlDsa === undefined ? {} : { isMlDsa: options.isMlDsa }),
+    ...(options.publishIntervalMs === undefined ? {} : { publishIntervalMs: options.publishIntervalMs }),
+  })
+
+const deriveKey = (key: Uint8Array, purpose: string): Uint8Array =>
+  createHmac('sha256', key).update(purpose).digest()
+
+const openHubGate = async (
+  { policyDir = STARTER_DIR, mode }: HubOptions,
+  { definitions }: Catalog,
+): Promise<Gate> =>
+  openGate({
+    bundle: await loadBundle(policyDir),
+    actions: definitions.map((definition) => ({ name: definition.name, facts: factTypes(definition) })),
+    ...(mode === undefined ? {} : { mode }),
+  })
+
+const catalogOf = (modules: readonly OpenedModule[]): Catalog =>
+  openCatalog(
+    modules.flatMap(({ commands = [] }) => commands),
+    modules.flatMap(({ queries = [] }) => queries),
+  )

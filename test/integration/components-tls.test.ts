@@ -1,0 +1,72 @@
+// Checks and the gateway over TLS: a certificate that nobody vouches for is no way in.
+
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { systemEnv } from '../../src/kernel/env.ts'
+import { openAddressRule } from '../../src/modules/components/addresses.ts'
+import { openProbe } from '../../src/modules/components/checks/probe.ts'
+import { openGatewayHub } from './gateway-backend.ts'
+
+const hasOpenssl = (() => {
+  try {
+    execFileSync('openssl', ['version'], { stdio: 'ignore' })
+    return true
+  } catch {
+    console.warn('SKIPPED: components over TLS: this machine has no openssl to make a certificate.')
+    return false
+  }
+})()
+
+async function tlsBackend(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'polity-tls-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+  execFileSync(
+    'openssl',
+    [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-keyout',
+      key,
+      '-out',
+      cert,
+    ].concat(['-days', '5', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']),
+    { stdio: 'ignore' },
+  )
+  const server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_, response) =>
+    response.end('secret'),
+  )
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `https://localhost:${(server.address() as AddressInfo).port}/`
+}
+
+describe.runIf(hasOpenssl)('a component with a certificate of its own', () => {
+  it('fails its check and is not spoken to', async () => {
+    const url = await tlsBackend()
+    const env = systemEnv()
+    const probe = openProbe(env, openAddressRule(env))
+    const outcome = await probe({ name: 'x', kind: 'http', url }, new AbortController().signal)
+    expect(outcome).toMatchObject({ verdict: 'fail' })
+    expect(outcome.note).toContain('certificate')
+    await using served = await openGatewayHub()
+    await served.register('own', url)
+    const answer = await served.owner('/svc/own/')
+    expect([answer.status, answer.text.includes('secret')]).toEqual([502, false])
+  })
+})
