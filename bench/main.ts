@@ -1,4 +1,4 @@
-// `npm run bench [-- log|mesh|mirror|search|postgres|restore|start|witness ...]`: the published figures, each with its method and machine.
+// `npm run bench [-- log|mesh|mirror|search|postgres|restore|runs|start|witness ...]`: the published figures, each with its method and machine.
 
 import process from 'node:process'
 import { machineLine } from './report.ts'
@@ -10,6 +10,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   search: async () => (await import('./search.ts')).benchSearch(),
   postgres: async () => (await import('./postgres.ts')).benchPostgres(),
   restore: async () => (await import('./restore.ts')).benchRestore(),
+  runs: async () => (await import('./runs.ts')).benchRuns(),
   start: async () => (await import('./start.ts')).benchStart(),
   witness: async () => (await import('./witness.ts')).benchWitness(),
 }

@@ -1,5 +1,30 @@
 // What a hub is opened with, and what it then offers.
 
+import type { Stage } from './boot/stages.ts'
+import type { Ask, Permit } from './kernel/catalog/ask.ts'
+import type { Catalog } from './kernel/catalog/catalog.ts'
+import type { Progress } from './kernel/catalog/context.ts'
+import type { Caller } from './kernel/catalog/decide.ts'
+import type { FaceOf } from './kernel/catalog/face.ts'
+import type { Answer, Invoke } from './kernel/catalog/invoke.ts'
+import type { Module } from './kernel/catalog/module.ts'
+import type { Live } from './kernel/config/live.ts'
+import type { ConfigPorts } from './kernel/config/room.ts'
+import type { EgressSettings } from './kernel/egress/egress.ts'
+import type { Env } from './kernel/env.ts'
+import type { PolityError } from './kernel/errors.ts'
+import type { Gate } from './kernel/gate/gate.ts'
+import type { Mode } from './kernel/gate/types.ts'
+import type { Identity } from './kernel/identity/identity.ts'
+import type { SignerCommand } from './kernel/log/command-signer.ts'
+import type { ReadableLog } from './kernel/log/log.ts'
+import type { Views } from './kernel/log/views.ts'
+import type { PublicRetention } from './kernel/retention/policy.ts'
+import type { StageReport } from './kernel/system/stage-report.ts'
+import type { Targets } from './kernel/targets/targets.ts'
+import type { TimestampAuthority } from './kernel/timestamp/ask-authority.ts'
+import type { WitnessFace, WitnessSettings } from './kernel/witness/room.ts'
+
 export interface HubOptions {
   /** DATA folder; absent: everything in memory. */
   readonly dir?: string

@@ -1,3 +1,5 @@
+// A hub: one realm with its gate, its modules and the one way through them. Embeddable; several fit into a process.
+
 import { type Output, output } from './boot/output.ts'
 import { boot, type Stage } from './boot/stages.ts'
 import { faceOf } from './hub-face.ts'
@@ -15,6 +17,7 @@ import { facesOf } from './kernel/catalog/face.ts'
 import { IDEMPOTENCY } from './kernel/catalog/idempotency.ts'
 import { DELIVERIES, DELIVERY_LANES } from './kernel/deliveries/deliveries.ts'
 import { systemEnv } from './kernel/env.ts'
+import { SUBSCRIPTIONS } from './kernel/feed/subscription-rows.ts'
 import { WORKING_TABLES } from './kernel/identity/identity.ts'
 import { establishOwner } from './kernel/identity/owner-token.ts'
 import { dataPaths } from './kernel/log/layout.ts'
@@ -26,7 +29,7 @@ import { recordBoot } from './kernel/system/boot-report.ts'
 import type { StageReport } from './kernel/system/stage-report.ts'
 import { RELEASE } from './release.ts'
 
-export type { Hub, HubOptions } from './hub-shape.ts'
+export type { Hub, HubOptions, RunProgress } from './hub-shape.ts'
 
 const SWEPT_TABLES = [
   SUBSCRIPTIONS,

@@ -2,7 +2,7 @@
 
 import process from 'node:process'
 import { runCli } from './doors/cli/cli.ts'
-import type { ProgramSettings } from './doors/cli/command.ts'
+import type { ProgramSettings } from './doors/cli/settings.ts'
 import type { Module } from './kernel/catalog/module.ts'
 import type { Configuration } from './kernel/config/configuration.ts'
 import { RELEASE } from './release.ts'

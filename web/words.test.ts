@@ -69,6 +69,16 @@ describe('telling an entry', () => {
     ],
     ['log.key-retired@1', {}, 'retired the old key of the log'],
     ['log.cosigner-named@1', {}, 'named a further key of the log for retained checkpoints'],
+    [
+      'counterparts.request-kept@1',
+      { service: 'legio_cognito', operation: 'archive', code: 'timeout' },
+      'kept archive for legio_cognito, which did not take it (timeout)',
+    ],
+    [
+      'mirror.analysis.completed@1',
+      { analysis: { analyzed: 2 }, degradationLevel: 'partial', degradationReason: 'by fallback: x' },
+      'carried the analysis of 2 repositories to attestation, archive, dashboard and swarm',
+    ],
     ['hub.rescued@1', { user: 'root' }, 'was rescued by root'],
     ['witness.log-admitted@1', { origin: 'o' }, 'admitted the log o for cosigning'],
     ['witness.log-dismissed@1', { origin: 'o' }, 'dismissed the log o from cosigning'],

@@ -290,7 +290,7 @@ function tellOutcome(data: Json): Told {
   return { what, tone: 'bad', verdict: text(status), ...(why === '' ? {} : { sentence: why }) }
 }
 
-const sentenceOf = (reason: Json): { readonly sentence?: string } =>
+const sentenceOf = (reason: unknown): { readonly sentence?: string } =>
   text(reason) === '' ? {} : { sentence: text(reason) }
 
 /** An alert of a later release is told by its kind. */

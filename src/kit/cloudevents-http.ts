@@ -5,8 +5,6 @@ import { decodeBase64, encodeBase64 } from './base64.ts'
 import { KitError } from './error.ts'
 import { parseStrictJson } from './strict-json.ts'
 
-export type AttributeValue = string | number | boolean
-
 /** CloudEvents 1.0.2 in its JSON form: attributes in lower case, `data` or `data_base64`. */
 export interface CloudEvent {
   readonly specversion: '1.0'

@@ -7,6 +7,7 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { systemEnv } from '../../src/kernel/env.ts'
 import { openAddressRule } from '../../src/modules/components/addresses.ts'
@@ -23,7 +24,7 @@ const hasOpenssl = (() => {
   }
 })()
 
-async function tlsBackend(): Promise<string> {
+async function tlsBackend(): Promise<{ readonly url: string; readonly cert: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'polity-tls-'))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
@@ -53,12 +54,13 @@ async function tlsBackend(): Promise<string> {
     server.closeAllConnections()
     server.close()
   })
-  return `https://localhost:${(server.address() as AddressInfo).port}/`
+  const url = `https://localhost:${(server.address() as AddressInfo).port}/`
+  return { url, cert: readFileSync(cert, 'utf8') }
 }
 
 describe.runIf(hasOpenssl)('a component with a certificate of its own', () => {
   it('fails its check and is not spoken to', async () => {
-    const url = await tlsBackend()
+    const { url } = await tlsBackend()
     const env = systemEnv()
     const probe = openProbe(env, openAddressRule(env))
     const outcome = await probe({ name: 'x', kind: 'http', url }, new AbortController().signal)
@@ -68,5 +70,24 @@ describe.runIf(hasOpenssl)('a component with a certificate of its own', () => {
     await served.register('own', url)
     const answer = await served.owner('/svc/own/')
     expect([answer.status, answer.text.includes('secret')]).toEqual([502, false])
+  })
+
+  it('is trusted once its certificate is, and warned about before that ends', async () => {
+    const { url, cert } = await tlsBackend()
+    const trusted = getCACertificates('default')
+    setDefaultCACertificates([...trusted, cert])
+    onTestFinished(() => setDefaultCACertificates(trusted))
+    const env = systemEnv()
+    const probe = openProbe(env, openAddressRule(env))
+    const check = { name: 'x', kind: 'http', url, contains: 'secret' } as const
+    const { signal } = new AbortController()
+    expect(await probe(check, signal)).toEqual({ verdict: 'pass', note: 'answers 200' })
+    expect(await probe({ ...check, certificateDaysMin: 30 }, signal)).toEqual({
+      verdict: 'warn',
+      note: 'its certificate ends in 4 days',
+    })
+    await using served = await openGatewayHub()
+    await served.register('own', url)
+    expect((await served.owner('/svc/own/')).text).toBe('secret')
   })
 })

@@ -341,11 +341,11 @@ describe('a caller or hub that gives up', () => {
     const { hub, counterpart } = await lab(service.url)
     const giving = new AbortController()
     const asked = counterpart.call(call('k1', { signal: giving.signal }), here)
-    await expect.poll(() => keysOf(service)).toEqual(['k1'])
+    await expect.poll(() => keysOf(service), { timeout: 20_000 }).toEqual(['k1'])
     giving.abort()
     await expect(asked).rejects.toMatchObject({ code: 'cancelled' })
     const other = counterpart.call(call('k2'), here)
-    await expect.poll(() => keysOf(service)).toEqual(['k1', 'k2'])
+    await expect.poll(() => keysOf(service), { timeout: 20_000 }).toEqual(['k1', 'k2'])
     const closed = counterpart.close()
     await expect(other).rejects.toMatchObject({ code: 'cancelled' })
     await closed

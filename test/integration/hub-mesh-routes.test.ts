@@ -256,6 +256,7 @@ describe('a table', () => {
     })
     await ask(stranger, 'publish', { type: 'health.critical' })
     expect(await propose(looser)).toMatchObject({ status: 'active' })
+    expect(await propose(looser, { isRehearsalOnly: true })).toMatchObject({ status: 'rehearsed' })
   })
 
   it('goes back to the one before it, step by step, and to none', async () => {

@@ -20,8 +20,8 @@ describe('a subscription', () => {
     const onBehalf = { chain: [...stranger.chain, ...billing.chain] }
     expect(await codeOf(ask(onBehalf, 'take', { name: 's' }))).toBe('not-found')
     expect(await query(stranger, 'subscriptions')).toEqual({ items: [] })
-    expect(await query(billing, 'subscriptions')).toMatchObject({ items: [{ subscription: { name: 's' } }] })
-    expect(await query(owner, 'subscriptions')).toMatchObject({ items: [{ subscription: { name: 's' } }] })
+    expect(await query(billing, 'subscriptions')).toMatchObject({ items: [{ name: 's' }] })
+    expect(await query(owner, 'subscriptions')).toMatchObject({ items: [{ name: 's' }] })
   })
 
   it('begins now, at the start, or behind a cursor', async () => {
@@ -199,7 +199,7 @@ describe('a subscription', () => {
     await ask(shop, 'publish', { type: 'a.b', data: 1, audience })
     expect(dataOf(await ask<Taken>(billing, 'take', { name: 's', waitMs: 50 }))).toEqual([])
     expect(await query(billing, 'subscriptions')).toMatchObject({
-      items: [{ subscription: { isPaused: true } }],
+      items: [{ isPaused: true }],
     })
     await ask(billing, 'resume', { name: 's' })
     expect(dataOf(await ask<Taken>(billing, 'take', { name: 's', waitMs: 5000 }))).toEqual([1])

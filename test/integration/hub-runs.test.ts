@@ -1,7 +1,8 @@
 // Runs through a whole hub: steps recorded once, resumed after a stop, failures with their codes, limits, and privacy.
 
 import { describe, expect, it } from 'vitest'
-import type { Hub, RunProgress } from '../../src/hub.ts'
+import type { Hub } from '../../src/hub.ts'
+import type { RunProgress } from '../../src/hub-shape.ts'
 import type { CommandContext } from '../../src/kernel/catalog/context.ts'
 import { PolityError } from '../../src/kernel/errors.ts'
 import { issueToken } from '../../src/kernel/identity/contract.ts'

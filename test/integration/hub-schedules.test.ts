@@ -190,7 +190,7 @@ await describeOnPostgres('schedules of hubs on one database', () => {
   it('are asked for once per slot, whichever hub it was', async () => {
     const { root } = tempFolder()
     const realm = randomRealm()
-    onTestFinished(() => dropRealm(realm))
+    onTestFinished(async () => void (await dropRealm(realm)))
     const env = warpedEnv()
     const start = async (name: string) => {
       const hub = await openHub({

@@ -13,6 +13,7 @@ import { type Hub, openHub } from '../../src/hub.ts'
 import { type Env, systemEnv } from '../../src/kernel/env.ts'
 import { formatPublicKey, signV1a, webhookHeaders } from '../../src/kit/standard-webhooks.ts'
 import { meshModule } from '../../src/modules/mesh/module.ts'
+import { hookReceiver } from '../../src/modules/webhooks/contract.ts'
 import { webhooksModule } from '../../src/modules/webhooks/module.ts'
 import type { WebhooksOptions } from '../../src/modules/webhooks/settings.ts'
 import { entriesOf, tempFolder } from './lab/hubs.ts'
@@ -172,6 +173,24 @@ describe('what comes again', () => {
     expect(await received()).toHaveLength(1)
     const metrics = await (await fetch(`${door.url}/metrics`)).text()
     expect(metrics).toContain('polity_hooks_total{result="repeated"} 9')
+  })
+
+  it('at the very same moment is one entry, because its mark is an expectation', async () => {
+    const { hub, put, received } = await openDoor()
+    const receiver = hub.face(hookReceiver)
+    // With a public key nothing has to be read, so that all of them look before any of them commits.
+    await put('keyed', { scheme: 'standard', publicKey: PUBLIC })
+    const body = Buffer.from(payload())
+    const at = Math.floor(Date.now() / 1000)
+    const headers = webhookHeaders('m', at, [signV1a(privateKey, 'm', at, body)])
+    const request = { source: 'keyed', headers, body }
+    await Promise.all(Array.from({ length: 20 }, () => receiver?.receive(request)))
+    expect(await received()).toHaveLength(1)
+    expect(receiver?.counts()).toEqual([
+      { what: 'received', count: 1 },
+      { what: 'repeated', count: 19 },
+      { what: 'refused', count: 0 },
+    ])
   })
 
   it('of another source with the same id is another event', async () => {

@@ -17,7 +17,7 @@ export async function runCli(line: readonly string[], ports: Ports): Promise<Exi
   onClosedPipe(() => running?.name() === 'up')
   const perform: Perform = async (run, command, args, isConfigured = false) => {
     running = command
-    const settings = isConfigured ? lineSettings(command) : await settingsOf(command, ports)
+    const settings = isConfigured ? lineSettings(command) : await settingsOf(command, ports.loadSettings)
     const sources = async () => sourcesOf(command, await ports.loadSettings())
     exitCode = await run({ args, options: command.opts(), settings, sources, terminal, ports })
   }

@@ -1,11 +1,9 @@
 // What a command of the CLI is: a line in the table of commands, and a file that is loaded when it runs.
 
-import type { ForeignKey } from '../../kernel/config/document.ts'
-import type { SettingTable } from '../../kernel/config/setting.ts'
 import type { SourceOptions } from '../../kernel/config/sources.ts'
 import type { ExitCode } from './exit-codes.ts'
 import type { AnalyzedRepository } from './repositories.ts'
-import type { Settings } from './settings.ts'
+import type { ProgramSettings, Settings } from './settings.ts'
 import type { Terminal } from './terminal.ts'
 
 /** A running hub with its doors, as `up` needs it. */
@@ -29,13 +27,6 @@ export interface Server {
   /** Called with such a sentence each time files that changed were taken or refused. */
   onReload(listener: (sentence: string) => void): void
   close(): Promise<void>
-}
-
-/** What this program can be told: the table of its settings, and the keys by which a command finds its hub. */
-export interface ProgramSettings {
-  readonly table: SettingTable
-  readonly foreign: readonly ForeignKey[]
-  readonly keys: SourceOptions['keys'] & { readonly store: string }
 }
 
 export interface ServerOptions {

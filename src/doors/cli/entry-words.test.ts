@@ -53,6 +53,16 @@ describe('telling an entry', () => {
       { scroll: 'minutes', version: 2, title: { $private: 'x' } },
       'preserved version 2 of the scroll minutes',
     ],
+    [
+      'counterparts.requests-forwarded@1',
+      { service: 'legio_cognito', keys: ['a', 'b'] },
+      'delivered to legio_cognito what was kept for it: 2 requests',
+    ],
+    [
+      'mirror.analysis.completed@1',
+      { analysis: { analyzed: 1 }, degradationLevel: 'none' },
+      'carried the analysis of 1 repository to attestation, archive, dashboard and swarm',
+    ],
     ['acme.launched@3', {}, 'acme.launched@3 on repository/x'],
     ['constructor', {}, 'constructor on repository/x'],
   ])('%s', (type, data, what) => expect(told(type, data).what).toBe(what))

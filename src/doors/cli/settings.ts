@@ -4,9 +4,10 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import process from 'node:process'
 import type { Command } from 'commander'
+import type { ForeignKey } from '../../kernel/config/document.ts'
+import type { SettingTable } from '../../kernel/config/setting.ts'
 import type { SourceOptions } from '../../kernel/config/sources.ts'
 import type { StoredPlace } from '../../kernel/realm/stored.ts'
-import type { Ports, ProgramSettings } from './command.ts'
 
 export const DEFAULT_URL = 'http://127.0.0.1:7070'
 const DEFAULT_DATA_DIR = '.polity'
@@ -15,6 +16,13 @@ const CONFIG_FILE = 'polity.yaml'
 const FILE_VARIABLES = ['POLITY_CONFIG', 'MNO_CONFIG_FILE'] as const
 /** These say more than commander knows: then the sources are read. */
 const SOURCE_VARIABLES = [...FILE_VARIABLES, 'POLITY_ENVIRONMENT', 'MNO_DATA_DIR'] as const
+
+/** What this program can be told: the table of its settings, and the keys by which a command finds its hub. */
+export interface ProgramSettings {
+  readonly table: SettingTable
+  readonly foreign: readonly ForeignKey[]
+  readonly keys: SourceOptions['keys'] & { readonly store: string }
+}
 
 export interface Settings {
   readonly isJson: boolean
@@ -49,13 +57,16 @@ export function lineSettings(command: Command): Settings {
 }
 
 /** As the line says it; where there is a configuration file, it counts below. Throws `config.invalid`, `secret.missing`. */
-export async function settingsOf(command: Command, ports: Ports): Promise<Settings> {
+export async function settingsOf(
+  command: Command,
+  loadSettings: () => Promise<ProgramSettings>,
+): Promise<Settings> {
   const line = lineSettings(command)
   if (!hasSources(command) && !isReference(line.storeUrl)) return line
   const [{ readSources }, { resolveSecret }, program] = await Promise.all([
     import('../../kernel/config/sources.ts'),
     import('../../kernel/secrets/secrets.ts'),
-    ports.loadSettings(),
+    loadSettings(),
   ])
   const { layers } = readSources(sourcesOf(command, program))
   const data = layers.get(program.keys.data)

@@ -21,7 +21,7 @@ import {
 import { delayAfter, retryAfterMs } from './schedule.ts'
 
 /** Standard Webhooks asks for 15 to 30 s. */
-export const ATTEMPT_TIMEOUT_MS = 20_000
+const ATTEMPT_TIMEOUT_MS = 20_000
 /** Nobody reads what a receiver says beyond its status. */
 const ANSWER_SIZE_MAX_BYTES = 64 * 1024
 const ERROR_MAX_CHARS = 300

@@ -26,7 +26,7 @@ import {
 } from './rows.ts'
 import { openSending, type Sending, type SendingPorts } from './sending.ts'
 
-export type { Attempt, Deliveries, Delivery, NewDelivery, PreparedDelivery, Sender } from './delivery.ts'
+export type { Deliveries, Delivery, PreparedDelivery, Sender } from './delivery.ts'
 export { DELIVERIES, DELIVERY_LANES } from './rows.ts'
 export { SCHEDULE_MS } from './schedule.ts'
 

@@ -5,7 +5,7 @@ import type { Log } from '../log/log.ts'
 import type { StoreReader } from '../store/store.ts'
 
 /** Sender -> LeaseRow. */
-export const DELIVERY_LEASES = 'deliveries.leases'
+const DELIVERY_LEASES = 'deliveries.leases'
 /** Whoever holds it renews well before; after this long without renewal another hub takes over. */
 const LEASE_MS = 15_000
 export const RENEW_MS = 5_000

@@ -21,7 +21,7 @@ const KEY_SIZE_MAX_BYTES = 400
 const LANE_SIZE_MAX_BYTES = 200
 /** Attempts that are kept; a delivery that is replayed makes more. */
 const ATTEMPTS_KEPT_MAX = 20
-export const SETTLED_KEPT_MS = 7 * 86_400_000
+const SETTLED_KEPT_MS = 7 * 86_400_000
 
 export interface DeliveryRow {
   readonly lane: string

@@ -6,7 +6,7 @@ export const SCHEDULE_MS: readonly number[] = [
 ]
 const JITTER_SHARE = 0.2
 /** A receiver that asks for more is asked again all the same. */
-export const RETRY_AFTER_MAX_MS = 86_400_000
+const RETRY_AFTER_MAX_MS = 86_400_000
 
 /** The delay before the attempt that follows `tries` failed ones; undefined when there is none any more. */
 export function delayAfter(tries: number, random01: number, retryAfterMs = 0): number | undefined {

@@ -4,9 +4,9 @@ import type { Entry } from '../log/entry.ts'
 import { Fifo } from './fifo.ts'
 
 /** Items in memory per subscription; one that is slower falls behind and reads for itself later. */
-export const QUEUE_MAX = 1024
+const QUEUE_MAX = 1024
 /** The same in bytes of their entries; one entry may go beyond. */
-export const QUEUE_SIZE_MAX_BYTES = 4 * 1024 * 1024
+const QUEUE_SIZE_MAX_BYTES = 4 * 1024 * 1024
 
 export interface QueuedItem {
   readonly seq: number

@@ -56,11 +56,11 @@ export interface Settled {
 }
 
 export const IN_FLIGHT_MAX = 256
-export const ACK_WAIT_MS = 30_000
+const ACK_WAIT_MS = 30_000
 const ACK_WAIT_MAX_MS = 12 * 3600_000
-export const DELIVER_MAX = 5
+const DELIVER_MAX = 5
 const DELIVER_MAX_MAX = 1000
-export const RETRY: Pick<RetryPolicy, 'baseMs' | 'capMs'> = { baseMs: 1000, capMs: 300_000 }
+const RETRY: Pick<RetryPolicy, 'baseMs' | 'capMs'> = { baseMs: 1000, capMs: 300_000 }
 
 export interface Limits {
   readonly inFlightMax: number

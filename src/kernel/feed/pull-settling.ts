@@ -18,7 +18,7 @@ import {
 import { boundedReason, itemKey, prefixOf, requireName } from './subscription-rows.ts'
 
 /** Deliveries or items that one call names. */
-export const SETTLED_MAX = 256
+const SETTLED_MAX = 256
 const DELAY_MAX_MS = 7 * 24 * 3600_000
 
 export interface Refusal {

@@ -22,8 +22,7 @@ import type { ParkedItem, SubscriptionState } from './subscription.ts'
 import { itemKey, prefixOf, requireName } from './subscription-rows.ts'
 
 export type { PullNews } from './pull-news.ts'
-export type { NextTake, PulledItem, PullOptions, Settled, Taken } from './pull-options.ts'
-export type { Refusal } from './pull-settling.ts'
+export type { PulledItem, PullOptions, Taken } from './pull-options.ts'
 
 /**
  * Everything reads and writes through the rows that it is given, so that it is one commit with the caller's own

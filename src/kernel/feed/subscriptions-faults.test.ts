@@ -59,7 +59,7 @@ describe('subscriptions under faults and crashes', () => {
         await sim.run(liveInPeace(sim, each, told))
         expectPromisesKept(sim, each, told)
       }),
-      { numRuns: 120 },
+      { numRuns: 120, endOnFailure: true },
     )
   }, 120_000)
 })

@@ -1,12 +1,10 @@
 // What a run asks of others: actions, which happen once, and queries. A run of its own takes no place while it waits for it.
 
 import { asPolityError, type ErrorCode, PolityError } from '../errors.ts'
-import type { Begun } from './callers.ts'
+import type { Begun, Named } from './asking-port.ts'
 import { endingError } from './ending-error.ts'
 import { errorOfStep } from './journal.ts'
 import type { Scope } from './scope.ts'
-
-type Named = { readonly name: string }
 
 /** Throws `denied`, `run.parked`, and what the action fails with. Outside of a step its end is recorded like a step's. */
 export async function invokeWithin(scope: Scope, definition: Named, input: unknown): Promise<unknown> {

@@ -8,7 +8,8 @@ import { outputOf } from '../catalog/output-of.ts'
 import { actorOf } from '../catalog/recorder.ts'
 import { errorFromWire, PolityError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
-import type { RunRow } from './run.ts'
+import type { Asking, Named } from './asking-port.ts'
+import { noRun, type RunRow } from './run.ts'
 import type { Runs } from './runs.ts'
 
 const isOwner = ({ chain, scopes }: Caller): boolean =>
@@ -23,28 +24,6 @@ export function readableBy(caller: Caller, run: RunRow): RunRow {
 /** As `readableBy`, behind a definition that the token covers: scopes have had their say, and the hub may too. */
 export const controllableBy = (chain: Caller['chain'], run: RunRow): RunRow =>
   chain.every(({ kind }) => kind === 'hub') ? run : readableBy({ chain }, run)
-
-export const noRun = (id: string): PolityError =>
-  new PolityError('run.not-found', `there is no run ${id.slice(0, 64)}, or it was long ago`)
-
-type Named = { readonly name: string; readonly as?: string }
-
-export type Begun =
-  | { readonly status: 'done'; readonly output: unknown }
-  | { readonly status: 'running'; readonly run: string }
-
-/** What a run asks of others, in the name of its own chain, while the token that started it is good. */
-export interface Asking {
-  /** Ends with 32 characters that are the same for the same asking. */
-  keyOf(run: RunRow, definition: Named, input: unknown): string
-  /** Asking again after a crash finds the same invocation. Throws `denied`, and what an atomic command throws. */
-  begin(run: RunRow, definition: Named, input: unknown): Promise<Begun>
-  /** The output of a run that was begun, once it has ended. Throws the error it ended with, or the signal's reason. */
-  ended(id: string, action: string, signal: AbortSignal): Promise<unknown>
-  /** Cancels a run that was begun. */
-  cancel(id: string, reason: string): Promise<void>
-  ask(run: RunRow, definition: Named, input: unknown): Promise<unknown>
-}
 
 export interface AskingPorts {
   readonly identity: Pick<Identity, 'requireLive'>

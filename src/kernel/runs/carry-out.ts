@@ -7,7 +7,7 @@ import { endingError } from './ending-error.ts'
 import { type FinishedRun, finishDone, finishFailed, park } from './endings.ts'
 import { HubClosing, type Life, type LifePorts } from './life.ts'
 import type { Ending, RunRow } from './run.ts'
-import { scopeIn } from './scope.ts'
+import { scopeIn } from './run-context.ts'
 
 /**
  * Throws the reason when the hub closes, and `run.moved` when another one has the run. `input` is opened only when
@@ -93,7 +93,7 @@ async function toItsFailure(life: Life, thrown: unknown): Promise<FinishedRun> {
   if (ending.status === 'unknown' || life.undos.size === 0) return finishFailed(life, ending, [])
   // From here on it ends like this, whatever a later life of the handler would do.
   if (!life.row.ending) await life.commitRow({ ...life.row, ending })
-  return finishFailed(life, ending, await undoAll(life))
+  return finishFailed(life, ending, await undoAll(life, scopeIn(life, '', life.signal)))
 }
 
 /** The handler asks for it, or has not come by everything that it had done, which then could not be undone. */

@@ -1,32 +1,22 @@
 // Compensation: what a run has done is undone in reverse order, each undoing a step of its own.
 
-import type { StepContext, StepOptions } from '../catalog/context.ts'
 import { PolityError } from '../errors.ts'
 import type { RetryPolicy } from '../targets/retry.ts'
 import { UNDO_PREFIX } from './journal.ts'
 import type { Life } from './life.ts'
-import { scopeIn } from './scope.ts'
+import type { Scope } from './scope.ts'
 import { takeStep } from './steps.ts'
 
 /** How often undoing is tried where the step itself has no policy. */
 export const UNDO_RETRY: RetryPolicy = { attemptsMax: 5, baseMs: 200, capMs: 10_000 }
-/** Names of what was not undone that an outcome holds. */
-export const NOT_UNDONE_MAX = 100
 
-export interface Undo {
-  /** Place of the step among the run's. */
-  readonly order: number
-  readonly undo: (step: StepContext) => unknown
-  readonly options: Pick<StepOptions<unknown>, 'retry' | 'timeoutMs' | 'heartbeatMs' | 'target'>
-}
-
-/** Answers the names of the steps whose undoing failed; the others are undone all the same. */
-export async function undoAll(life: Life): Promise<readonly string[]> {
+/** Answers the names of the steps whose undoing failed; the others are undone all the same. Any scope of the run will do. */
+export async function undoAll(life: Life, root: Scope): Promise<readonly string[]> {
   const notUndone: string[] = []
   const undos = [...life.undos].sort(([, a], [, b]) => b.order - a.order)
   const { closing } = life.ports
   life.isEnding = true
-  const scope = scopeIn(life, '', closing)
+  const scope = root.inner('', closing)
   for (const [name, { undo, options }] of undos) {
     closing.throwIfAborted()
     try {

@@ -6,7 +6,6 @@ import { ActionFinished } from '../catalog/records.ts'
 import type { ErrorWire } from '../errors.ts'
 import type { WorkingWrite } from '../log/proposal.ts'
 import { commitPrivate, type Opening } from '../schema/privacy.ts'
-import { NOT_UNDONE_MAX } from './compensation.ts'
 import { RunParked } from './contract.ts'
 import { RUNS_CONTROL } from './control.ts'
 import { type Life, RUNS_LIVES } from './life.ts'
@@ -19,6 +18,9 @@ import {
   RUNS_OPEN,
   type RunRow,
 } from './run.ts'
+
+/** Names of what was not undone that an outcome holds. */
+const NOT_UNDONE_MAX = 100
 
 /** What became of a run, for whoever waits for it. */
 export interface FinishedRun {

@@ -2,7 +2,7 @@
 
 import type { CommandContext } from '../catalog/context.ts'
 import { PolityError } from '../errors.ts'
-import { type Scope, scopeIn } from './scope.ts'
+import type { Scope } from './scope.ts'
 
 export const FOR_EACH_CONCURRENCY = 8
 export const FOR_EACH_ITEMS_MAX = 10_000
@@ -65,7 +65,7 @@ async function inGroup(scope: Scope, name: string, group: Group): Promise<readon
     // After a failure only what an earlier life has recorded is looked at again, so that it can be undone.
     if (stop.controller.signal.aborted && !life.journal.hasInherited(prefix)) return
     try {
-      results[position] = await group.body(scopeIn(life, prefix, stop.controller.signal).context, position)
+      results[position] = await group.body(scope.inner(prefix, stop.controller.signal).context, position)
     } catch (error) {
       if (!stop.controller.signal.aborted || error !== stop.controller.signal.reason)
         failures.set(position, error)

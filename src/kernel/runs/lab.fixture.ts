@@ -4,7 +4,7 @@ import { type CommandHandler, command } from '../catalog/definition.ts'
 import { entryType } from '../log/entry.ts'
 import { view } from '../log/view.ts'
 import { Closed, Integer, Type } from '../schema/schema.ts'
-import type { Asking } from './callers.ts'
+import type { Asking } from './asking-port.ts'
 
 export const Stepped = entryType('simulation.stepped@1', { run: Type.String(), step: Integer })
 

@@ -1,6 +1,6 @@
 // One life of a run: from the moment a hub carries it out to its end, or to the end of that hub. Owns the fence.
 
-import type { Progress, Reads } from '../catalog/context.ts'
+import type { Progress, Reads, StepContext, StepOptions } from '../catalog/context.ts'
 import type { CommandHandler } from '../catalog/definition.ts'
 import { actorOf, type Origin } from '../catalog/recorder.ts'
 import type { Env } from '../env.ts'
@@ -14,9 +14,8 @@ import type { Store } from '../store/store.ts'
 import type { Targets } from '../targets/targets.ts'
 import { oneAfterAnother } from '../turns.ts'
 import type { Alarms } from './alarms.ts'
+import type { Asking } from './asking-port.ts'
 import type { Callbacks } from './callbacks.ts'
-import type { Asking } from './callers.ts'
-import type { Undo } from './compensation.ts'
 import { type Control, NO_CONTROL } from './control.ts'
 import { type Journal, RUN_STEPS, type StepWrite } from './journal.ts'
 import { appendPatiently } from './patient-append.ts'
@@ -28,6 +27,13 @@ import type { StepCipher } from './step-cipher.ts'
 export const RUNS_LIVES = 'runs.lives'
 /** A run that is taken over more often than this without a newly recorded step is parked: it may be what ends its hubs. */
 export const TAKE_OVERS_MAX = 10
+
+export interface Undo {
+  /** Place of the step among the run's. */
+  readonly order: number
+  readonly undo: (step: StepContext) => unknown
+  readonly options: Pick<StepOptions<unknown>, 'retry' | 'timeoutMs' | 'heartbeatMs' | 'target'>
+}
 
 export interface TakeOvers {
   readonly count: number

@@ -7,7 +7,7 @@ import { asPolityError, PolityError } from '../errors.ts'
 import { canonicalText } from '../schema/canonical.ts'
 import { errorOfStep, type Journal, type StepKind } from './journal.ts'
 import type { RunRow } from './run.ts'
-import { noRows } from './scope.ts'
+import { noRows } from './run-context.ts'
 
 export interface Replayed {
   readonly isSame: boolean

@@ -7,7 +7,7 @@ import { defineRoom, type Room } from '../catalog/room.ts'
 import { PolityError } from '../errors.ts'
 import { pages } from '../store/pages.ts'
 import type { StoreReader } from '../store/store.ts'
-import { controllableBy, noRun } from './callers.ts'
+import { controllableBy } from './callers.ts'
 import * as contract from './contract.ts'
 import { cancel, get, journal, list, pause, replay, resolve, resume, signal } from './contract.ts'
 import {
@@ -20,7 +20,7 @@ import {
 import { getRun, type InspectionPorts, journalOf, listRuns, replayOf, stateOf } from './inspection.ts'
 import { Journal } from './journal.ts'
 import { type Asked, type Change, cancelRun, pauseRun, resolveRun, resumeRun, signalRun } from './requests.ts'
-import { type OpenRow, openWrite, RUNS, RUNS_OPEN, type RunRow } from './run.ts'
+import { noRun, type OpenRow, openWrite, RUNS, RUNS_OPEN, type RunRow } from './run.ts'
 import type { Runs } from './runs.ts'
 
 export interface RunsRoomPorts extends InspectionPorts {

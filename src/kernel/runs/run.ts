@@ -1,7 +1,7 @@
 // A run: one durable execution of a command, from its decision to its outcome.
 
 import type { Caller } from '../catalog/decide.ts'
-import type { ErrorWire } from '../errors.ts'
+import { type ErrorWire, PolityError } from '../errors.ts'
 import type { WorkingWrite } from '../log/proposal.ts'
 
 /** Working state: run id -> RunRow. */
@@ -82,6 +82,9 @@ export interface CarriedRun {
 
 export const isEnded = ({ status }: Pick<RunRow, 'status'>): boolean =>
   status !== 'running' && status !== 'parked'
+
+export const noRun = (id: string): PolityError =>
+  new PolityError('run.not-found', `there is no run ${id.slice(0, 64)}, or it was long ago`)
 
 export const keptMs = (status: RunStatus): number => (status === 'unknown' ? UNKNOWN_KEPT_MS : RUN_KEPT_MS)
 

@@ -1,24 +1,22 @@
 // The Runs room: which runs this hub has, which of them work, and who hears of their ends.
 
 import type { CommandHandler } from '../catalog/definition.ts'
-import { HUB_ACTOR, recordAsHub } from '../catalog/hub-records.ts'
 import { asPolityError, PolityError } from '../errors.ts'
 import type { WorkingWrite } from '../log/proposal.ts'
 import { TOPICS } from '../realm/topics.ts'
 import type { Wake } from '../wake/wake.ts'
 import { openAlarms } from './alarms.ts'
-import { noRun } from './callers.ts'
-import type { CarriersPorts } from './carriers.ts'
-import { type Carriers, claim, openCarriers } from './carriers.ts'
+import { cancelAsHub } from './cancel-as-hub.ts'
+import { type Carriers, type CarriersPorts, claim, openCarriers } from './carriers.ts'
 import { carryOut, openInput } from './carry-out.ts'
-import { CONTROL_KEPT_MS, type Control, NO_CONTROL, RUNS_CONTROL, readControls } from './control.ts'
+import { type Control, NO_CONTROL, readControls } from './control.ts'
 import type { FinishedRun } from './endings.ts'
 import { Journal } from './journal.ts'
 import { HubClosing, Life, type LifePorts, type LifeStart, RUNS_LIVES, type TakeOvers } from './life.ts'
+import { loadRun } from './load-run.ts'
 import { patiently } from './patient-append.ts'
 import { openPlaces } from './places.ts'
-import { cancelRun } from './requests.ts'
-import { type CarriedRun, isEnded, openWrite, RUNS, type RunRow, runWrite } from './run.ts'
+import { type CarriedRun, isEnded, noRun, openWrite, RUNS, type RunRow, runWrite } from './run.ts'
 import { stepCipher } from './step-cipher.ts'
 
 export type { FinishedRun } from './endings.ts'
@@ -333,11 +331,6 @@ function newRow({ env, holder, handlerOf, callbacks }: RunsPorts, asked: RunDraf
   }
 }
 
-async function loadRun(reader: LifePorts['reader'], id: string): Promise<CarriedRun | undefined> {
-  const row = (await reader.load(RUNS, [id])).value.get(id)
-  return row?.value == null ? undefined : { row: JSON.parse(row.value) as RunRow, version: row.version }
-}
-
 interface ReadRun {
   readonly run: CarriedRun
   readonly control: Control
@@ -352,35 +345,6 @@ async function readRun({ reader, cipher }: LifePorts, id: string): Promise<ReadR
   const lives = (await reader.load(RUNS_LIVES, [id])).value.get(id)?.value
   const takeOvers = lives == null ? undefined : (JSON.parse(lives) as TakeOvers)
   return { run, control, takeOvers, journal: await Journal.load(id, cipher, reader) }
-}
-
-const CANCEL_ATTEMPTS_MAX = 16
-
-/** A parent that ends has its runs end too. Whoever changes the rows in between is waited for by trying again. */
-async function cancelAsHub(ports: LifePorts, id: string, reason: string): Promise<void> {
-  const { reader, env, closing } = ports
-  for (let attempt = 1; ; attempt++) {
-    const found = await patiently(env, closing, () => loadRun(reader, id))
-    if (!found || isEnded(found.row)) return
-    const control = (await readControls(reader, [id])).get(id) ?? NO_CONTROL
-    const { version, ...row } = control
-    const change = cancelRun({ run: found.row, control: row }, reason, HUB_ACTOR)
-    if (change.facts.length === 0) return
-    const expiresAtMs = env.now() + CONTROL_KEPT_MS
-    const rows: WorkingWrite[] = change.run ? [runWrite(change.run)] : []
-    if (change.control)
-      rows.push({ table: RUNS_CONTROL, key: id, value: JSON.stringify(change.control), expiresAtMs })
-    const expect = [
-      { table: RUNS, key: id, version: found.version },
-      { table: RUNS_CONTROL, key: id, version },
-    ]
-    try {
-      await recordAsHub(ports, change.facts, { rows, expect }, { isReserved: true })
-      return
-    } catch (error) {
-      if (asPolityError(error).code !== 'expectation.failed' || attempt === CANCEL_ATTEMPTS_MAX) throw error
-    }
-  }
 }
 
 /** Resolves however the work ends. Rejects with the signal's reason. */

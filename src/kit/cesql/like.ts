@@ -85,7 +85,7 @@ function searchOf(segment: Segment): (points: readonly number[], from: number, e
       for (let word = 0; word < words; word++) {
         const before = state[word] ?? 0
         state[word] = ((before << 1) | carry) & (mask[word] ?? 0)
-        carry = (before >>> (WORD_BITS - 2)) & 1
+        carry = (before >>> (WORD_BITS - 1)) & 1
       }
       if (((state[words - 1] ?? 0) & lastBit) !== 0) return at + 1
     }

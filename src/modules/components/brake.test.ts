@@ -92,6 +92,19 @@ describe('the brake', () => {
     expect([run.lost.length, run.brake()?.phase]).toEqual([0, 'holding'])
   })
 
+  it('does not take its own absence for a return', () => {
+    const run = simulation(ids(10).map((id) => lease(id)))
+    let nowMs = START_MS
+    for (; run.brake() === undefined; nowMs += ROUND_MS) run.round(nowMs)
+    nowMs += 600_000
+    run.away(nowMs)
+    for (const untilMs = nowMs + 55_000; nowMs < untilMs; nowMs += ROUND_MS) run.round(nowMs, false)
+    expect([run.events, run.brake()?.phase, run.lost]).toEqual([['pulled'], 'holding', []])
+    for (const id of ids(10)) run.renew(id, nowMs)
+    run.round(nowMs)
+    expect([run.events, run.brake()]).toEqual([['pulled', 'renewals'], undefined])
+  })
+
   it('spares who comes back while the others are declared one by one', () => {
     const run = simulation(ids(10).map((id) => lease(id)))
     let nowMs = START_MS

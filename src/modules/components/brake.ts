@@ -51,26 +51,29 @@ export function judgeLeases(sight: Sight): Judgement {
   const overdue = leases.filter((lease) => lease.lostAtMs === undefined && dueMs(lease, sight) <= nowMs)
   const recent = leases.filter(({ lostAtMs }) => lostAtMs !== undefined && lostAtMs > nowMs - WINDOW_MS)
   const total = leases.filter(({ lostAtMs }) => lostAtMs === undefined).length + recent.length
-  const isMass = overdue.length + recent.length >= Math.max(MASS_MIN, Math.ceil(total * MASS_SHARE))
+  const massMin = Math.max(MASS_MIN, Math.ceil(total * MASS_SHARE))
+  // Grace stops the clock of a loss, and does not make anybody return.
+  const silent = leases.filter((each) => each.lostAtMs === undefined && each.expiresAtMs + SKEW_MS <= nowMs)
   const settled = overdue
     .filter((lease) => dueMs(lease, sight) + Math.min(lease.ttlMs, SETTLE_MAX_MS) <= nowMs)
     .sort((one, other) => one.expiresAtMs - other.expiresAtMs || byId(one, other))
   const seen = { overdue: overdue.length, declare: [] }
 
   if (brake === undefined) {
-    if (!isMass || overdue.length === 0) return { ...seen, declare: settled }
     const count = overdue.length + recent.length
+    if (count < massMin || overdue.length === 0) return { ...seen, declare: settled }
     return { ...seen, event: 'pulled', brake: { phase: 'holding', sinceMs: nowMs, count, total } }
   }
   if (brake.phase === 'holding') {
-    if (!isMass || overdue.length === 0) return { ...seen, event: 'renewals', brake: null }
+    const isOver = silent.length === 0 || silent.length + recent.length < massMin
+    if (isOver) return { ...seen, event: 'renewals', brake: null }
     // A clock that went back must not hold for ever.
     const isLong = Math.abs(nowMs - brake.sinceMs) >= holdMs
     return isLong && probesWork
       ? { ...seen, event: 'confirmed', brake: { ...brake, phase: 'declaring' } }
       : seen
   }
-  if (overdue.length === 0) return { ...seen, brake: null }
+  if (silent.length === 0) return { ...seen, brake: null }
   const [next] = settled
   const isPaced = Math.abs(nowMs - (brake.declaredAtMs ?? 0)) >= PACE_MS
   return next !== undefined && isPaced

@@ -46,15 +46,19 @@ export async function proposeOne(ctx: CommandContext, input: Input, ports: Chang
   return {
     digest,
     ...(before.digest === undefined ? {} : { previous: before.digest }),
-    status: statusOf(outcome.status, before.digest === digest),
+    status: statusOf(outcome.status, input.isRehearsalOnly ?? false),
     ...('reason' in outcome ? { reason: outcome.reason } : {}),
     rehearsal: report,
   }
 }
 
-const statusOf = (status: 'changed' | 'unchanged' | 'rolled-back', isInForce: boolean): Output['status'] => {
-  if (status === 'changed' || (status === 'unchanged' && isInForce)) return 'active'
-  return status === 'rolled-back' ? 'rolled-back' : 'rehearsed'
+/** What is proposed and in force already is as good as put in force. */
+const statusOf = (
+  status: 'changed' | 'unchanged' | 'rolled-back',
+  isRehearsal: boolean,
+): Output['status'] => {
+  if (status === 'rolled-back') return status
+  return isRehearsal ? 'rehearsed' : 'active'
 }
 
 function changeOf(

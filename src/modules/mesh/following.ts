@@ -10,6 +10,7 @@ import {
   Major,
   MeshEvent,
   PATTERNS_MAX,
+  ShownSubscription,
   SubscriptionName,
   SubscriptionShape,
   TAKE_MAX,
@@ -17,11 +18,7 @@ import {
   TypePattern,
 } from './schemas.ts'
 
-const From = Type.Union([
-  Type.Literal('now'),
-  Type.Literal('start'),
-  Type.String({ minLength: 1, maxLength: 128, description: 'a cursor' }),
-])
+const From = Type.String({ minLength: 1, maxLength: 128, description: 'now, start, or a cursor' })
 
 export const subscribe = command('mesh.subscribe@1', {
   summary: 'Opens or changes a subscription of the caller; whoever takes from it shares its events.',
@@ -245,7 +242,7 @@ export const drop = command('mesh.drop@1', {
 })
 
 const Followed = Closed({
-  subscription: SubscriptionShape,
+  ...ShownSubscription,
   /** Cursor before which everything is handled or set aside. */
   cursor: Type.String(),
   /** Published entries that it has not looked at. */

@@ -9,7 +9,7 @@ import { EventTypeName, Lane, Subject, TypePattern } from './schemas.ts'
 const ROUTES_MAX = 1000
 /** What an entry has room for, escaped as JSON. */
 const ROUTES_ENTRY_MAX_BYTES = 60_000
-export const ANYBODY: readonly string[] = ['any_component', 'all_components']
+const ANYBODY: readonly string[] = ['any_component', 'all_components']
 
 const WORD = '[A-Za-z0-9][A-Za-z0-9._@-]*'
 /** A component, a group, `kind:id`, or everybody. */

@@ -47,8 +47,8 @@ const attribute = (maxLength: number, description: string) =>
 export const Subject = attribute(256, 'what the event is about: text without control characters')
 export const EventKey = attribute(256, 'what orders the events: text without control characters')
 export const EventId = attribute(128, 'an id of the event: text without control characters')
-export const Correlation = attribute(256, 'an id: text without control characters')
-const Reason = attribute(512, 'why: text without control characters')
+const Correlation = attribute(256, 'an id: text without control characters')
+export const FailureReason = attribute(512, 'why: text without control characters')
 
 export const Label = Type.String({
   pattern: '^([a-z][a-z0-9-]*|(user|agent|service|component|hub):[A-Za-z0-9][A-Za-z0-9._@-]*)$',
@@ -134,7 +134,7 @@ const Pointer = Type.String({
 })
 
 /** How an event of the major before becomes one of this: applied in order, no code. */
-export const UpcastStep = Type.Union([
+const UpcastStep = Type.Union([
   Closed({ op: Type.Literal('rename'), from: Pointer, to: Pointer }),
   Closed({ op: Type.Literal('move'), from: Pointer, to: Pointer }),
   Closed({ op: Type.Literal('default'), path: Pointer, value: Json }),
@@ -162,12 +162,12 @@ export const SubscriptionFields = {
   major: Type.Optional(Major),
 }
 
-export const SubscriptionShape = noun('mesh.subscription', {
+export const ShownSubscription = {
   name: SubscriptionName,
   owner: Type.String(),
   ...SubscriptionFields,
   createdAt: Timestamp,
   isPaused: Type.Boolean(),
-})
+}
 
-export const FailureReason = Reason
+export const SubscriptionShape = noun('mesh.subscription', ShownSubscription)

@@ -98,7 +98,7 @@ export async function pageOfSubscriptions(
     rows.map(async ({ value }) => {
       const { position, lag, underWay, parked: waiting, dead } = await pull.state(host.rows, value.group)
       const cursor = host.log.cursorAt(Math.min(position, host.log.head().size))
-      return { subscription: shapeOf(value), cursor, lag, underWay, parked: waiting, dead }
+      return { ...shapeOf(value), cursor, lag, underWay, parked: waiting, dead }
     }),
   )
   const last = rows.length === limit ? rows.at(-1)?.key : undefined

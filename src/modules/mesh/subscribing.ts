@@ -5,7 +5,7 @@ import type { ModuleHost } from '../../kernel/catalog/module.ts'
 import { actorOf } from '../../kernel/catalog/recorder.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Pull } from '../../kernel/feed/pull.ts'
-import { labelOf, mayReadAll } from '../../kernel/log/audience.ts'
+import { labelOf } from '../../kernel/log/audience.ts'
 import type { Static, Type } from '../../kernel/schema/schema.ts'
 import { type CesqlError, compile, type Expression } from '../../kit/cesql/cesql.ts'
 import { parsePattern, type TypePattern } from '../../kit/type-pattern.ts'
@@ -181,7 +181,3 @@ export async function pauseOne(
   ctx.record(SubscriptionPaused({ name, owner, isPaused }, { subject: `mesh/${labelOfLast(ctx)}` }))
   return { name, count: 1 }
 }
-
-/** Whether a chain may look at a subscription that is not its own. */
-export const maySee = (chain: CommandContext['chain'], owner: string): boolean =>
-  owner === actorOf(chain) || mayReadAll(chain)

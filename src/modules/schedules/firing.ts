@@ -7,8 +7,15 @@ import type { Draft } from '../../kernel/log/entry.ts'
 import { type ScheduleRow, ScheduleStopped, SlotsMissed, schedules } from './contract.ts'
 import { type Timetable, timetableOf } from './cron.ts'
 import { planOf } from './planning.ts'
-import type { TickerHost } from './ticker.ts'
-import { type Claim, type LastRun, TICKS, type TickRow, tickChange, timeOf } from './ticks.ts'
+import {
+  type Claim,
+  type LastRun,
+  TICKS,
+  type TickerHost,
+  type TickRow,
+  tickChange,
+  timeOf,
+} from './ticks.ts'
 
 /** A claim that is not renewed for so long is somebody's who is gone. */
 export const CLAIM_MS = 30_000
@@ -52,17 +59,21 @@ interface Found {
   readonly table: Timetable
 }
 
-/** Carries out what is due of a schedule now, one slot at most. Somebody else's news end it without an error. */
-export async function fire(host: TickerHost, name: string, ticking: Ticking): Promise<void> {
+/**
+ * Carries out what is due of a schedule now, one slot at most. Answers whether it came to its end, so that the next may
+ * be looked for at once; somebody else's news end it early, without an error.
+ */
+export async function fire(host: TickerHost, name: string, ticking: Ticking): Promise<boolean> {
   try {
     const found = await find(host, name)
-    if (!found) return
+    if (!found) return false
     const claimed = found.tick.claim
       ? await takeOver(host, found, ticking)
       : await claimNext(host, found, ticking)
-    if (claimed) await carryOut(host, claimed, ticking)
+    return claimed !== undefined && (await carryOut(host, claimed, ticking))
   } catch (error) {
-    if (!isNews(error)) throw error
+    if (isNews(error)) return false
+    throw error
   }
 }
 
@@ -162,15 +173,16 @@ async function takeOver(host: TickerHost, found: Found, ticking: Ticking): Promi
   return write(host, found, { ...tick, claim: claimFor(host, ticking, claim.slotMs, claim.claimedMs) })
 }
 
-async function carryOut(host: TickerHost, claimed: Found, { holder, signal }: Ticking): Promise<void> {
+async function carryOut(host: TickerHost, claimed: Found, { holder, signal }: Ticking): Promise<boolean> {
   const { name, schedule, tick } = claimed
   const slotMs = tick.claim?.slotMs ?? tick.cursorMs
   const renewal = keepClaim(host, claimed, { holder, signal })
   const ended = await ask(host, schedule, `schedule/${name}/${timeOf(slotMs)}`)
   const latest = await renewal.stop()
   // What is open is asked again by whoever finds the claim run out, this hub or another.
-  if (ended === undefined || signal.aborted) return
+  if (ended === undefined || signal.aborted) return false
   await end(host, latest, ended)
+  return true
 }
 
 type Ended = Pick<LastRun, 'status' | 'code' | 'message'>

@@ -7,8 +7,8 @@ import { seededChance } from '../../kernel/simulator/chance.ts'
 import { simulatedEnv } from '../../kernel/simulator/env.ts'
 import type { ScheduleRow } from './contract.ts'
 import { CLAIM_MS } from './firing.ts'
-import { openTicker, type Ticker, type TickerHost } from './ticker.ts'
-import { TICKS, type TickRow } from './ticks.ts'
+import { openTicker, type Ticker } from './ticker.ts'
+import { TICKS, type TickerHost, type TickRow } from './ticks.ts'
 
 const MINUTE_MS = 60_000
 const SCHEDULE: ScheduleRow = {
@@ -27,8 +27,8 @@ interface World {
   readonly facts: { readonly type: string; readonly data: Readonly<Record<string, unknown>> }[]
   readonly failures: PolityError[]
   tick(): TickRow | undefined
-  /** Opens a hub; it dies with `kill`, in the middle of whatever it does. */
-  open(): { readonly ticker: Ticker; kill(): void }
+  /** Opens a hub; it dies with `kill`, in the middle of whatever it does. One that looks late sees claims as they were long ago. */
+  open(isLookingLate?: boolean): { readonly ticker: Ticker; kill(): void }
   /** Lets the clock go on until so many minutes have passed. */
   pass(minutes: number): Promise<void>
   /** Nobody is there for so many minutes. */
@@ -53,7 +53,7 @@ function openWorld(seed: number, schedule: ScheduleRow, act: Act): World {
   let hubs = 0
   const never = new Promise<never>(() => undefined)
 
-  const hostOf = (hub: number, isAlive: () => boolean): TickerHost => {
+  const hostOf = (hub: number, isAlive: () => boolean, isLookingLate: boolean): TickerHost => {
     const living = env.process(isAlive)
     const alive = async <T>(body: () => T): Promise<T> => {
       await Promise.resolve()
@@ -68,7 +68,13 @@ function openWorld(seed: number, schedule: ScheduleRow, act: Act): World {
       },
       rows: {
         get: () => alive(() => structuredClone(row)),
-        scan: () => alive(() => (row.value === undefined ? [] : [{ key: 's', ...structuredClone(row) }])),
+        scan: () =>
+          alive(() => {
+            if (row.value === undefined) return []
+            const { claim, ...value } = structuredClone(row.value)
+            const seen = claim && isLookingLate ? { ...claim, untilMs: 0 } : claim
+            return [{ key: 's', version: row.version, value: { ...value, ...(seen ? { claim: seen } : {}) } }]
+          }),
       },
       record: (drafts: readonly { type: { name: string }; data: object }[], beside: Beside) =>
         alive(() => {
@@ -107,9 +113,9 @@ function openWorld(seed: number, schedule: ScheduleRow, act: Act): World {
     loseRow() {
       row = { version: row.version + 1, value: undefined }
     },
-    open() {
+    open(isLookingLate = false) {
       let isAlive = true
-      const ticker = openTicker(hostOf(++hubs, () => isAlive))
+      const ticker = openTicker(hostOf(++hubs, () => isAlive, isLookingLate))
       return {
         ticker,
         kill() {
@@ -163,6 +169,16 @@ describe('a ticker', () => {
     await world.pass(8.5)
     expect(slotsOf(world)).toEqual(upTo(8))
     expect(world.asked[1]?.atMs).toBeGreaterThanOrEqual(world.startMs + MINUTE_MS + 10 * CLAIM_MS)
+  })
+
+  it('leaves a claim alone that was renewed since it looked', async () => {
+    const world = openWorld(9, SCHEDULE, () => ({ forMs: 3 * CLAIM_MS }))
+    world.open()
+    await world.pass(1.2)
+    const late = world.open(true)
+    await world.pass(1)
+    late.kill()
+    expect(slotsOf(world)).toEqual([1])
   })
 
   it('takes over what a crash has interrupted, under the same key', async () => {

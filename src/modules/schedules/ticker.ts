@@ -1,19 +1,16 @@
 // The ticker: looks what is due, claims it, and has it carried out once; every hub has one, and they do not get in each other's way.
 
-import type { ModuleHost } from '../../kernel/catalog/module.ts'
 import { pause } from '../../kernel/env.ts'
 import { asPolityError } from '../../kernel/errors.ts'
 import { schedules } from './contract.ts'
 import { fire } from './firing.ts'
-import { TICKS, type TickRow, tickChange } from './ticks.ts'
+import { TICKS, type TickerHost, type TickRow, tickChange } from './ticks.ts'
 
 /** How long a clock that was set anew, or another hub's schedule, can go unnoticed. */
 const LOOK_INTERVAL_MS = 5_000
 /** Slots that one hub carries out at a time. */
 const FIRING_MAX = 16
 const SCAN_PAGE = 500
-
-export type TickerHost = Pick<ModuleHost, 'env' | 'reads' | 'rows' | 'record' | 'invokeAs' | 'onFailure'>
 
 export interface Ticker {
   /** Looks at once: something was put or removed. */
@@ -28,6 +25,8 @@ export function openTicker(host: TickerHost): Ticker {
   const holder = env.id()
   const closing = new AbortController()
   const firing = new Map<string, Promise<void>>()
+  /** Schedules that are left alone until then, by the monotonic clock. */
+  const resting = new Map<string, number>()
   let nap = new AbortController()
   const wake = () => nap.abort()
 
@@ -35,19 +34,23 @@ export function openTicker(host: TickerHost): Ticker {
     const going = fire(host, name, { holder, signal: closing.signal })
       .catch((error: unknown) => {
         if (!closing.signal.aborted) onFailure(asPolityError(error))
+        return false
       })
-      .finally(() => {
+      .then((hasEnded) => {
         firing.delete(name)
-        wake()
+        // What could not be done now is tried with the next look, and not at once for ever.
+        if (hasEnded) wake()
+        else resting.set(name, env.monotonic() + LOOK_INTERVAL_MS)
       })
     firing.set(name, going)
   }
   const look = async (): Promise<number> => {
     const nowMs = env.now()
     let nextMs = nowMs + LOOK_INTERVAL_MS
+    for (const [name, untilMs] of resting) if (untilMs <= env.monotonic()) resting.delete(name)
     for await (const { key, value } of tickRows(host)) {
       const atMs = dueAt(value)
-      if (firing.has(key) || atMs === undefined) continue
+      if (firing.has(key) || atMs === undefined || resting.has(key)) continue
       if (atMs > nowMs) nextMs = Math.min(nextMs, atMs)
       else if (firing.size < FIRING_MAX) launch(key)
     }

@@ -1,9 +1,13 @@
 // What is known of a schedule between its times: working rows, of which every hub reads and one at a time writes.
 
+import type { ModuleHost } from '../../kernel/catalog/module.ts'
 import type { RowChange } from '../../kernel/catalog/working-rows.ts'
 
 /** Working state: schedule name -> TickRow. Its version is the fence. */
 export const TICKS = 'schedules.ticks'
+
+/** What a ticker works with. */
+export type TickerHost = Pick<ModuleHost, 'env' | 'reads' | 'rows' | 'record' | 'invokeAs' | 'onFailure'>
 
 export interface TickRow {
   /** Every slot up to here was dealt with. */

@@ -1,12 +1,10 @@
 // The words of webhooks: what an endpoint is to be sent and how, and how a source proves who it is.
 
-import { AUDIENCE_MAX } from '../../kernel/log/audience.ts'
 import { Closed, Described, Integer, Private, Secret, Timestamp, Type } from '../../kernel/schema/schema.ts'
 import { Audience, PrincipalLabel, TypePattern } from '../mesh/contract.ts'
 
-export const PATTERNS_MAX = 32
+const PATTERNS_MAX = 32
 const FILTER_MAX_CHARS = 4096
-export const AUDIENCE_LABELS_MAX = AUDIENCE_MAX
 
 export const EndpointId = Type.String({ pattern: '^[0-9a-f-]{36}$', description: 'the id of an endpoint' })
 export const Url = Type.String({
@@ -76,7 +74,7 @@ export const SourceName = Type.String({
  * `standard`: Standard Webhooks. `cloudevents`: a bearer token (CloudEvents HTTP 1.1 Web Hooks, section 3). `github`:
  * X-Hub-Signature-256. `hmac`: HMAC-SHA256 of the body in a header of any name, hexadecimal or base64.
  */
-export const Scheme = Described(
+const Scheme = Described(
   Type.Union([
     Type.Literal('standard'),
     Type.Literal('cloudevents'),
@@ -85,12 +83,12 @@ export const Scheme = Described(
   ]),
   'standard, cloudevents, github or hmac',
 )
-export const TypePrefix = Type.String({
+const TypePrefix = Type.String({
   pattern: '^[a-z0-9][a-z0-9-]*(\\.[a-z0-9][a-z0-9-]*)*$',
   maxLength: 64,
   description: 'words joined by dots, with which every type of its events begins',
 })
-export const HeaderName = Type.String({
+const HeaderName = Type.String({
   pattern: '^[a-z0-9-]+$',
   maxLength: 64,
   description: 'the name of a header in small letters',
@@ -110,7 +108,7 @@ export const SourceSettings = {
 }
 export const SourceShape = Closed({ ...SourceSettings, putAt: Timestamp })
 
-export const AttemptShape = Closed({
+const AttemptShape = Closed({
   at: Timestamp,
   durationMs: Integer,
   status: Type.Optional(Integer),
