@@ -33,7 +33,7 @@ async function openDoor(options: WebhooksOptions = {}, env: Env = systemEnv()) {
     env,
     egress: { allow: ['127.0.0.1'] },
   })
-  const door = await openHttpDoor(hub, { host: '127.0.0.1', port: 0 })
+  const door = await openHttpDoor(hub, { host: '127.0.0.1', port: 0, writeLog: () => undefined })
   onTestFinished(async () => {
     await door.close()
     await hub.close()
@@ -238,7 +238,7 @@ describe('what is not proven, or no event', () => {
   let entries = 0
   beforeAll(async () => {
     const hub = await openHub({ modules: [meshModule(), webhooksModule()], publishIntervalMs: 1 })
-    const opened = await openHttpDoor(hub, { host: '127.0.0.1', port: 0 })
+    const opened = await openHttpDoor(hub, { host: '127.0.0.1', port: 0, writeLog: () => undefined })
     const root = mkdtempSync(join(tmpdir(), 'polity-hooks-'))
     writeFileSync(join(root, 'secret'), SECRET, { mode: 0o600 })
     door = { hub, url: opened.url }

@@ -8,7 +8,7 @@ import type { Targets } from '../targets/targets.ts'
 
 /** A body that is told to stop may still finish within this time, and is recorded then. */
 const STOP_GRACE_MS = 2_000
-export const HEARTBEAT_DETAILS_MAX_BYTES = 4096
+const HEARTBEAT_DETAILS_MAX_BYTES = 4096
 const TIMER_MAX_MS = 400 * 24 * 3600_000
 
 export interface AttemptPorts {

@@ -8,7 +8,7 @@ import type { StoreReader } from '../store/store.ts'
 import { RUNS, type RunRow } from './run.ts'
 import type { StepCipher } from './step-cipher.ts'
 
-export const CALLBACK_URL_MAX = 2048
+const CALLBACK_URL_MAX = 2048
 const SENDER = 'callbacks'
 /** A body may have this much; a larger output is left out, and asked for under its run. */
 const BODY_SIZE_MAX_BYTES = 512 * 1024

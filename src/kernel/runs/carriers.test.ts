@@ -2,8 +2,11 @@
 
 import { setImmediate } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
+import type { CommandContext } from '../catalog/context.ts'
+import { command } from '../catalog/definition.ts'
 import { type Env, systemEnv } from '../env.ts'
 import { openRealm } from '../realm/open-realm.ts'
+import { Closed, Integer } from '../schema/schema.ts'
 import { handlerOf, nobodyIsAsked, stepped } from './lab.fixture.ts'
 import { RUNS, type RunRow } from './run.ts'
 import { openRuns, type RunsPorts } from './runs.ts'
@@ -142,5 +145,42 @@ describe('a run', () => {
     await expect(late).rejects.toMatchObject({ code: 'run.moved' })
     expect(await rowOf('run-1')).toMatchObject({ status: 'done', carrier: 'next' })
     await setImmediate()
+  })
+})
+
+describe('a hub that lost its run', () => {
+  const late: Readonly<Record<string, (ctx: CommandContext) => unknown>> = {
+    step: (ctx) => ctx.step('late', () => 'too late'),
+    'failing step': (ctx) => ctx.step('late', () => Promise.reject(new Error('too late'))),
+    sleep: (ctx) => ctx.sleep('late', { forMs: 1 }),
+    signal: (ctx) => ctx.signalled('late', { timeoutMs: 0 }),
+    branch: (ctx) => ctx.parallel('late', { a: (scope) => scope.step('a', () => 1) }),
+    'step after a sleep that is over': async (ctx) => {
+      await ctx.sleep('over', { untilMs: 0 }).catch(() => undefined)
+      await ctx.step('late', () => 1)
+    },
+  }
+  it.each(Object.keys(late))('records nothing of it any more: %s', async (kind) => {
+    const { realm, hub, begin, rowOf } = await house()
+    const { promise: isLost, resolve: lose } = Promise.withResolvers<void>()
+    const slow = command('simulation.work@1', {
+      summary: '',
+      input: {},
+      output: Closed({ total: Integer }),
+      effect: 'idempotent',
+    }).handle(async (ctx) => {
+      await isLost
+      await late[kind]?.(ctx)
+      return { total: 0 }
+    })
+    const runs = hub('paused', { handlerOf: () => slow })
+    const row = await begin(runs, 'run')
+    const ended = runs.start(row, {}).catch((error: unknown) => error)
+    const value = JSON.stringify({ ...row, carrier: 'other' })
+    await realm.log.append({ entries: [], rows: [{ table: RUNS, key: 'run', value }] })
+    lose()
+    expect(await ended).toMatchObject({ code: 'run.moved' })
+    expect(await rowOf('run')).toMatchObject({ status: 'running', carrier: 'other' })
+    expect((await realm.reader.scan('run.steps', { prefix: 'run/', limit: 10 })).value).toEqual([])
   })
 })

@@ -8,7 +8,7 @@ import type { Scope } from './scope.ts'
 import { takeStep } from './steps.ts'
 
 /** How often undoing is tried where the step itself has no policy. */
-export const UNDO_RETRY: RetryPolicy = { attemptsMax: 5, baseMs: 200, capMs: 10_000 }
+const UNDO_RETRY: RetryPolicy = { attemptsMax: 5, baseMs: 200, capMs: 10_000 }
 
 /** Answers the names of the steps whose undoing failed; the others are undone all the same. Any scope of the run will do. */
 export async function undoAll(life: Life, root: Scope): Promise<readonly string[]> {

@@ -4,9 +4,9 @@ import type { CommandContext } from '../catalog/context.ts'
 import { PolityError } from '../errors.ts'
 import type { Scope } from './scope.ts'
 
-export const FOR_EACH_CONCURRENCY = 8
-export const FOR_EACH_ITEMS_MAX = 10_000
-export const BRANCHES_MAX = 256
+const FOR_EACH_CONCURRENCY = 8
+const FOR_EACH_ITEMS_MAX = 10_000
+const BRANCHES_MAX = 256
 
 type Branch = (scope: CommandContext) => unknown
 

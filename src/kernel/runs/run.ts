@@ -11,7 +11,7 @@ export const RUNS_OPEN = 'runs.open'
 /** Working state: `end of keeping/run id` -> nothing: what `tidy` drops, and when. */
 export const RUNS_ENDED = 'runs.ended'
 /** A run that has ended can be looked up this long, and its journal with it. */
-export const RUN_KEPT_MS = 7 * 24 * 3600_000
+const RUN_KEPT_MS = 7 * 24 * 3600_000
 /** A person has this long to say what became of a step that may have happened. */
 const UNKNOWN_KEPT_MS = 90 * 24 * 3600_000
 

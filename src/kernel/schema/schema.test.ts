@@ -52,6 +52,15 @@ describe('validate', () => {
     expect(validate(Server, value, 'server')).toBe(value)
   })
 
+  it('names unknown members, however many there are', () => {
+    const many = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`k/${index}`, 1]))
+    const { message } = refusal(Server, { name: 'a', port: 1, ...many })
+    expect(message).toBe('thing is not valid: /k~10 is not a known field')
+    expect(
+      pointersOf(Server, { name: 'a', port: 1, ['x'.repeat(9999)]: 1, ...many })[0]?.length,
+    ).toBeLessThan(200)
+  })
+
   it('names every violation and where it is', () => {
     const value = {
       name: 'a/b',

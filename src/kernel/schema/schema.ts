@@ -117,8 +117,12 @@ export function validate<T extends TSchema>(schema: T, value: unknown, what: str
 
 function violationsOf(schema: TSchema, validator: Validator, value: unknown): Violation[] {
   const violations: Violation[] = []
-  for (const { keyword, instancePath, message, params } of validator.Errors(value)) {
-    // `boolean` repeats each unknown member that `additionalProperties` names once.
+  const errors = [...validator.Errors(value)]
+  // `boolean` repeats each unknown member that `additionalProperties` names once, and fills the list where there are many.
+  const isFull = errors.every(({ keyword }) => keyword === 'boolean')
+  for (const { keyword, instancePath, message, params } of errors) {
+    if (keyword === 'boolean' && isFull)
+      violations.push({ pointer: shortened(instancePath), message: 'is not a known field' })
     if (keyword === 'boolean') continue
     const unknown = (params as { additionalProperties?: readonly string[] }).additionalProperties
     if (unknown)
@@ -129,6 +133,11 @@ function violationsOf(schema: TSchema, validator: Validator, value: unknown): Vi
     if (violations.length >= VIOLATIONS_MAX) break
   }
   return violations
+}
+
+const shortened = (pointer: string): string => {
+  const at = pointer.lastIndexOf('/') + 1
+  return pointer.slice(0, at) + pointer.slice(at, at + 128)
 }
 
 /** One part of an RFC 6901 pointer, shortened so that a hostile name does not fill an answer. */

@@ -98,7 +98,7 @@ describe('the brake', () => {
     for (; run.brake() === undefined; nowMs += ROUND_MS) run.round(nowMs)
     nowMs += 600_000
     run.away(nowMs)
-    for (const untilMs = nowMs + 55_000; nowMs < untilMs; nowMs += ROUND_MS) run.round(nowMs, false)
+    for (const untilMs = nowMs + 55_000; nowMs < untilMs; nowMs += ROUND_MS) run.round(nowMs)
     expect([run.events, run.brake()?.phase, run.lost]).toEqual([['pulled'], 'holding', []])
     for (const id of ids(10)) run.renew(id, nowMs)
     run.round(nowMs)

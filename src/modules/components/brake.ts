@@ -47,7 +47,7 @@ export interface Judgement {
 
 /** Pure: the same sight has the same judgement. */
 export function judgeLeases(sight: Sight): Judgement {
-  const { leases, brake, nowMs, holdMs, probesWork } = sight
+  const { leases, brake, nowMs, graceFromMs, holdMs, probesWork } = sight
   const overdue = leases.filter((lease) => lease.lostAtMs === undefined && dueMs(lease, sight) <= nowMs)
   const recent = leases.filter(({ lostAtMs }) => lostAtMs !== undefined && lostAtMs > nowMs - WINDOW_MS)
   const total = leases.filter(({ lostAtMs }) => lostAtMs === undefined).length + recent.length
@@ -68,7 +68,7 @@ export function judgeLeases(sight: Sight): Judgement {
     const isOver = silent.length === 0 || silent.length + recent.length < massMin
     if (isOver) return { ...seen, event: 'renewals', brake: null }
     // A clock that went back must not hold for ever.
-    const isLong = Math.abs(nowMs - brake.sinceMs) >= holdMs
+    const isLong = Math.abs(nowMs - Math.max(brake.sinceMs, graceFromMs)) >= holdMs
     return isLong && probesWork
       ? { ...seen, event: 'confirmed', brake: { ...brake, phase: 'declaring' } }
       : seen
