@@ -378,7 +378,11 @@ describe('a replay', () => {
 
   it('is of a run that has ended, and of what was not erased', async () => {
     const hub = await openTestHub('memory', {
-      modules: [flow((ctx, { mark, secret }) => (mark === 'wait' ? ctx.signalled('go') : secret))],
+      modules: [
+        flow((ctx, { mark, secret }) =>
+          mark === 'wait' ? ctx.signalled('go') : ctx.step('keep', () => secret),
+        ),
+      ],
     })
     const waiting = await begin(hub, owner, 'flow.play', { mark: 'wait' })
     expect(await codeOf(replayOf(hub, waiting))).toBe('run.paused')
@@ -387,6 +391,8 @@ describe('a replay', () => {
     expect(await replayOf(hub, run)).toMatchObject({ isSame: true })
     await hub.invoke(owner, 'vault.erase', { subject: `run/${run}` })
     expect(await codeOf(replayOf(hub, run))).toBe('erased')
+    // What its steps had answered was as private, and went with it.
+    expect((await journalOf(hub, run)).items).toEqual([])
   })
 
   it('knows the end of a run that failed', async () => {

@@ -5,6 +5,7 @@ import type { Draft } from '../log/entry.ts'
 import type { Proposal } from '../log/proposal.ts'
 import { requireUnheld } from '../retention/policy.ts'
 import { commitPrivate } from '../schema/privacy.ts'
+import type { RowPlace } from '../store/store.ts'
 import { answerAgain } from './answers.ts'
 import type { CommandContext, Reads } from './context.ts'
 import { callerOf, decisionDraft, evidenceRows, rememberEvidence } from './decide.ts'
@@ -83,6 +84,7 @@ async function tryAtomically(ports: InvokePorts, invocation: Invocation): Promis
     entries,
     seals,
     shred,
+    drop: await leftOfRuns(ports, shred),
     expect: [
       ...expectations(),
       ...working.expectations(),
@@ -104,6 +106,15 @@ async function tryAtomically(ports: InvokePorts, invocation: Invocation): Promis
     output,
     cursor: ports.log.cursorAt(receipt.first + receipt.count),
   }
+}
+
+/** What a run has left in its journal is as private as its input: erasing the run's subject takes it along. */
+async function leftOfRuns(
+  { runs }: Pick<InvokePorts, 'runs'>,
+  shred: readonly string[],
+): Promise<RowPlace[]> {
+  const ids = shred.flatMap((subject) => (subject.startsWith('run/') ? [subject.slice('run/'.length)] : []))
+  return (await Promise.all(ids.map((id) => runs.leftOf(id)))).flat()
 }
 
 const asDecidedAndDone = (

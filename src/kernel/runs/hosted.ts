@@ -12,16 +12,11 @@ import type { Identity } from '../identity/identity.ts'
 import type { Realm } from '../realm/realm.ts'
 import { openCallbacks } from './callbacks.ts'
 import { openAsking } from './callers.ts'
-import { RUNS_CONTROL, RUNS_SIGNALS } from './control.ts'
-import { RUN_STEPS } from './journal.ts'
 import type { RunsRoomPorts } from './room.ts'
-import { RUNS, RUNS_OPEN, type RunRow } from './run.ts'
+import type { RunRow } from './run.ts'
 import { openRuns, type Runs } from './runs.ts'
 import { stepCipher } from './step-cipher.ts'
 import { tidyRegularly } from './tidying.ts'
-
-/** Working rows of runs that expire by themselves. */
-export const RUN_TABLES = [RUNS, RUN_STEPS, RUNS_OPEN, RUNS_CONTROL, RUNS_SIGNALS] as const
 
 export interface HostedRunsPorts {
   readonly realm: Realm

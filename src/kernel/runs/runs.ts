@@ -4,6 +4,7 @@ import type { CommandHandler } from '../catalog/definition.ts'
 import { asPolityError, PolityError } from '../errors.ts'
 import type { WorkingWrite } from '../log/proposal.ts'
 import { TOPICS } from '../realm/topics.ts'
+import type { RowPlace } from '../store/store.ts'
 import type { Wake } from '../wake/wake.ts'
 import { openAlarms } from './alarms.ts'
 import { cancelAsHub } from './cancel-as-hub.ts'
@@ -18,6 +19,7 @@ import { patiently } from './patient-append.ts'
 import { openPlaces } from './places.ts'
 import { type CarriedRun, isEnded, noRun, openWrite, RUNS, type RunRow, runWrite } from './run.ts'
 import { stepCipher } from './step-cipher.ts'
+import { journalPlaces } from './tidying.ts'
 
 export type { FinishedRun } from './endings.ts'
 
@@ -66,6 +68,8 @@ export interface Runs {
   attend(id: string): void
   /** Cancels a run in the name of the hub. One that has ended stays as it is. */
   cancel(id: string, reason: string): Promise<void>
+  /** The journal and the pending signals of a run that has ended, or of one that is gone: what erasing its subject takes along. */
+  leftOf(id: string): Promise<readonly RowPlace[]>
   /** The steps that this hub has under way for the run. */
   underWay(id: string): readonly string[]
   /** Stops carrying out; what is not finished resumes at the next start. */
@@ -256,6 +260,10 @@ export function openRuns(ports: RunsPorts): Runs {
     async cancel(id, reason) {
       await cancelAsHub(lifePorts, id, reason)
       await attend(id)
+    },
+    async leftOf(id) {
+      const found = await loadRun(reader, id)
+      return found && !isEnded(found.row) ? [] : journalPlaces(reader, id)
     },
     underWay: (id) => [...(held.get(id)?.life?.underWay ?? [])],
     abandon(id) {

@@ -51,13 +51,19 @@ async function forget({ log, reader, env }: Omit<TidyPorts, 'onFailure'>, key: s
   const run = key.slice(key.indexOf('/') + 1)
   const drop: RowPlace[] = []
   // A run that was resolved has gone on: its journal goes with its second end.
-  if (await isGone(reader, run, env.now()))
-    for (const table of [RUN_STEPS, RUNS_SIGNALS])
-      for await (const page of pages(reader, table, { prefix: `${run}/` }))
-        for (const row of page) drop.push({ table, key: row.key })
+  if (await isGone(reader, run, env.now())) drop.push(...(await journalPlaces(reader, run)))
   drop.push({ table: RUNS_ENDED, key })
   for (let from = 0; from < drop.length; from += PAGE)
     await log.append({ entries: [], drop: drop.slice(from, from + PAGE) }, { isReserved: true })
+}
+
+/** Where the steps of a run lie, and the signals that it has not waited for. */
+export async function journalPlaces(reader: Pick<StoreReader, 'scan'>, run: string): Promise<RowPlace[]> {
+  const places: RowPlace[] = []
+  for (const table of [RUN_STEPS, RUNS_SIGNALS])
+    for await (const page of pages(reader, table, { prefix: `${run}/` }))
+      for (const { key } of page) places.push({ table, key })
+  return places
 }
 
 async function isGone(reader: StoreReader, run: string, nowMs: number): Promise<boolean> {

@@ -18,8 +18,7 @@ import { type DataPaths, dataPaths, defaultAnchorPath } from '../log/layout.ts'
 import { openSequencer } from '../log/sequencer.ts'
 import { fileSigner, type LocalSigner } from '../log/signer.ts'
 import { newOrigin } from '../realm/data-folder.ts'
-import { RUN_STEPS } from '../runs/journal.ts'
-import { RUNS } from '../runs/run.ts'
+import { RUN_TABLES } from '../runs/tables.ts'
 import { KnownOpenings } from '../schema/privacy.ts'
 import { sqliteStore } from '../store/sqlite/sqlite-store.ts'
 import type { Store, StoredRow } from '../store/store.ts'
@@ -215,8 +214,7 @@ const VAULT_TABLES = new Set([
   VAULT_PAYLOADS,
   VAULT_INDEX,
   VAULT_DEAD,
-  RUNS,
-  RUN_STEPS,
+  ...RUN_TABLES,
   IDEMPOTENCY,
 ])
 
