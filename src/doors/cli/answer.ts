@@ -47,8 +47,8 @@ async function showLines({ terminal, options }: Call, output: unknown, name: str
   const { lines: present, remarks } = presentationOf(name) ?? { lines: generalLines }
   const lines = present(output, { width: terminal.width, isWhole: options.all === true })
   for (const line of lines) await terminal.data(line)
-  for (const remark of remarks?.(output) ?? []) terminal.note(escapeText(remark))
   if (lines.length === 0) terminal.note('there is nothing to show')
+  for (const remark of remarks?.(output) ?? []) terminal.note(escapeText(remark))
   const after = moreOf(output)
   if (after !== undefined) terminal.note(`there is more: go on with --after ${escapeText(after)}`)
 }

@@ -14,7 +14,8 @@ export const documentLines: Present = (output, { width }) => {
 
 const shown = (document: ShownDocument): ShownDocument => ({ ...document, value: valueText(document.value) })
 
-function valueText(value: unknown): string | number {
+/** A value as JSON; text as it is. */
+export function valueText(value: unknown): string | number {
   if (typeof value === 'string' || typeof value === 'number') return value
   if (typeof value === 'object' && value !== null && '$erased' in value) return '(erased)'
   return JSON.stringify(value) ?? ''

@@ -4,6 +4,7 @@ import type { Entry } from '../../kernel/log/entry.ts'
 import { type Tone, tell, who } from './entry-words.ts'
 import { escapeText } from './escape.ts'
 import { fitText, foldText, padText, textWidth } from './text-width.ts'
+import { timeText } from './times.ts'
 
 /** Makes a verdict stand out where the stream shows styles. */
 export type StyleVerdict = (tone: Tone, verdict: string) => string
@@ -31,7 +32,7 @@ export function entryLines(
   const words = shown === '' ? what : `${what}: ${shown}`
   const head = [
     padText(String(entry.seq), SEQ_WIDTH, true),
-    localTime(entry.time, width !== undefined),
+    escapeText(timeText(entry.time, width)),
     padText(who(entry), ACTOR_WIDTH),
   ].join(GAP)
   const styled = (line: string) =>
@@ -67,14 +68,4 @@ function wordLines(
   return left >= Math.min(SENTENCE_WIDTH_MIN, textWidth(sentence))
     ? [...lines, `${styled(last)} – ${fitText(sentence, left)}`]
     : [...lines, styled(last), fitText(sentence, room)]
-}
-
-/** `11-20 13:25:55`, or with the year where there is room. What is no time is shown as it is. */
-function localTime(time: string, isShort: boolean): string {
-  const at = new Date(time)
-  if (Number.isNaN(at.getTime())) return escapeText(String(time))
-  const two = (value: number) => String(value).padStart(2, '0')
-  const day = `${two(at.getMonth() + 1)}-${two(at.getDate())}`
-  const clock = [at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(':')
-  return isShort ? `${day} ${clock}` : `${at.getFullYear()}-${day} ${clock}`
 }

@@ -1,15 +1,56 @@
 // How people read particular answers, by the name of the action or query; every other answer has the general form.
 
+import {
+  componentLines,
+  componentReport,
+  componentTotalLines,
+  driftLines,
+  driftRemarks,
+  gatewayLines,
+  manifestLines,
+  manifestRemarks,
+  planLines,
+  planRemarks,
+  trafficLines,
+} from './components.ts'
+import { configurationChangeLines } from './configuration.ts'
+import { carriedLines, counterpartLines, counterpartRemarks } from './counterparts.ts'
 import { documentLines } from './documents.ts'
 import { erasureReportLines, erasureReportRemarks, holdLines } from './holds.ts'
 import { checkpointLines, keyLines } from './keys.ts'
+import {
+  eventTypeLines,
+  openedSubscriptionLines,
+  parkedLines,
+  parkedRemarks,
+  proposalLines,
+  routeLines,
+  routeRemarks,
+  settledRemarks,
+  subscriptionLines,
+  subscriptionRemarks,
+  takenLines,
+  takenRemarks,
+} from './mesh.ts'
 import { alertLines, alertRemarks, followedLines } from './monitors.ts'
-import { type Present, recordLines } from './render.ts'
+import { answerLines, type Present, recordLines } from './render.ts'
 import { listedRepositoryLines } from './repositories.ts'
 import { repositoryReportLines } from './repository-report.ts'
+import { journalLines, journalRemarks, runLines, runRemarks, runReport, runReportRemarks } from './runs.ts'
+import { procedureLines, procedureReport, scheduledLines, scheduleLines } from './schedules.ts'
 import { foundLines, foundRemarks, scrollLines, versionLines } from './scrolls.ts'
 import { tableLines } from './table.ts'
 import { issuedTokenLines, revokedTokenLines, tokenLines } from './tokens.ts'
+import {
+  deliveryLines,
+  endpointLines,
+  endpointReport,
+  putSourceLines,
+  registeredRemarks,
+  sourceLines,
+  sourceRemarks,
+  testedLines,
+} from './webhooks.ts'
 import { witnessStatusLines } from './witnesses.ts'
 
 export interface Presentation {
@@ -20,6 +61,12 @@ export interface Presentation {
   readonly hasMore?: boolean
 }
 
+const general: Present = (output, { width }) => answerLines(output, width)
+/** What changed hands is counted; that it was nothing at all is worth a word. */
+const SETTLED: Presentation = { lines: general, remarks: settledRemarks }
+const RUN: Presentation = { lines: runReport, remarks: runReportRemarks, hasMore: true }
+const CONFIGURED: Presentation = { lines: configurationChangeLines }
+
 const PRESENTATIONS: Readonly<Record<string, Presentation>> = {
   'alerts.list': { lines: alertLines, remarks: alertRemarks },
   'archive.list': { lines: scrollLines },
@@ -27,13 +74,51 @@ const PRESENTATIONS: Readonly<Record<string, Presentation>> = {
   'archive.versions': { lines: versionLines },
   'attest.list': { lines: attestationLines },
   'checkpoints.list': { lines: checkpointLines },
+  'components.drift': { lines: driftLines, remarks: driftRemarks },
+  'components.get': { lines: componentReport },
+  'components.list': { lines: componentLines },
+  'components.manifests': { lines: manifestLines, remarks: manifestRemarks },
+  'components.plan': { lines: planLines, remarks: planRemarks },
+  'components.status': { lines: componentTotalLines },
+  'components.traffic': { lines: trafficLines },
+  'config.propose': CONFIGURED,
+  'config.rehearse': CONFIGURED,
+  'config.reload': CONFIGURED,
+  'config.roll-back': CONFIGURED,
+  'counterparts.analyze': { lines: carriedLines },
+  'counterparts.status': { lines: counterpartLines, remarks: counterpartRemarks },
   'erasure.report': { lines: erasureReportLines, remarks: erasureReportRemarks },
+  'gateway.request': { lines: gatewayLines },
   'hold.list': { lines: holdLines },
   'hub.status': { lines: statusLines, hasMore: true },
   'keys.list': { lines: keyLines },
+  'mesh.ack': SETTLED,
+  'mesh.extend': SETTLED,
+  'mesh.inbox': { lines: takenLines, remarks: takenRemarks },
+  'mesh.nack': SETTLED,
+  'mesh.parked': { lines: parkedLines, remarks: parkedRemarks },
+  'mesh.propose-routes': { lines: proposalLines },
+  'mesh.routes': { lines: routeLines, remarks: routeRemarks },
+  'mesh.subscribe': { lines: openedSubscriptionLines },
+  'mesh.subscriptions': { lines: subscriptionLines, remarks: subscriptionRemarks },
+  'mesh.take': { lines: takenLines, remarks: takenRemarks },
+  'mesh.types': { lines: eventTypeLines },
   'mirror.repositories': { lines: (page, { width }) => listedRepositoryLines(page, width) },
   'mirror.repository': { lines: (repository, { width }) => repositoryReportLines(repository, width) },
   'monitor.status': { lines: followedLines },
+  'procedures.get': { lines: procedureReport },
+  'procedures.list': { lines: procedureLines },
+  'procedures.retire': { lines: procedureReport },
+  'runs.cancel': RUN,
+  'runs.get': RUN,
+  'runs.journal': { lines: journalLines, remarks: journalRemarks },
+  'runs.list': { lines: runLines, remarks: runRemarks },
+  'runs.pause': RUN,
+  'runs.resolve': RUN,
+  'runs.resume': RUN,
+  'runs.signal': RUN,
+  'schedules.list': { lines: scheduleLines },
+  'schedules.put': { lines: scheduledLines },
   'state.get': { lines: documentLines },
   'state.list': { lines: documentLines },
   'state.put': { lines: documentLines },
@@ -44,6 +129,15 @@ const PRESENTATIONS: Readonly<Record<string, Presentation>> = {
   'token.list': { lines: tokenLines },
   'token.revoke': { lines: revokedTokenLines },
   'vault.erase': { lines: erasedLines, remarks: erasureRemarks },
+  'webhooks.deliveries': { lines: deliveryLines },
+  'webhooks.get': { lines: endpointReport },
+  'webhooks.list': { lines: endpointLines },
+  'webhooks.register': { lines: general, remarks: registeredRemarks },
+  'webhooks.rotate': { lines: general, remarks: registeredRemarks },
+  'webhooks.source-put': { lines: putSourceLines, remarks: sourceRemarks },
+  'webhooks.sources': { lines: sourceLines },
+  'webhooks.test': { lines: testedLines },
+  'webhooks.update': { lines: endpointReport },
   'witness.status': { lines: witnessStatusLines },
 }
 

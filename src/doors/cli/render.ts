@@ -2,12 +2,14 @@
 
 import { escapeText } from './escape.ts'
 import { type Column, tableLines } from './table.ts'
-import { padText, textWidth } from './text-width.ts'
+import { foldText, padText, textWidth } from './text-width.ts'
 
 const COLUMNS_MAX = 12
 const UNKNOWN = '–'
 /** An empty list is an answer, not a gap. */
 const NONE = 'none'
+/** A value is not folded narrower; a narrower terminal wraps. */
+const VALUE_WIDTH_MIN = 20
 
 /** Where an answer is shown. */
 export interface Form {
@@ -28,9 +30,12 @@ export function answerLines(value: unknown, width?: number): string[] {
   return recordLines(value)
 }
 
-/** How to read on, when a page is not the last. */
-export const moreOf = (value: unknown): string | undefined =>
-  isRecord(value) && Array.isArray(value.items) && typeof value.after === 'string' ? value.after : undefined
+/** How to read on, when a page is not the last: after a key, or after the number of an entry or step. */
+export function moreOf(value: unknown): string | undefined {
+  if (!isRecord(value) || !Array.isArray(value.items)) return undefined
+  const { after } = value
+  return typeof after === 'string' || typeof after === 'number' ? String(after) : undefined
+}
 
 function pageLines(items: readonly unknown[], width?: number): string[] {
   if (items.length === 0) return []
@@ -47,11 +52,15 @@ function pageLines(items: readonly unknown[], width?: number): string[] {
   )
 }
 
-export function recordLines(record: Readonly<Record<string, unknown>>): string[] {
+/** With a width, long values go on below: for sentences, not for what somebody will copy. */
+export function recordLines(record: Readonly<Record<string, unknown>>, width?: number): string[] {
   const names = Object.keys(record)
   const widest = names.reduce((most, name) => Math.max(most, textWidth(escapeText(name))), 0)
   return names.flatMap((name) => {
-    const [first = '', ...more] = linesOf(record[name])
+    const room = width === undefined ? undefined : Math.max(VALUE_WIDTH_MIN, width - widest - 2)
+    const [first = '', ...more] = linesOf(record[name]).flatMap((line) =>
+      room === undefined ? [line] : foldText(line, room),
+    )
     const indent = ' '.repeat(widest + 2)
     return [`${padText(escapeText(name), widest)}  ${first}`, ...more.map((line) => indent + line)]
   })

@@ -160,6 +160,23 @@ describe('an action', () => {
 })
 
 describe('a long-running action', () => {
+  it('has a deadline and a callback by its headers, and an action of one commit has neither', async () => {
+    const { errands } = openErrands()
+    await using served = await serve(await openHub({ modules: [errands, state] }))
+    const codes = async (path: string, body: object, headers: Record<string, string>) => {
+      const { status, json } = await served.owner(path, post(body, headers))
+      return [status, (json as { code?: string }).code]
+    }
+    const run = (headers: Record<string, string>) =>
+      codes('/v1/actions/errand.run', { text: 'milk' }, headers)
+    expect(await run({ 'polity-deadline': '2020-01-01T00:00:00Z' })).toEqual([504, 'run.deadline'])
+    expect(await run({ 'polity-deadline': 'soon' })).toEqual([400, 'input.invalid'])
+    expect(await run({ 'polity-callback': 'ftp://elsewhere/' })).toEqual([400, 'egress.invalid'])
+    const put = (headers: Record<string, string>) =>
+      codes('/v1/actions/state.put', { namespace: 'n', key: 'k', value: 1 }, headers)
+    expect(await put({ 'polity-deadline': '2030-01-01T00:00:00Z' })).toEqual([400, 'input.invalid'])
+  })
+
   it('is answered at once when the caller prefers that, and can be followed', async () => {
     const { errands, begun, release } = openErrands()
     await using served = await serve(await openHub({ modules: [errands] }))

@@ -166,7 +166,7 @@ async function callerOf(
     case 'open':
       return undefined
     case 'loopback':
-      return isLoopback(request.socket.remoteAddress ?? '') ? undefined : authenticate(request.headers, false)
+      return isFromHere(request) ? undefined : authenticate(request.headers, false)
     case 'optional':
       return identified(request, authenticate)
     case 'principal': {
@@ -176,6 +176,12 @@ async function callerOf(
     }
   }
 }
+
+const PASSED_ON_BY: readonly string[] = ['via', 'forwarded', 'x-forwarded-for']
+
+/** What a proxy on this machine passes on, our own gateway included, comes from elsewhere. */
+const isFromHere = ({ socket, headers }: FastifyRequest): boolean =>
+  isLoopback(socket.remoteAddress ?? '') && !PASSED_ON_BY.some((name) => headers[name] !== undefined)
 
 /** Where anybody may come in, credentials that are missing or no longer valid are no obstacle. */
 async function identified(request: FastifyRequest, authenticate: Authenticate): Promise<Caller | undefined> {

@@ -72,13 +72,15 @@ async function tryAtomically(ports: InvokePorts, invocation: Invocation): Promis
     ),
   )
   const answered = commitPrivate(definition.output, output, (sizeBytes) => ports.env.random(sizeBytes), known)
-  const isRecorded = definition.effect === 'atomic'
+  // What is more than working state is recorded with who asked for it, and why that was allowed.
+  const isRecorded = definition.effect === 'atomic' || drafts.length + shred.length > 0
   const { entries, seals } = seal(
     isRecorded ? asDecidedAndDone(invocation, drafts) : drafts,
     originOf(ports, invocation),
     ports.env,
     known,
   )
+  const isKept = definition.effect === 'atomic' || answered.openings.length === 0
   const kept: KeptAnswer = { status: 'done', decision: decision.id, output: answered.public }
   const proposal: Proposal = {
     entries,
@@ -93,7 +95,7 @@ async function tryAtomically(ports: InvokePorts, invocation: Invocation): Promis
     rows: [
       ...(isRecorded ? evidenceRows(decision, ports.evidenceWritten) : []),
       ...working.writes(),
-      ...(keyRow ? [ports.idempotency.write(keyRow, kept)] : []),
+      ...(keyRow && isKept ? [ports.idempotency.write(keyRow, kept)] : []),
     ],
   }
   if (isEmpty(proposal)) return { status: 'done', decision: decision.id, output, cursor: headCursor(ports) }

@@ -48,13 +48,29 @@ export interface Permitted {
 /** Whether the gate lets the caller ask this query, without asking it. Throws `denied` with the gate's sentence. */
 export type Permit = (caller: Caller, name: string, permitted?: Permitted) => void
 
-export const openPermit =
-  (ports: Omit<AskPorts, 'views'>): Permit =>
-  (caller, name, { input = {}, risk } = {}) => {
-    const { definition } = ports.catalog.query(name)
+/** How long a yes is a yes to the same question, unless other rules come into force: a door asks per request. */
+const PERMITTED_FRESH_MS = 100
+const PERMITTED_MAX = 1024
+
+export function openPermit(ports: Omit<AskPorts, 'views'>): Permit {
+  const { catalog, gate, env } = ports
+  const permitted = new Set<string>()
+  let since: { readonly bundle: Gate['bundle']; readonly atMs: number } | undefined
+  return (caller, name, { input = {}, risk } = {}) => {
+    const { definition } = catalog.query(name)
     const asked = risk === undefined ? definition : { ...definition, risk }
-    requireAllowed(ports, caller, asked, input, new Date(ports.env.now()).toISOString())
+    const nowMs = env.now()
+    const isFresh = since?.bundle === gate.bundle && Math.abs(nowMs - since.atMs) < PERMITTED_FRESH_MS
+    if (!isFresh || permitted.size >= PERMITTED_MAX) {
+      permitted.clear()
+      since = { bundle: gate.bundle, atMs: nowMs }
+    }
+    const question = JSON.stringify([caller.chain, caller.scopes, definition.name, input, asked.risk])
+    if (permitted.has(question)) return
+    requireAllowed(ports, caller, asked, input, new Date(nowMs).toISOString())
+    permitted.add(question)
   }
+}
 
 export function openAsk(ports: AskPorts): Ask {
   const { catalog, log, views, env } = ports

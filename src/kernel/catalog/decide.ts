@@ -2,6 +2,7 @@
 
 import { hash } from 'node:crypto'
 import type { Env } from '../env.ts'
+import { PolityError } from '../errors.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { Chain, Fact, FactType, Risk, Verdict } from '../gate/types.ts'
 import type { Draft } from '../log/entry.ts'
@@ -10,7 +11,7 @@ import type { WorkingWrite } from '../log/proposal.ts'
 import { canonicalText } from '../schema/canonical.ts'
 import { commitPrivate, type KnownOpenings } from '../schema/privacy.ts'
 import { privacyOf, type TSchema } from '../schema/schema.ts'
-import { areaOf, type Definition } from './definition.ts'
+import { areaOf, baseName, type Definition } from './definition.ts'
 import { ActionDecided } from './records.ts'
 
 /** Who asks: the chain, and the actions that its token covers (absent: all). */
@@ -73,6 +74,30 @@ function factsOf(definition: Definition, input: Readonly<Record<string, unknown>
 export const isInScope = (action: string, scopes: readonly string[] | undefined): boolean =>
   scopes === undefined ||
   scopes.some((scope) => action === scope || action.startsWith(`${scope}.`) || action.startsWith(`${scope}@`))
+
+/**
+ * Of a command that keeps the name of an action as data and asks for it later: what it may name is what its caller may
+ * ask for. Whoever asks for what was kept asks for a part of that run, of which scopes have no say any more. Throws
+ * `denied`.
+ */
+export function requireInScope(
+  { scopes }: Pick<Caller, 'scopes'>,
+  name: string,
+  definitions: readonly Pick<Definition, 'name'>[],
+): void {
+  if (scopes === undefined) return
+  const meant = definitions
+    .map((each) => each.name)
+    .filter((each) => each === name || baseName(each) === name)
+  if (meant.length > 0 && meant.every((each) => isInScope(each, scopes))) return
+  throw new PolityError(
+    'denied',
+    `the token that was used does not cover ${name}, so it cannot have it done either`,
+    {
+      action: name,
+    },
+  )
+}
 
 /** The types of a definition's facts for the gate's schema. Throws TypeError for a fact the gate may not see, or has no type for. */
 export function factTypes(definition: Definition): Record<string, FactType | `${FactType}?`> {

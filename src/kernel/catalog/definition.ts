@@ -51,7 +51,9 @@ interface Shared<F extends Fields, O extends TSchema> {
 /**
  * `atomic`: the whole effect is entries; decided, done and recorded in one commit, and run again on conflict.
  * `idempotent`: steps may repeat after a crash. `once`: a step that may have happened is never repeated.
- * `working`: as `atomic`, but its effect is working state (heartbeats, acknowledgements), so only a denial is recorded.
+ * `working`: as `atomic`, but its effect is working state (heartbeats, acknowledgements), so only a denial is recorded;
+ * with facts beside it, it is recorded as an atomic one. An answer with private fields, which nothing would open later,
+ * is not kept: the same idempotency key asks anew.
  */
 export type Effect = 'atomic' | 'idempotent' | 'once' | 'working'
 
@@ -134,6 +136,20 @@ export const Page = <T extends TSchema>(
     { items: Type.Array(items), after: Type.Optional(Type.String()) },
     { additionalProperties: false },
   )
+
+export const PAGE_SIZE = 100
+const PAGE_SIZE_MAX = 1000
+
+/** What a list takes to be paged through. @param after what its pages answer under this name; it goes on behind that */
+export const paging = <T extends TSchema>(
+  after: T,
+  { size = PAGE_SIZE, sizeMax = PAGE_SIZE_MAX }: { readonly size?: number; readonly sizeMax?: number } = {},
+) => ({
+  after: Type.Optional(after),
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: sizeMax, description: `how many at most; default ${size}` }),
+  ),
+})
 
 /** `state.put@1` -> `state.put`. */
 export const baseName = (name: string): string => name.slice(0, name.lastIndexOf('@'))

@@ -6,6 +6,7 @@ import { asPolityError, PolityError } from '../errors.ts'
 import type { Log } from '../log/log.ts'
 import { appendPatiently } from '../runs/patient-append.ts'
 import type { StoreReader } from '../store/store.ts'
+import { random01 } from '../targets/retry.ts'
 import type { Attempt, Delivery, PreparedDelivery, Sender } from './delivery.ts'
 import { type Lane, paceFailure, paceSuccess } from './lane.ts'
 import {
@@ -145,15 +146,13 @@ function rowAfter(
   const row = { ...before, attempts: [...before.attempts, outcome.attempt], tries: before.tries + 1 }
   if (isDelivered(outcome)) return { ...row, state: 'delivered' }
   const delayMs =
-    outcome.attempt.status === GONE ? undefined : delayAfter(row.tries, chanceOf(env), outcome.retryAfterMs)
+    outcome.attempt.status === GONE ? undefined : delayAfter(row.tries, random01(env), outcome.retryAfterMs)
   if (delayMs === undefined) return { ...row, state: 'failed' }
   const nextAtMs = env.now() + delayMs
   // An ordered delivery keeps its place: nothing behind it may overtake.
   const place = row.isOrdered === true ? queueKey : queueKeyOf(id, row, nextAtMs, () => '')
   return { ...row, state: 'due', nextAtMs, ...(place === undefined ? {} : { queueKey: place }) }
 }
-
-const chanceOf = (env: Env): number => Buffer.from(env.random(4)).readUInt32LE() / 2 ** 32
 
 /** Before the commit, so that a crash in between tells it twice rather than never. */
 async function tellSender(

@@ -1,28 +1,17 @@
 // Which hub carries the deliveries of a sender: a row with holder and expiry, fenced by its version.
 
 import type { Env } from '../env.ts'
+import { isElsewhere, LEASE_MS, type LeaseRow, type LeaseTaker, RENEW_MS } from '../lease.ts'
 import type { Log } from '../log/log.ts'
 import type { StoreReader } from '../store/store.ts'
 
 /** Sender -> LeaseRow. */
 const DELIVERY_LEASES = 'deliveries.leases'
-/** Whoever holds it renews well before; after this long without renewal another hub takes over. */
-const LEASE_MS = 15_000
-export const RENEW_MS = 5_000
 
-interface LeaseRow {
-  readonly holder: string
-  readonly expiresAtMs: number
-}
-
-export interface LeasePorts {
+export interface LeasePorts extends LeaseTaker {
   readonly log: Pick<Log, 'append' | 'lost'>
   readonly reader: Pick<StoreReader, 'load'>
   readonly env: Env
-  /** Names this hub among those that share the log. */
-  readonly holder: string
-  /** Whether no other hub can be at work on this log: then a lease that is left over counts for nothing. */
-  readonly isAlone: boolean
 }
 
 export interface Lease {
@@ -35,10 +24,9 @@ export interface Lease {
 
 /** undefined while another hub holds it. */
 export async function acquireLease(ports: LeasePorts, sender: string): Promise<Lease | undefined> {
-  const { reader, env, holder, isAlone } = ports
-  const known = (await reader.load(DELIVERY_LEASES, [sender])).value.get(sender)
+  const known = (await ports.reader.load(DELIVERY_LEASES, [sender])).value.get(sender)
   const row = known?.value == null ? undefined : (JSON.parse(known.value) as LeaseRow)
-  if (row && row.holder !== holder && !isAlone && row.expiresAtMs > env.now()) return undefined
+  if (row && isElsewhere(ports, row)) return undefined
   return write(ports, sender, known?.version ?? 0)
 }
 

@@ -1,14 +1,15 @@
 // The loop that carries the deliveries of one sender: under a lease, lane by lane, so that no receiver holds up another.
 
 import { pause } from '../env.ts'
-import { asPolityError, type ErrorCode } from '../errors.ts'
-import { openFailing } from '../failing.ts'
+import { asPolityError } from '../errors.ts'
+import { openRetrying } from '../failing.ts'
+import { RENEW_MS } from '../lease.ts'
 import type { Log } from '../log/log.ts'
 import { SCAN_LIMIT_MAX, type StoreReader } from '../store/store.ts'
 import { type AttemptPorts, attemptDelivery, type Queued } from './attempt.ts'
 import type { Sender } from './delivery.ts'
 import { isIdle, type Lane, newLane, readyAtMs } from './lane.ts'
-import { acquireLease, type Lease, type LeasePorts, RENEW_MS } from './lease.ts'
+import { acquireLease, type Lease, type LeasePorts } from './lease.ts'
 import { type OutboxPorts, takeOutbox } from './outbox.ts'
 import {
   afterLane,
@@ -33,8 +34,7 @@ const DISCOVER_MS = 1_000
 const DISCOVER_ALONE_MS = 60_000
 /** Clocks jump, so nobody sleeps for longer than this on the word of one. */
 const WAIT_MAX_MS = 60_000
-const RETRY_MIN_MS = 250
-const RETRY_MAX_MS = 30_000
+const UNCOMMITTED_WAIT_MS = 250
 
 export interface SendingPorts extends AttemptPorts, LeasePorts, OutboxPorts {
   readonly log: Pick<Log, 'append' | 'lost'>
@@ -66,9 +66,6 @@ export function openSending(ports: SendingPorts, sender: Sender, onSettled: () =
     },
   }
 }
-
-/** Another hub has the lease now, or the log is catching its breath. */
-const PASSING: readonly ErrorCode[] = ['expectation.failed', 'log.saturated', 'log.closed', 'store.fenced']
 
 class SendingLoop {
   readonly #ports: SendingPorts
@@ -112,8 +109,8 @@ class SendingLoop {
 
   async run(): Promise<void> {
     const { env, onFailure, log } = this.#ports
-    const failing = openFailing(onFailure)
-    let failures = 0
+    // Another hub has the lease now: it has nothing to tell.
+    const retrying = openRetrying(env, onFailure, ['expectation.failed'])
     const isOver = () => this.#signal.aborted || log.lost.aborted
     while (!isOver()) {
       try {
@@ -131,16 +128,12 @@ class SendingLoop {
         ) {
           this.#held = held
           await this.#turn()
-          failing.works()
-          failures = 0
+          retrying.works()
           await this.#wait(held)
         }
       } catch (thrown) {
         if (this.#signal.aborted) return
-        const error = asPolityError(thrown)
-        if (!PASSING.includes(error.code)) failing.fails(error)
-        await pause(env, Math.min(RETRY_MIN_MS * 2 ** failures, RETRY_MAX_MS), this.#signal)
-        failures = Math.min(failures + 1, 30)
+        await retrying.fails(thrown, this.#signal)
       }
     }
   }
@@ -237,7 +230,7 @@ class SendingLoop {
         if (this.#signal.aborted) return
         onFailure(asPolityError(error))
         // What could not even be committed is tried again, but not at once.
-        lane.notBeforeMs = Math.max(lane.notBeforeMs, this.#ports.env.now() + RETRY_MIN_MS)
+        lane.notBeforeMs = Math.max(lane.notBeforeMs, this.#ports.env.now() + UNCOMMITTED_WAIT_MS)
       })
       .finally(() => {
         lane.underWay.delete(queued.id)

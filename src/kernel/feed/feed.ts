@@ -1,29 +1,22 @@
 // A feed: a cursor under a lease, the one way to follow the log. One row holds both, so whoever lost the lease cannot move the cursor.
 
 import { type Env, pause } from '../env.ts'
-import { asPolityError, type ErrorCode, PolityError } from '../errors.ts'
-import { openFailing } from '../failing.ts'
+import { PolityError } from '../errors.ts'
+import { openRetrying } from '../failing.ts'
+import { isElsewhere, LEASE_MS, type LeaseRow, RENEW_MS } from '../lease.ts'
 import { type Entry, parseEntry } from '../log/entry.ts'
 import type { Log } from '../log/log.ts'
 import type { StoreReader } from '../store/store.ts'
 
 /** Working state: name of the feed -> FeedRow. */
 export const FEEDS = 'feeds'
-/** Whoever follows renews well before; after this long without renewal another hub takes over. */
-const LEASE_MS = 15_000
-const RENEW_MS = 5_000
-/** A handler that fails is asked again, at growing distances. */
-const RETRY_MIN_MS = 250
-const RETRY_MAX_MS = 30_000
 const PAGE_SIZE = 100
 /** A crash repeats what was handled since the last save: a page, or what was handled in so long. */
 const SAVE_INTERVAL_MS = 1_000
 /** Positions that a restart may have to pass over again. */
 const UNSAVED_MAX = 10_000
 
-interface FeedRow {
-  readonly holder: string
-  readonly expiresAtMs: number
+interface FeedRow extends LeaseRow {
   /** Position of the next entry that nobody has handled. */
   readonly position: number
 }
@@ -72,32 +65,23 @@ interface Held {
 }
 
 async function run(ports: FeedPorts, options: FeedOptions, signal: AbortSignal): Promise<void> {
-  const failing = openFailing((error) => ports.onFailure(feedError(options.name, error)))
-  let failures = 0
-  const works = () => {
-    failing.works()
-    failures = 0
-  }
+  const tell = (error: PolityError) => ports.onFailure(feedError(options.name, error))
+  // Another hub has the lease now: it has nothing to tell.
+  const retrying = openRetrying(ports.env, tell, ['expectation.failed'])
   while (!signal.aborted && !ports.log.lost.aborted) {
     try {
       const held = await acquire(ports, options.name)
-      if (held) await follow(ports, options, held, works, signal)
+      if (held) await follow(ports, options, held, retrying.works, signal)
       else {
-        works()
+        retrying.works()
         await pause(ports.env, RENEW_MS, signal)
       }
     } catch (thrown) {
       if (signal.aborted) return
-      const error = asPolityError(thrown)
-      if (!PASSING.includes(error.code)) failing.fails(error)
-      await pause(ports.env, Math.min(RETRY_MIN_MS * 2 ** failures, RETRY_MAX_MS), signal)
-      failures += 1
+      await retrying.fails(thrown, signal)
     }
   }
 }
-
-/** What passes without anybody's doing: another hub has the lease now, or the log is catching its breath. */
-const PASSING: readonly ErrorCode[] = ['expectation.failed', 'log.saturated', 'log.closed', 'store.fenced']
 
 const feedError = (name: string, error: PolityError): PolityError =>
   new PolityError(
@@ -108,14 +92,11 @@ const feedError = (name: string, error: PolityError): PolityError =>
   )
 
 /** The row, if nobody else holds it; undefined while another hub does. */
-async function acquire(
-  { reader, env, holder, isAlone, log }: FeedPorts,
-  name: string,
-): Promise<Held | undefined> {
-  const known = (await reader.load(FEEDS, [name])).value.get(name)
+async function acquire(ports: FeedPorts, name: string): Promise<Held | undefined> {
+  const known = (await ports.reader.load(FEEDS, [name])).value.get(name)
   const row = known?.value == null ? undefined : (JSON.parse(known.value) as FeedRow)
-  if (row && row.holder !== holder && !isAlone && row.expiresAtMs > env.now()) return undefined
-  return write({ env, holder, log }, name, known?.version ?? 0, row?.position ?? 0)
+  if (row && isElsewhere(ports, row)) return undefined
+  return write(ports, name, known?.version ?? 0, row?.position ?? 0)
 }
 
 async function write(

@@ -2,13 +2,13 @@
 
 import type { Env } from '../env.ts'
 import { asPolityError } from '../errors.ts'
+import { isElsewhere, LEASE_MS, type LeaseTaker } from '../lease.ts'
 import type { Log } from '../log/log.ts'
 import { SCAN_LIMIT_MAX, type StoreReader } from '../store/store.ts'
 import type { Held } from './subscriber.ts'
 import type { ParkedItem, SubscriptionOptions } from './subscription.ts'
 import {
   knownRow,
-  LEASE_MS,
   PARKED,
   parkedRows,
   prefixOf,
@@ -20,12 +20,10 @@ const ATTEMPTS_MAX = 16
 /** The version of a row that is forgotten lives so long: longer than anybody can be paused and still hold it. */
 const TOMBSTONE_MS = 24 * 3600_000
 
-export interface LeasePorts {
+export interface LeasePorts extends LeaseTaker {
   readonly log: Log
   readonly reader: StoreReader
   readonly env: Env
-  readonly holder: string
-  readonly isAlone: boolean
 }
 
 export interface Taken {
@@ -68,12 +66,6 @@ export async function takeLease(
     }
   }
 }
-
-/** Whether another hub serves it, which may still live. */
-export const isElsewhere = (
-  { env, holder, isAlone }: Pick<LeasePorts, 'env' | 'holder' | 'isAlone'>,
-  row: SubscriptionRow,
-): boolean => row.holder !== holder && !isAlone && row.expiresAtMs > env.now()
 
 const firstPosition = ({ head }: Pick<Log, 'head'>, from: 'now' | 'start' | number): number =>
   from === 'now' ? head().size : from === 'start' ? 0 : from

@@ -1,8 +1,8 @@
 // Reads each published entry once for all who are at the end of the log, and page by page for those who fell behind.
 
-import { type Env, pause } from '../env.ts'
-import { asPolityError, type PolityError } from '../errors.ts'
-import { openFailing } from '../failing.ts'
+import type { Env } from '../env.ts'
+import type { PolityError } from '../errors.ts'
+import { openRetrying } from '../failing.ts'
 import { type Entry, parseEntry } from '../log/entry.ts'
 import type { Log } from '../log/log.ts'
 import type { StoredEntry, StoreReader } from '../store/store.ts'
@@ -13,8 +13,6 @@ import type { Subscriber } from './subscriber.ts'
 const PAGE_SIZE = 512
 /** Reading for one who can take less is not worth it. */
 const PAGE_SIZE_MIN = 16
-const RETRY_MS = 250
-const RETRY_MAX_MS = 30_000
 
 export interface ReadingPorts {
   readonly log: Pick<Log, 'head' | 'published' | 'lost'>
@@ -89,18 +87,14 @@ export function openReadingOnce(ports: ReadingPorts): ReadingOnce {
 /** Begins again after a failure, later each time; tells each kind once. */
 async function patiently(reading: Reading, read: () => Promise<void>): Promise<void> {
   const { env, closing, onFailure } = reading
-  const failing = openFailing(onFailure)
-  let failures = 0
+  const retrying = openRetrying(env, onFailure)
   while (!closing.signal.aborted)
     try {
       await read()
-      failing.works()
-      failures = 0
+      retrying.works()
     } catch (thrown) {
       if (closing.signal.aborted) return
-      failing.fails(asPolityError(thrown))
-      await pause(env, Math.min(RETRY_MS * 2 ** failures, RETRY_MAX_MS), closing.signal)
-      failures += 1
+      await retrying.fails(thrown, closing.signal)
     }
 }
 

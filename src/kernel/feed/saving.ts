@@ -1,22 +1,21 @@
 // Saves cursors and items set aside: lazily, of many subscriptions in one commit, each fenced by the version of its row.
 
-import { type Env, pause } from '../env.ts'
-import { asPolityError, type ErrorCode, PolityError } from '../errors.ts'
-import { openFailing } from '../failing.ts'
+import type { Env } from '../env.ts'
+import { asPolityError, PolityError } from '../errors.ts'
+import { openRetrying, type Retrying } from '../failing.ts'
+import { LEASE_MS } from '../lease.ts'
 import type { Log } from '../log/log.ts'
 import type { WorkingWrite } from '../log/proposal.ts'
 import type { Expectation } from '../log/view.ts'
 import type { RowPlace } from '../store/store.ts'
 import type { Unsaved } from './set-aside.ts'
 import type { Held, Subscriber } from './subscriber.ts'
-import { itemKey, LEASE_MS, PARKED, SUBSCRIPTIONS, type SubscriptionRow } from './subscription-rows.ts'
+import { itemKey, PARKED, SUBSCRIPTIONS, type SubscriptionRow } from './subscription-rows.ts'
 
 /** What a crash repeats, where nothing asks for it sooner. */
 const SAVE_INTERVAL_MS = 250
 /** Rows of one commit. */
 const ROWS_MAX = 1000
-const RETRY_MS = 250
-const RETRY_MAX_MS = 30_000
 
 export interface SavingPorts {
   readonly log: Pick<Log, 'append' | 'lost'>
@@ -29,25 +28,12 @@ export interface SavingPorts {
   readonly onFailure: (error: PolityError) => void
 }
 
-export interface Saving {
-  /** In a while, or at once. */
-  want(subscriber: Subscriber, isUrgent: boolean): void
-  tick(nowMs: number): void
-  /**
-   * Everything it has to save now is saved. Rejects with `expectation.failed` where somebody else has written its
-   * row, or with what the log failed with: then it is tried again all the same.
-   */
-  flush(subscriber: Subscriber): Promise<void>
-  /** It is served no more: what waits for it is refused. */
-  forget(subscriber: Subscriber): void
-  /** Ends trying again. */
-  close(): Promise<void>
-}
-
 interface Waiter {
   resolve(): void
   reject(error: PolityError): void
 }
+
+type Waiters = Map<Subscriber, readonly Waiter[]>
 
 /** What one commit says of one subscription. */
 interface Part {
@@ -58,118 +44,133 @@ interface Part {
   readonly waiters: readonly Waiter[]
 }
 
-export function openSaving(ports: SavingPorts): Saving {
-  const { env, log, onConflict } = ports
-  /** To be saved now, and to be saved when it is time or something else is saved. */
-  const dirty = new Set<Subscriber>()
-  const lazy = new Set<Subscriber>()
-  const waiters = new Map<Subscriber, Waiter[]>()
-  const closing = new AbortController()
-  const failing = openFailing(ports.onFailure)
-  let dueMs = Number.POSITIVE_INFINITY
-  let failures = 0
-  let running: Promise<void> | undefined
+export class Saving {
+  readonly #ports: SavingPorts
+  readonly #retrying: Retrying
+  /** To be saved now. */
+  readonly #dirty = new Set<Subscriber>()
+  /** To be saved when it is time, or when something else is saved. */
+  readonly #lazy = new Set<Subscriber>()
+  readonly #waiters: Waiters = new Map()
+  readonly #closing = new AbortController()
+  #dueMs = Number.POSITIVE_INFINITY
+  #running: Promise<void> | undefined
 
-  const save = async () => {
-    while (dirty.size > 0 && !closing.signal.aborted && !log.lost.aborted) {
-      const parts = takeParts(ports, dirty, waiters)
+  constructor(ports: SavingPorts) {
+    this.#ports = ports
+    this.#retrying = openRetrying(ports.env, ports.onFailure)
+  }
+
+  /** In a while, or at once. */
+  want(subscriber: Subscriber, isUrgent: boolean): void {
+    if (subscriber.held === undefined) return
+    if (isUrgent) {
+      this.#dirty.add(subscriber)
+      this.#start()
+      return
+    }
+    this.#lazy.add(subscriber)
+    if (this.#dueMs < Number.POSITIVE_INFINITY) return
+    this.#dueMs = this.#ports.env.monotonic() + SAVE_INTERVAL_MS
+    this.#ports.wakeAt(this.#dueMs)
+  }
+
+  tick(nowMs: number): void {
+    if (nowMs >= this.#dueMs) this.#start()
+    else if (this.#dueMs < Number.POSITIVE_INFINITY) this.#ports.wakeAt(this.#dueMs)
+  }
+
+  /**
+   * Everything it has to save now is saved. Rejects with `expectation.failed` where somebody else has written its
+   * row, or with what the log failed with: then it is tried again all the same.
+   */
+  flush(subscriber: Subscriber): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (subscriber.held === undefined || this.#isOver())
+        return reject(new PolityError('log.closed', `${subscriber.name} is not served by this hub any more`))
+      this.#waiters.set(subscriber, [...this.#waitersOf(subscriber), { resolve, reject }])
+      this.#dirty.add(subscriber)
+      this.#start()
+    })
+  }
+
+  /** It is served no more: what waits for it is refused. */
+  forget(subscriber: Subscriber): void {
+    this.#dirty.delete(subscriber)
+    this.#lazy.delete(subscriber)
+    this.#refuse(
+      subscriber,
+      new PolityError('cancelled', `${subscriber.name} is not served by this hub any more`),
+    )
+  }
+
+  /** Ends trying again. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#running
+  }
+
+  #isOver(): boolean {
+    return this.#closing.signal.aborted || this.#ports.log.lost.aborted
+  }
+
+  #waitersOf(subscriber: Subscriber): readonly Waiter[] {
+    return this.#waiters.get(subscriber) ?? []
+  }
+
+  #start(): void {
+    this.#dueMs = Number.POSITIVE_INFINITY
+    for (const subscriber of this.#lazy) this.#dirty.add(subscriber)
+    this.#lazy.clear()
+    this.#running ??= Promise.resolve().then(() => this.#saveAll())
+  }
+
+  async #saveAll(): Promise<void> {
+    while (this.#dirty.size > 0 && !this.#isOver()) {
+      const parts = takeParts(this.#ports, this.#dirty, this.#waiters)
       try {
-        await commit(log, parts)
+        await commit(this.#ports.log, parts)
         for (const part of parts) settle(part)
-        failing.works()
-        failures = 0
+        this.#retrying.works()
       } catch (thrown) {
-        const error = asPolityError(thrown, 'store.failed')
-        const rival = rivalOf(error, parts)
-        for (const part of parts) giveBack(part, rival !== part)
-        if (rival) {
-          refuse(rival.subscriber, error)
-          onConflict(rival.subscriber)
-        } else await fail(error, parts)
+        await this.#failed(asPolityError(thrown, 'store.failed'), parts)
       }
     }
-    running = undefined
+    this.#running = undefined
   }
-  const settle = ({ held, row, subscriber, waiters: served }: Part) => {
-    held.version += 1
-    held.row = row
-    subscriber.saved()
-    for (const { resolve } of served) resolve()
-  }
+
   /** What was not saved is to be saved again; by whoever lost its row, once it is known who has it. */
-  const giveBack = ({ subscriber, unsaved, waiters: served }: Part, isAgain: boolean) => {
-    subscriber.setAside.back(unsaved)
-    waiters.set(subscriber, [...served, ...(waiters.get(subscriber) ?? [])])
-    if (isAgain) dirty.add(subscriber)
-  }
-  const fail = async (error: PolityError, parts: readonly Part[]) => {
+  async #failed(error: PolityError, parts: readonly Part[]): Promise<void> {
+    const rival = rivalOf(error, parts)
+    for (const part of parts) this.#giveBack(part, rival !== part)
+    if (rival) {
+      this.#refuse(rival.subscriber, error)
+      this.#ports.onConflict(rival.subscriber)
+      return
+    }
     // Whether it was applied is not known: the next attempt will find out by the version.
     for (const { held, row } of parts) held.attempted = row
-    for (const { subscriber } of parts) refuse(subscriber, error)
-    if (!PASSING.includes(error.code)) failing.fails(error)
-    await pause(env, Math.min(RETRY_MS * 2 ** failures, RETRY_MAX_MS), closing.signal)
-    failures += 1
-  }
-  const refuse = (subscriber: Subscriber, error: PolityError) => {
-    for (const { reject } of waiters.get(subscriber) ?? []) reject(error)
-    waiters.delete(subscriber)
-  }
-  const start = () => {
-    dueMs = Number.POSITIVE_INFINITY
-    for (const subscriber of lazy) dirty.add(subscriber)
-    lazy.clear()
-    running ??= Promise.resolve().then(save)
+    for (const { subscriber } of parts) this.#refuse(subscriber, error)
+    await this.#retrying.fails(error, this.#closing.signal)
   }
 
-  return {
-    want(subscriber, isUrgent) {
-      if (subscriber.held === undefined) return
-      if (isUrgent) {
-        dirty.add(subscriber)
-        return start()
-      }
-      lazy.add(subscriber)
-      if (dueMs < Number.POSITIVE_INFINITY) return
-      dueMs = env.monotonic() + SAVE_INTERVAL_MS
-      ports.wakeAt(dueMs)
-    },
-    tick(nowMs) {
-      if (nowMs >= dueMs) start()
-      else if (dueMs < Number.POSITIVE_INFINITY) ports.wakeAt(dueMs)
-    },
-    flush: (subscriber) =>
-      new Promise((resolve, reject) => {
-        if (subscriber.held === undefined || closing.signal.aborted || log.lost.aborted)
-          return reject(
-            new PolityError('log.closed', `${subscriber.name} is not served by this hub any more`),
-          )
-        waiters.set(subscriber, [...(waiters.get(subscriber) ?? []), { resolve, reject }])
-        dirty.add(subscriber)
-        start()
-      }),
-    forget(subscriber) {
-      dirty.delete(subscriber)
-      lazy.delete(subscriber)
-      refuse(
-        subscriber,
-        new PolityError('cancelled', `${subscriber.name} is not served by this hub any more`),
-      )
-    },
-    async close() {
-      closing.abort()
-      await running
-    },
+  #giveBack({ subscriber, unsaved, waiters }: Part, isAgain: boolean): void {
+    subscriber.setAside.back(unsaved)
+    this.#waiters.set(subscriber, [...waiters, ...this.#waitersOf(subscriber)])
+    if (isAgain) this.#dirty.add(subscriber)
+  }
+
+  #refuse(subscriber: Subscriber, error: PolityError): void {
+    for (const { reject } of this.#waitersOf(subscriber)) reject(error)
+    this.#waiters.delete(subscriber)
   }
 }
-
-/** What passes without anybody's doing. */
-const PASSING: readonly ErrorCode[] = ['log.saturated', 'log.closed', 'store.fenced']
 
 /** As many as fit into one commit; the cursor moves only together with the last of what it passes. */
 function takeParts(
   { env, holder, positionOf }: SavingPorts,
   dirty: Set<Subscriber>,
-  waiters: Map<Subscriber, Waiter[]>,
+  waiters: Waiters,
 ): readonly Part[] {
   const parts: Part[] = []
   let room = ROWS_MAX
@@ -195,6 +196,13 @@ function takeParts(
     if (isWhole) waiters.delete(subscriber)
   }
   return parts
+}
+
+function settle({ held, row, subscriber, waiters }: Part): void {
+  held.version += 1
+  held.row = row
+  subscriber.saved()
+  for (const { resolve } of waiters) resolve()
 }
 
 async function commit(log: Pick<Log, 'append'>, parts: readonly Part[]): Promise<void> {

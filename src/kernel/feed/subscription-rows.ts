@@ -1,6 +1,7 @@
 // Rows of push subscriptions: one with lease and cursor, whose version fences everything else, and one per item set aside.
 
 import { PolityError } from '../errors.ts'
+import type { LeaseRow } from '../lease.ts'
 import { pages } from '../store/pages.ts'
 import type { StoreReader } from '../store/store.ts'
 import type { ParkedItem } from './subscription.ts'
@@ -10,17 +11,11 @@ export const SUBSCRIPTIONS = 'subscriptions'
 /** Working state: name and seq -> ParkedItem. */
 export const PARKED = 'subscriptions.parked'
 
-/** Whoever serves it renews well before; after this long without renewal another hub takes over. */
-export const LEASE_MS = 15_000
-export const RENEW_MS = 5_000
-
 const NAME_LENGTH_MAX = 256
 const REASON_LENGTH_MAX = 1000
 const SEQ_DIGITS = 16
 
-export interface SubscriptionRow {
-  readonly holder: string
-  readonly expiresAtMs: number
+export interface SubscriptionRow extends LeaseRow {
   /** Everything below is handled or set aside. */
   readonly position: number
   readonly isPaused: boolean

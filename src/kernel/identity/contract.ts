@@ -1,6 +1,6 @@
 // What others may know of identity: tokens as facts, and the actions and queries about them.
 
-import { command, noun, Page, query } from '../catalog/definition.ts'
+import { command, noun, Page, paging, query } from '../catalog/definition.ts'
 import { entryType } from '../log/entry.ts'
 import { view } from '../log/view.ts'
 import { Closed, Described, Private, type Static, Timestamp, Type } from '../schema/schema.ts'
@@ -126,8 +126,7 @@ export const revokeToken = command('token.revoke@1', {
 export const listTokens = query('token.list@1', {
   summary: 'Tokens, without their secrets.',
   input: {
-    after: Type.Optional(Type.String({ maxLength: 64, description: 'go on after this token' })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'how many at most' })),
+    ...paging(Type.String({ maxLength: 64, description: 'go on after this token' })),
   },
   output: Page(Token),
   risk: 'medium',

@@ -5,6 +5,7 @@ import { createHmac, hash, timingSafeEqual } from 'node:crypto'
 import type { Reads } from '../catalog/context.ts'
 import { type Caller, callerOf, isInScope } from '../catalog/decide.ts'
 import type { OpenedModule } from '../catalog/module.ts'
+import { pageOf } from '../catalog/page-of.ts'
 import { actorOf, seal } from '../catalog/recorder.ts'
 import type { Env } from '../env.ts'
 import { PolityError } from '../errors.ts'
@@ -213,14 +214,7 @@ function identityModule(mint: () => MintedToken, codes: SignInCodes, env: Env): 
       }),
     ],
     queries: [
-      listTokens.handle(async (ctx, { after, limit = 100 }) => {
-        const rows = await ctx.list(tokens, { limit, ...(after === undefined ? {} : { after }) })
-        const last = rows.length === limit ? rows.at(-1)?.key : undefined
-        return {
-          items: rows.map(({ value }) => shownToken(value)),
-          ...(last === undefined ? {} : { after: last }),
-        }
-      }),
+      listTokens.handle((ctx, input) => pageOf(ctx, tokens, input, ({ value }) => shownToken(value))),
     ],
   }
 }

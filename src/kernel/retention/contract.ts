@@ -1,6 +1,6 @@
 // Retention: for how long entries stay, what may not go, and what erasing a subject did or would do.
 
-import { command, noun, Page, query } from '../catalog/definition.ts'
+import { command, noun, Page, paging, query } from '../catalog/definition.ts'
 import { type Entry, entryType } from '../log/entry.ts'
 import { LogPruned } from '../log/pruning.ts'
 import { view } from '../log/view.ts'
@@ -193,8 +193,7 @@ export const releaseHold = command('hold.release@1', {
 export const listHolds = query('hold.list@1', {
   summary: 'The legal holds that stand.',
   input: {
-    after: Type.Optional(Type.String({ maxLength: 128, description: 'go on after this hold' })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'how many at most' })),
+    ...paging(Type.String({ maxLength: 128, description: 'go on after this hold' })),
   },
   output: Page(Hold),
   risk: 'high',

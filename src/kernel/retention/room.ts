@@ -1,6 +1,7 @@
 // The retention room: the policy, legal holds, pruning and the erasure report.
 
 import type { CommandContext } from '../catalog/context.ts'
+import { pageOf } from '../catalog/page-of.ts'
 import { actorOf } from '../catalog/recorder.ts'
 import { defineRoom } from '../catalog/room.ts'
 import { PolityError } from '../errors.ts'
@@ -32,8 +33,6 @@ import { retentionNotice } from './policy.ts'
 import { pruneLog } from './prune.ts'
 import { replayDecision } from './replay.ts'
 
-const PAGE_SIZE = 100
-
 export const retentionRoom = defineRoom(
   'retention',
   { url: new URL('./contract.ts', import.meta.url).href, exports: contract },
@@ -64,11 +63,7 @@ export const retentionRoom = defineRoom(
     ],
     queries: [
       showRetention.handle(() => retentionNotice(host.realm)),
-      listHolds.handle(async (ctx, { after, limit = PAGE_SIZE }) => {
-        const rows = await ctx.list(holds, { limit, ...(after === undefined ? {} : { after }) })
-        const last = rows.length === limit ? rows.at(-1) : undefined
-        return { items: rows.map(({ value }) => value), ...(last === undefined ? {} : { after: last.key }) }
-      }),
+      listHolds.handle((ctx, input) => pageOf(ctx, holds, input, ({ value }) => value)),
       replay.handle((ctx, { seq }) => replayDecision(host.realm, ctx, seq)),
       reportErasure.handle(async (ctx, input) => {
         const { report, envelope } = await erasureReport(host.realm, ctx, input)

@@ -6,6 +6,37 @@ import { openPlaces } from './places.ts'
 
 const forEver = new AbortController().signal
 
+const MOVES = ['take', 'try', 'leave', 'release'] as const
+
+/** People who come, leave and give back at random. */
+function crowd(max: number) {
+  const places = openPlaces(max)
+  const line: AbortController[] = []
+  let taken = 0
+  const leaveLine = (each: AbortController) => void line.splice(line.indexOf(each), 1)
+  const moves: Record<(typeof MOVES)[number], () => void> = {
+    try() {
+      if (places.tryTake()) taken += 1
+    },
+    take() {
+      const leaving = new AbortController()
+      line.push(leaving)
+      const enter = () => {
+        taken += 1
+        leaveLine(leaving)
+      }
+      places.take(leaving.signal).then(enter, () => leaveLine(leaving))
+    },
+    leave: () => line.at(-1)?.abort(new Error('left')),
+    release() {
+      if (taken === 0) return
+      taken -= 1
+      places.release()
+    },
+  }
+  return { places, moves, taken: () => taken, waiting: () => line.length }
+}
+
 describe('places', () => {
   it('are given in the order of asking, and nobody passes the line', async () => {
     const places = openPlaces(1)
@@ -24,34 +55,16 @@ describe('places', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 1, max: 4 }),
-        fc.array(fc.constantFrom('take', 'try', 'leave', 'release'), { maxLength: 60 }),
-        async (max, moves) => {
-          const places = openPlaces(max)
-          let taken = 0
-          const line: AbortController[] = []
-          for (const move of moves) {
-            if (move === 'try' && places.tryTake()) taken += 1
-            if (move === 'take') {
-              const leaving = new AbortController()
-              line.push(leaving)
-              places.take(leaving.signal).then(
-                () => {
-                  taken += 1
-                  line.splice(line.indexOf(leaving), 1)
-                },
-                () => line.splice(line.indexOf(leaving), 1),
-              )
-            }
-            if (move === 'leave') line.at(-1)?.abort(new Error('left'))
-            if (move === 'release' && taken > 0) {
-              taken -= 1
-              places.release()
-            }
+        fc.array(fc.constantFrom(...MOVES), { maxLength: 60 }),
+        async (max, chosen) => {
+          const { places, moves, taken, waiting } = crowd(max)
+          for (const move of chosen) {
+            moves[move]()
             await new Promise(setImmediate)
-            expect(taken).toBeLessThanOrEqual(max)
+            expect(taken()).toBeLessThanOrEqual(max)
             // Nobody waits while there is room.
-            if (line.length > 0) expect(taken).toBe(max)
-            expect(places.waiting).toBe(line.length)
+            if (waiting() > 0) expect(taken()).toBe(max)
+            expect(places.waiting).toBe(waiting())
           }
         },
       ),

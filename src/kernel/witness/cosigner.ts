@@ -9,9 +9,9 @@ import type { RoomHost } from '../catalog/room.ts'
 import { pause } from '../env.ts'
 import { asPolityError, PolityError } from '../errors.ts'
 import type { Published } from '../log/proposal.ts'
+import { delayBefore, random01 } from '../targets/retry.ts'
 import type { Alerts } from './alerts.ts'
 import { judge, latestOf, ownLogOf } from './ask-witnesses.ts'
-import { backoffMs } from './backoff.ts'
 import {
   type Collected,
   collectedKey,
@@ -46,8 +46,7 @@ export interface CosignerPorts {
 const WITNESS_TIMEOUT_MS = 5000
 /** Checkpoints are put to witnesses at least this far apart; what is published meanwhile is in the next one. */
 const ROUND_INTERVAL_MS = 20
-const RETRY_MIN_MS = 250
-const RETRY_MAX_MS = 30_000
+const RETRY = { baseMs: 250, capMs: 30_000 }
 /** Another hub on the same log may have published what we have not heard of yet. */
 const HEARSAY_MS = 2000
 
@@ -205,8 +204,8 @@ async function attend(work: Work, term: Term, member: Member): Promise<void> {
     } catch (thrown) {
       if (signal.aborted) return
       await note(work, member, asPolityError(thrown))
-      await pause(env, backoffMs(env, failures, RETRY_MIN_MS, RETRY_MAX_MS), signal)
       failures += 1
+      await pause(env, delayBefore(RETRY, failures + 1, random01(env)), signal)
     }
   }
 }

@@ -6,9 +6,9 @@ import { pause } from '../env.ts'
 import { asPolityError } from '../errors.ts'
 import { type Failing, openFailing } from '../failing.ts'
 import type { StoreReader } from '../store/store.ts'
+import { delayBefore, random01 } from '../targets/retry.ts'
 import type { Alerts } from './alerts.ts'
 import { ownLogOf } from './ask-witnesses.ts'
-import { backoffMs, chanceOf } from './backoff.ts'
 import { type FollowedLog, followedLogs } from './contract.ts'
 import { inspect, type Verified } from './inspection.ts'
 import { openLogView } from './log-view.ts'
@@ -116,8 +116,9 @@ async function run(ports: MonitorPorts, follower: Follower): Promise<void> {
   for (let failures = 0; !signal.aborted; ) {
     const isReached = await look(ports, follower)
     failures = isReached ? 0 : failures + 1
-    const extraMs = isReached ? 0 : backoffMs(env, failures, intervalMs, RETRY_MAX_MS)
-    await pause(env, intervalMs * (0.5 + chanceOf(env)) + extraMs, signal)
+    const retry = { baseMs: 2 * intervalMs, capMs: RETRY_MAX_MS }
+    const extraMs = delayBefore(retry, failures + 1, random01(env))
+    await pause(env, intervalMs * (0.5 + random01(env)) + extraMs, signal)
   }
 }
 

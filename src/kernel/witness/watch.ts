@@ -4,7 +4,7 @@ import type { RoomHost } from '../catalog/room.ts'
 import { pause } from '../env.ts'
 import { asPolityError } from '../errors.ts'
 import { openFailing } from '../failing.ts'
-import { backoffMs } from './backoff.ts'
+import { delayBefore, random01 } from '../targets/retry.ts'
 
 export interface WatchPorts {
   readonly host: {
@@ -17,8 +17,7 @@ export interface WatchPorts {
 }
 
 /** A database that is back finds its watchers back soon: a look reads a few rows. */
-const RETRY_MIN_MS = 100
-const RETRY_MAX_MS = 5000
+const RETRY = { baseMs: 100, capMs: 5000 }
 
 /** Resolves once `signal` is aborted or the log is lost; never rejects. Each kind of failure is told once. */
 export async function watchLog(
@@ -42,8 +41,8 @@ export async function watchLog(
     } catch (thrown) {
       if (isOver()) return
       failing.fails(asPolityError(thrown))
-      await pause(env, backoffMs(env, failures, RETRY_MIN_MS, RETRY_MAX_MS), signal)
       failures += 1
+      await pause(env, delayBefore(RETRY, failures + 1, random01(env)), signal)
     }
   }
 }

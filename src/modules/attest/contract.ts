@@ -1,6 +1,6 @@
 // What others may know of attestations: signed in-toto statements whose entries prove when they were made.
 
-import { command, noun, Page, query } from '../../kernel/catalog/definition.ts'
+import { command, noun, Page, paging, query } from '../../kernel/catalog/definition.ts'
 import { entryType } from '../../kernel/log/entry.ts'
 import { view } from '../../kernel/log/view.ts'
 import {
@@ -123,8 +123,7 @@ export const exportAttestation = query('attest.export@1', {
 export const listAttestations = query('attest.list@1', {
   summary: 'Attestations, newest first.',
   input: {
-    after: Type.Optional(Type.String({ maxLength: 64, description: 'go on after this statement' })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'how many at most' })),
+    ...paging(Type.String({ maxLength: 64, description: 'go on after this statement' })),
   },
   output: Page(Attestation),
   http: { path: 'attestations' },

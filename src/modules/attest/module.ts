@@ -4,6 +4,7 @@ import { Buffer } from 'node:buffer'
 import { hash } from 'node:crypto'
 import type { QueryContext } from '../../kernel/catalog/context.ts'
 import { defineModule, type StatementSigner } from '../../kernel/catalog/module.ts'
+import { pageOf } from '../../kernel/catalog/page-of.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Static } from '../../kernel/schema/schema.ts'
 import { canonicalize } from '../../kit/canonical-json.ts'
@@ -22,7 +23,6 @@ import {
 const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1'
 /** in-toto Attestation Framework, spec/v1/envelope.md. */
 const PAYLOAD_TYPE = 'application/vnd.in-toto+json'
-const PAGE_SIZE = 100
 
 interface Statement {
   readonly subject: readonly Static<typeof Subject>[]
@@ -48,15 +48,9 @@ export const attest = defineModule(
     ],
     queries: [
       exportAttestation.handle(async (ctx, { statement }) => exportOne(ctx, statement)),
-      listAttestations.handle(async (ctx, { after, limit = PAGE_SIZE }) => {
-        const rows = await ctx.list(attestations, {
-          limit,
-          isReverse: true,
-          ...(after === undefined ? {} : { after }),
-        })
-        const last = rows.length === limit ? rows.at(-1)?.key : undefined
-        return { items: rows.map(({ value }) => value), ...(last === undefined ? {} : { after: last }) }
-      }),
+      listAttestations.handle((ctx, input) =>
+        pageOf(ctx, attestations, { ...input, isReverse: true }, ({ value }) => value),
+      ),
     ],
   }),
 )

@@ -1,6 +1,6 @@
 // Publishing, types, messages and routes: what can be asked of the mesh, beside subscriptions.
 
-import { command, Page, query } from '../../kernel/catalog/definition.ts'
+import { command, Page, paging, query } from '../../kernel/catalog/definition.ts'
 import { Closed, Described, Integer, Json, Name, Private, Sha256, Type } from '../../kernel/schema/schema.ts'
 import {
   Audience,
@@ -109,8 +109,7 @@ export const defineType = command('mesh.define-type@1', {
 export const listTypes = query('mesh.types@1', {
   summary: 'Declared event types.',
   input: {
-    after: Type.Optional(Type.String({ maxLength: 256, description: 'go on after this type' })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'how many at most' })),
+    ...paging(Type.String({ maxLength: 256, description: 'go on after this type' })),
   },
   output: Page(TypeShape),
   http: { path: 'mesh/types' },

@@ -1,5 +1,6 @@
 // Who may publish and take what: the routes' answer, with a reason code. Pure, so that a new table can be rehearsed.
 
+import { areaOf, type Definition } from '../../kernel/catalog/definition.ts'
 import type { ErrorCode } from '../../kernel/errors.ts'
 import type { Chain } from '../../kernel/gate/types.ts'
 import { labelOf, mayReadAll } from '../../kernel/log/audience.ts'
@@ -49,7 +50,7 @@ export const maySubscribe = (table: RouteTable, type: string, chain: Chain): boo
         chain.every((link) => mayReadAll([link]) || subscribers.has(labelOf(link))),
     )
 
-/** Areas whose entries the hub states itself: nobody publishes under their names. */
+/** Areas of the kernel, whose entries the hub states itself: nobody publishes under their names. */
 const RESERVED: ReadonlySet<string> = new Set([
   'action',
   'gate',
@@ -66,4 +67,18 @@ const RESERVED: ReadonlySet<string> = new Set([
 /** The first word of a type: its family. */
 export const familyOf = (type: string): string => type.split(/[.@]/, 1)[0] ?? type
 
-export const isReserved = (type: string): boolean => RESERVED.has(familyOf(type).toLowerCase())
+/** @param areas of this hub's actions: whoever follows their facts must not take somebody else's word for one. */
+export function isReserved(type: string, areas: ReadonlySet<string> = new Set()): boolean {
+  const family = familyOf(type).toLowerCase()
+  return RESERVED.has(family) || areas.has(family)
+}
+
+/** Per list of definitions: a hub has one, and every event asks. */
+const known = new WeakMap<readonly Pick<Definition, 'name'>[], ReadonlySet<string>>()
+
+/** Areas of everything that can be asked of a hub. */
+export function areasOf(definitions: readonly Pick<Definition, 'name'>[]): ReadonlySet<string> {
+  const areas = known.get(definitions) ?? new Set(definitions.map(({ name }) => areaOf(name)))
+  known.set(definitions, areas)
+  return areas
+}

@@ -1,17 +1,16 @@
 // Declared types: what an event of one must look like, and how it is lifted to a later major.
 
-import type { CommandContext, QueryContext, Reads } from '../../kernel/catalog/context.ts'
+import type { CommandContext, Reads } from '../../kernel/catalog/context.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Static, Type } from '../../kernel/schema/schema.ts'
 import { pointerPart, type Violation } from '../../kernel/schema/schema.ts'
-import type { defineType, listTypes } from './actions.ts'
+import type { defineType } from './actions.ts'
 import { bareType, type CloudEvent, isRecord, merged } from './events.ts'
 import { TypeDefined } from './facts.ts'
 import { requireTypeSchema, violationsOf } from './type-schema.ts'
 import { upcast } from './upcasting.ts'
 import { type TypeRow, typeKey, types } from './views.ts'
 
-const PAGE_SIZE = 100
 const SCHEMA_MAX_CHARS = 16_384
 /** Majors between that of an event and the one a subscriber asks for. */
 const LIFTS_MAX = 32
@@ -33,12 +32,6 @@ export async function declareType(
     )
   ctx.record(TypeDefined(input, { subject: `mesh/${type}` }))
   return input
-}
-
-export async function pageOfTypes(ctx: QueryContext, { after, limit = PAGE_SIZE }: Input<typeof listTypes>) {
-  const rows = await ctx.list(types, { limit, ...(after === undefined ? {} : { after }) })
-  const last = rows.length === limit ? rows.at(-1)?.key : undefined
-  return { items: rows.map(({ value }) => value), ...(last === undefined ? {} : { after: last }) }
 }
 
 export interface Payload {

@@ -1,6 +1,6 @@
 // Subscriptions as others see them: to open one, to take from it, and to look after what it set aside.
 
-import { command, Page, query } from '../../kernel/catalog/definition.ts'
+import { command, Page, paging, query } from '../../kernel/catalog/definition.ts'
 import { Closed, Described, Integer, Private, Timestamp, Type } from '../../kernel/schema/schema.ts'
 import {
   DeliveryId,
@@ -241,6 +241,9 @@ export const drop = command('mesh.drop@1', {
   cli: { positional: ['name', 'seqs'] },
 })
 
+/** Fewer than elsewhere: each has its own look at what it set aside. */
+export const SUBSCRIPTIONS_PAGE_SIZE = 50
+
 const Followed = Closed({
   ...ShownSubscription,
   /** Cursor before which everything is handled or set aside. */
@@ -255,8 +258,10 @@ const Followed = Closed({
 export const listSubscriptions = query('mesh.subscriptions@1', {
   summary: 'Subscriptions of the caller, of everybody for whoever reads the log.',
   input: {
-    after: Type.Optional(Type.String({ maxLength: 2048, description: 'go on after this one' })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: 'how many at most' })),
+    ...paging(Type.String({ maxLength: 2048, description: 'go on after this one' }), {
+      size: SUBSCRIPTIONS_PAGE_SIZE,
+      sizeMax: 100,
+    }),
   },
   output: Page(Followed),
   http: { path: 'mesh/subscriptions' },
@@ -266,8 +271,7 @@ export const parked = query('mesh.parked@1', {
   summary: 'What a subscription of the caller has set aside, and why.',
   input: {
     ...Named,
-    after: Type.Optional(Described(Integer, 'go on after this entry')),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'how many at most' })),
+    ...paging(Described(Integer, 'go on after this entry')),
   },
   output: Closed({
     items: Type.Array(

@@ -9,7 +9,7 @@ import type { Draft } from '../../kernel/log/entry.ts'
 import { signal } from '../../kernel/runs/contract.ts'
 import type { Static, Type } from '../../kernel/schema/schema.ts'
 import type { reply, request, send } from './actions.ts'
-import { isReserved } from './admission.ts'
+import { areasOf, isReserved } from './admission.ts'
 import { MessageSent, ReplySent } from './facts.ts'
 import { sourceOf } from './publishing.ts'
 import { openInbox, type TakePorts } from './taking.ts'
@@ -18,14 +18,14 @@ import { type RequestRow, requests } from './views.ts'
 type Input<D extends { readonly input: Type.TProperties }> = Static<Type.TObject<D['input']>>
 
 type Message = Pick<Input<typeof send>, 'to' | 'type' | 'data'>
-type Host = Pick<ModuleHost, 'env' | 'log' | 'reads' | 'rows' | 'record'>
+type Host = Pick<ModuleHost, 'env' | 'log' | 'reads' | 'rows' | 'record' | 'definitions'>
 
 export async function sendOne(
   ctx: CommandContext,
   { deadlineMs, ...message }: Input<typeof send>,
-  ports: Pick<TakePorts, 'host' | 'pull'>,
+  ports: { readonly host: TakePorts['host'] & Pick<ModuleHost, 'definitions'>; readonly pull: Pull },
 ): Promise<{ id: string }> {
-  requireOpenType(message)
+  requireOpenType(message, ports.host)
   const id = ports.host.env.id()
   await openInbox(ctx.rows, message.to, ports)
   const expiresAt = deadlineMs === undefined ? {} : { expiresAt: timeAfter(Date.parse(ctx.now), deadlineMs) }
@@ -33,8 +33,8 @@ export async function sendOne(
   return { id }
 }
 
-function requireOpenType({ type }: Message): void {
-  if (isReserved(type))
+function requireOpenType({ type }: Message, { definitions }: Pick<ModuleHost, 'definitions'>): void {
+  if (isReserved(type, areasOf(definitions())))
     throw new PolityError(
       'mesh.reserved-type',
       `${type} is a name of the hub's own entries: choose another first word`,
@@ -61,7 +61,7 @@ export async function requestOne(
   ports: { readonly host: Host; readonly pull: Pull },
 ): Promise<{ request: string; data?: unknown; error?: string }> {
   const { host } = ports
-  requireOpenType(message)
+  requireOpenType(message, host)
   const { id } = await ctx.step('send', async (step) => {
     const sent = {
       id: host.env.id(),

@@ -1,6 +1,7 @@
 // The event mesh: events, messages and routes as facts of the log, taken from it by subscriptions.
 
 import { defineModule, type Module, type ModuleHost, type OpenedModule } from '../../kernel/catalog/module.ts'
+import { pageOf } from '../../kernel/catalog/page-of.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import { openPull } from '../../kernel/feed/pull.ts'
 import {
@@ -22,7 +23,7 @@ import { openBlocking } from './blocking.ts'
 import { activateOne, proposeOne, rollBackOne } from './changing.ts'
 import * as contract from './contract.ts'
 import { openCounting } from './counting.ts'
-import { declareType, pageOfTypes } from './declared.ts'
+import { declareType } from './declared.ts'
 import { eventTypeOf, isCarrier } from './events.ts'
 import { legacyBus, meshAdmission, meshStats, meshStream, meshValidators } from './faces.ts'
 import { SubscriptionClosed } from './facts.ts'
@@ -64,7 +65,7 @@ import { openMeshStream } from './streaming.ts'
 import { closeSubscription, INBOX, openSubscription, pauseOne } from './subscribing.ts'
 import { type TakePorts, takeSome } from './taking.ts'
 import { openValidating } from './validating.ts'
-import { ROUTES_ACTIVE, routes } from './views.ts'
+import { ROUTES_ACTIVE, routes, types } from './views.ts'
 
 export const meshModule = (options: MeshOptions = {}): Module =>
   defineModule('mesh', { url: new URL('./contract.ts', import.meta.url).href, exports: contract }, (host) =>
@@ -89,7 +90,7 @@ function openMesh(host: ModuleHost, options: MeshOptions): OpenedModule {
       publishMany.handle((ctx, { events }) => publishAll(ctx, events, publishing)),
       publishLegacy.handle((ctx, input) => publishAsLegacy(ctx, input, publishing)),
       defineType.handle(declareType),
-      send.handle((ctx, input) => sendOne(ctx, input, taking)),
+      send.handle((ctx, input) => sendOne(ctx, input, { host, pull })),
       request.handle((ctx, input) => requestOne(ctx, input, { host, pull })),
       reply.handle(replyOne),
       proposeRoutes.handle((ctx, input) => proposeOne(ctx, input, { host, routing, counting, options })),
@@ -114,7 +115,7 @@ function openMesh(host: ModuleHost, options: MeshOptions): OpenedModule {
       }),
     ],
     queries: [
-      listTypes.handle(pageOfTypes),
+      listTypes.handle((ctx, input) => pageOf(ctx, types, input, ({ value }) => value)),
       showRoutes.handle((ctx) => showActive(ctx, routing)),
       listSubscriptions.handle((ctx, input) => pageOfSubscriptions(ctx, input, taking)),
       parked.handle((ctx, input) => pageOfParked(ctx, input, taking)),

@@ -7,7 +7,7 @@ import type { Chain } from '../../kernel/gate/types.ts'
 import { AUDIENCE_MAX, audienceOf, labelOf } from '../../kernel/log/audience.ts'
 import type { Draft } from '../../kernel/log/entry.ts'
 import type { Static, Type } from '../../kernel/schema/schema.ts'
-import { isReserved, refusalOf, UNKNOWN_TRUST } from './admission.ts'
+import { areasOf, isReserved, refusalOf, UNKNOWN_TRUST } from './admission.ts'
 import type { Blocking } from './blocking.ts'
 import type { Counting } from './counting.ts'
 import { requireFits, whole } from './declared.ts'
@@ -30,7 +30,7 @@ const AUDITOR = 'auditor'
 type EventInput = Static<Type.TObject<typeof EventFields>>
 
 export interface PublishPorts {
-  readonly host: Pick<ModuleHost, 'env'>
+  readonly host: Pick<ModuleHost, 'env' | 'definitions'>
   readonly options: MeshOptions
   readonly routing: Routing
   readonly validating: Validating
@@ -189,9 +189,14 @@ async function tell(
   await blocking.note({ publisher: source, type, mode }, error)
 }
 
-function requireAdmitted(event: Passing, table: RouteTable, { options }: PublishPorts, now: string): void {
+function requireAdmitted(
+  event: Passing,
+  table: RouteTable,
+  { host, options }: PublishPorts,
+  now: string,
+): void {
   const { type, source, expiresAt, hops } = event
-  if (isReserved(type))
+  if (isReserved(type, areasOf(host.definitions())))
     throw new PolityError(
       'mesh.reserved-type',
       `${type} is a name of the hub's own entries: choose another first word`,

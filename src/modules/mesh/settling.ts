@@ -1,12 +1,14 @@
 // What becomes of events that were taken: acknowledged, refused, kept longer; and what a subscription has set aside.
 
 import type { CommandContext, QueryContext } from '../../kernel/catalog/context.ts'
+import { PAGE_SIZE } from '../../kernel/catalog/definition.ts'
+import { pageOf } from '../../kernel/catalog/page-of.ts'
 import { actorOf } from '../../kernel/catalog/recorder.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { ParkedItem } from '../../kernel/feed/subscription.ts'
 import { mayReadAll } from '../../kernel/log/audience.ts'
 import type { Static, Type } from '../../kernel/schema/schema.ts'
-import type { listSubscriptions, nack, parked } from './following.ts'
+import { type listSubscriptions, type nack, type parked, SUBSCRIPTIONS_PAGE_SIZE } from './following.ts'
 import { INBOX, ownSubscription, positionOf, shapeOf } from './subscribing.ts'
 import { eventFor, followingOf, inboxLabel, inboxName, mayBeShown, type TakePorts } from './taking.ts'
 import { subscriptionKey, subscriptions } from './views.ts'
@@ -84,32 +86,23 @@ export async function dropSome(
   return { name, count: await ports.pull.drop(ctx.rows, options.name, seqs) }
 }
 
-const PAGE_SIZE = 50
-
 /** Those of the caller; everybody's for whoever reads the log. */
 export async function pageOfSubscriptions(
   ctx: QueryContext,
-  { after, limit = PAGE_SIZE }: Input<typeof listSubscriptions>,
+  { after, limit = SUBSCRIPTIONS_PAGE_SIZE }: Input<typeof listSubscriptions>,
   { host, pull }: TakePorts,
 ) {
-  const prefix = mayReadAll(ctx.chain) ? {} : { prefix: subscriptionKey(actorOf(ctx.chain), '') }
-  const rows = await ctx.list(subscriptions, { ...prefix, limit, ...(after === undefined ? {} : { after }) })
-  const items = await Promise.all(
-    rows.map(async ({ value }) => {
-      const { position, lag, underWay, parked: waiting, dead } = await pull.state(host.rows, value.group)
-      const cursor = host.log.cursorAt(Math.min(position, host.log.head().size))
-      return { ...shapeOf(value), cursor, lag, underWay, parked: waiting, dead }
-    }),
-  )
-  const last = rows.length === limit ? rows.at(-1)?.key : undefined
-  return { items, ...(last === undefined ? {} : { after: last }) }
+  const prefix = mayReadAll(ctx.chain) ? undefined : subscriptionKey(actorOf(ctx.chain), '')
+  return pageOf(ctx, subscriptions, { prefix, after, limit }, async ({ value }) => {
+    const { position, lag, underWay, parked: waiting, dead } = await pull.state(host.rows, value.group)
+    const cursor = host.log.cursorAt(Math.min(position, host.log.head().size))
+    return { ...shapeOf(value), cursor, lag, underWay, parked: waiting, dead }
+  })
 }
-
-const PARKED_PAGE_SIZE = 100
 
 export async function pageOfParked(
   ctx: QueryContext,
-  { name, after, limit = PARKED_PAGE_SIZE }: Input<typeof parked>,
+  { name, after, limit = PAGE_SIZE }: Input<typeof parked>,
   ports: TakePorts,
 ) {
   const group = name === INBOX ? inboxName(inboxLabel(ctx.chain)) : (await ownSubscription(ctx, name)).group

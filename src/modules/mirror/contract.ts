@@ -1,6 +1,6 @@
 // What others may know of repository analysis: repositories with health, grade, trend and findings.
 
-import { command, noun, Page, query } from '../../kernel/catalog/definition.ts'
+import { command, noun, Page, paging, query } from '../../kernel/catalog/definition.ts'
 import { entryType } from '../../kernel/log/entry.ts'
 import { view } from '../../kernel/log/view.ts'
 import {
@@ -222,8 +222,7 @@ export const forget = command('mirror.forget@1', {
 export const listRepositories = query('mirror.repositories@1', {
   summary: 'Repositories with health, grade, trend and number of findings.',
   input: {
-    after: Type.Optional(Described(RepositoryName, 'go on after this repository')),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'how many at most' })),
+    ...paging(Described(RepositoryName, 'go on after this repository')),
   },
   output: Page(Json),
   http: { path: 'repositories' },

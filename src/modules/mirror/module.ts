@@ -2,6 +2,7 @@
 
 import type { CommandContext, QueryContext } from '../../kernel/catalog/context.ts'
 import { defineModule, type Module } from '../../kernel/catalog/module.ts'
+import { pageOf } from '../../kernel/catalog/page-of.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import { sign } from '../attest/contract.ts'
 import * as contract from './contract.ts'
@@ -25,8 +26,6 @@ import { openPool, type Pool } from './pool.ts'
 import { openMeter } from './progress.ts'
 import { statementsOf } from './statement.ts'
 import { trendOf } from './trend.ts'
-
-const PAGE_SIZE = 100
 
 export const mirror: Module = mirrorWith()
 
@@ -71,14 +70,9 @@ export function mirrorWith(
           }),
         ],
         queries: [
-          listRepositories.handle(async (ctx, { after, limit = PAGE_SIZE }) => {
-            const rows = await ctx.list(repositories, { limit, ...(after === undefined ? {} : { after }) })
-            const last = rows.length === limit ? rows.at(-1)?.key : undefined
-            return {
-              items: rows.map(({ value }) => withTrend(value)),
-              ...(last === undefined ? {} : { after: last }),
-            }
-          }),
+          listRepositories.handle((ctx, input) =>
+            pageOf(ctx, repositories, input, ({ value }) => withTrend(value)),
+          ),
           getRepository.handle((ctx, { name }) => wholeRepository(ctx, name)),
         ],
         close: async () => pool?.close(),

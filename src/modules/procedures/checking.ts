@@ -20,6 +20,8 @@ export interface CheckedDefinition {
   readonly definition: Definition
   /** Names of the procedures that it starts, each with the place of the first. */
   readonly procedures: ReadonlyMap<string, string>
+  /** Names of the actions and queries that it asks for, undoing included. */
+  readonly asks: ReadonlySet<string>
 }
 
 /** What the hub can do, as far as it is known: a name that is absent here is refused. */
@@ -37,7 +39,7 @@ export function checkDefinition(value: unknown, known?: KnownNames): CheckedDefi
   // The output sees every step of the outermost block.
   check.value(definition.output, '/output', { ...around, names: new Set(definition.steps.flatMap(nameOf)) })
   check.finish()
-  return { definition, procedures: check.procedures }
+  return { definition, procedures: check.procedures, asks: check.asks }
 }
 
 /** Steps that a reference may speak about, and whether there is an item. */
@@ -53,6 +55,7 @@ interface Visible {
 
 class Check {
   readonly procedures = new Map<string, string>()
+  readonly asks = new Set<string>()
   readonly #violations: Violation[] = []
   readonly #definition: Definition
   readonly #known: KnownNames | undefined
@@ -157,6 +160,7 @@ class Check {
   }
 
   #name(names: ReadonlySet<string> | undefined, name: string, place: string, what: string): void {
+    this.asks.add(name)
     if (names && !names.has(name)) this.#say(place, `is no ${what} of this hub`)
   }
 

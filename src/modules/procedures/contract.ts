@@ -3,7 +3,7 @@
 // A definition is public, and so is whatever is written into it. What must not be read by everybody who may list
 // procedures belongs into the input of a start, which is private; a secret stands there, too, only as a reference.
 
-import { command, noun, Page, query } from '../../kernel/catalog/definition.ts'
+import { command, noun, Page, paging, query } from '../../kernel/catalog/definition.ts'
 import { entryType } from '../../kernel/log/entry.ts'
 import { view } from '../../kernel/log/view.ts'
 import { Described, Json, Private, Sha256, Timestamp, Type } from '../../kernel/schema/schema.ts'
@@ -79,6 +79,7 @@ export const define = command('procedures.define@1', {
     definition: Type.Optional(Described(Json, 'the definition itself, instead of its text')),
   },
   output: noun('procedures.in-force', { name: StepName, digest: Sha256, isChanged: Type.Boolean() }),
+  errors: ['denied'],
   risk: 'medium',
   effect: 'atomic',
   cli: { positional: ['text'] },
@@ -137,8 +138,7 @@ export const get = query('procedures.get@1', {
 export const list = query('procedures.list@1', {
   summary: 'The procedures by name, retired ones included.',
   input: {
-    after: Type.Optional(Described(StepName, 'go on after this name')),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'how many at most' })),
+    ...paging(Described(StepName, 'go on after this name')),
   },
   output: Page(ListedProcedure),
   http: { path: 'procedures' },

@@ -2,12 +2,14 @@
 
 import { hash } from 'node:crypto'
 import type { CommandContext } from '../../kernel/catalog/context.ts'
+import { requireInScope } from '../../kernel/catalog/decide.ts'
+import { baseName, type Definition as Defined } from '../../kernel/catalog/definition.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import { canonicalText } from '../../kernel/schema/canonical.ts'
 import { parseYaml } from '../../kernel/schema/yaml-document.ts'
 import { cycleOf } from '../../kit/graph.ts'
 import { type CheckedDefinition, checkDefinition, type KnownNames } from './checking.ts'
-import { ProcedureDefined, procedures } from './contract.ts'
+import { ProcedureDefined, procedures, start } from './contract.ts'
 import { DEFINITION_SIZE_MAX_BYTES, type Definition } from './steps.ts'
 
 /** Procedures that one starts, directly or by others. */
@@ -18,15 +20,19 @@ interface Asked {
   readonly definition?: unknown
 }
 
-/** Throws `input.invalid`, with line and column where the definition came as text. The same definition again changes nothing. */
+/**
+ * Throws `input.invalid`, with line and column where the definition came as text, and `denied` for a step that the
+ * caller's token does not cover. The same definition again changes nothing.
+ */
 export async function defineProcedure(
   ctx: CommandContext,
   asked: Asked,
-  known: KnownNames,
+  definitions: readonly Defined[],
 ): Promise<{ readonly name: string; readonly digest: string; readonly isChanged: boolean }> {
   const { value, check } = readDefinition(asked)
   const digest = digestOf(value)
-  const checked = check(() => checkDefinition(value, known))
+  const checked = check(() => checkDefinition(value, namesOf(definitions)))
+  requireCovered(ctx, checked, definitions)
   const { name } = checked.definition
   const before = await ctx.get(procedures, name)
   const faults = await wrongStarts(ctx, checked)
@@ -37,6 +43,22 @@ export async function defineProcedure(
       ProcedureDefined({ name, digest, definition: checked.definition }, { subject: `procedure/${name}` }),
     )
   return { name, digest, isChanged }
+}
+
+/** Names with and without their major version. */
+function namesOf(definitions: readonly Defined[]): KnownNames {
+  const of = (kind: Defined['kind']) =>
+    new Set(definitions.filter((each) => each.kind === kind).flatMap(({ name }) => [name, baseName(name)]))
+  return { actions: of('command'), queries: of('query') }
+}
+
+function requireCovered(
+  ctx: CommandContext,
+  { asks, procedures: started }: CheckedDefinition,
+  definitions: readonly Defined[],
+): void {
+  for (const name of [...asks, ...(started.size > 0 ? [start.name] : [])])
+    requireInScope(ctx, name, definitions)
 }
 
 /** Content address of a definition: SHA-256 of its canonical JSON (RFC 8785). */

@@ -1,11 +1,10 @@
 // Procedures: runs declared as data, pinned to the definition under which they began.
 
 import type { CommandContext } from '../../kernel/catalog/context.ts'
-import { baseName, type Definition as Defined } from '../../kernel/catalog/definition.ts'
 import { defineModule } from '../../kernel/catalog/module.ts'
+import { pageOf } from '../../kernel/catalog/page-of.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import { carryOut } from './carrying-out.ts'
-import type { KnownNames } from './checking.ts'
 import * as contract from './contract.ts'
 import {
   define,
@@ -20,7 +19,6 @@ import {
 import { defineProcedure } from './defining.ts'
 import type { Definition } from './steps.ts'
 
-const PAGE_SIZE = 100
 /** The step that says under which definition the run began; no step of a procedure can be called so. */
 const PINNED_STEP = '@definition'
 
@@ -29,7 +27,7 @@ export const proceduresModule = defineModule(
   { url: new URL('./contract.ts', import.meta.url).href, exports: contract },
   (host) => ({
     commands: [
-      define.handle((ctx, input) => defineProcedure(ctx, input, namesOf(host.definitions()))),
+      define.handle((ctx, input) => defineProcedure(ctx, input, host.definitions())),
       start.handle(async (ctx, { name, input = {} }) => {
         const { digest, definition } = await pinned(ctx, name)
         return { name, digest, output: (await carryOut(ctx, definition, input)) ?? null }
@@ -49,14 +47,7 @@ export const proceduresModule = defineModule(
     ],
     queries: [
       get.handle(async (ctx, { name }) => shown(name, await current(ctx, name))),
-      list.handle(async (ctx, { after, limit = PAGE_SIZE }) => {
-        const rows = await ctx.list(procedures, { limit, ...(after === undefined ? {} : { after }) })
-        const last = rows.length === limit ? rows.at(-1)?.key : undefined
-        return {
-          items: rows.map(({ key, value }) => listed(key, value)),
-          ...(last === undefined ? {} : { after: last }),
-        }
-      }),
+      list.handle((ctx, input) => pageOf(ctx, procedures, input, ({ key, value }) => listed(key, value))),
     ],
   }),
 )
@@ -101,11 +92,4 @@ function listed(name: string, row: ProcedureRow) {
   const { definition, ...rest } = shown(name, row)
   const { summary } = definition as Definition
   return { ...rest, ...(summary === undefined ? {} : { summary }) }
-}
-
-/** Names with and without their major version. */
-function namesOf(definitions: readonly Defined[]): KnownNames {
-  const of = (kind: Defined['kind']) =>
-    new Set(definitions.filter((each) => each.kind === kind).flatMap(({ name }) => [name, baseName(name)]))
-  return { actions: of('command'), queries: of('query') }
 }

@@ -1,6 +1,6 @@
 // What others may know about schedules: actions that are asked for at times, in the name of whoever put them.
 
-import { command, noun, Page, query } from '../../kernel/catalog/definition.ts'
+import { command, noun, Page, paging, query } from '../../kernel/catalog/definition.ts'
 import { entryType } from '../../kernel/log/entry.ts'
 import { view } from '../../kernel/log/view.ts'
 import {
@@ -140,7 +140,7 @@ export const put = command('schedules.put@1', {
     lateMaxMs: Type.Optional(LateMaxMs),
   },
   output: noun('schedules.put', { name: Name, nextDue: Timestamp }),
-  errors: ['name.unknown', 'schedules.full'],
+  errors: ['name.unknown', 'denied', 'schedules.full'],
   risk: 'medium',
   effect: 'atomic',
   resource: ({ name }) => `schedules/${name}`,
@@ -175,8 +175,7 @@ export const trigger = command('schedules.trigger@1', {
 export const list = query('schedules.list@1', {
   summary: 'The schedules by name: when each is due, and how it went last.',
   input: {
-    after: Type.Optional(Described(Name, 'go on after this name')),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'how many at most' })),
+    ...paging(Described(Name, 'go on after this name')),
   },
   output: Page(Schedule),
   http: { path: 'schedules' },

@@ -1,9 +1,10 @@
 // Schedules: actions at times, each time once, over crashes and among several hubs.
 
 import type { CommandContext, Invocable } from '../../kernel/catalog/context.ts'
-import { callerOf } from '../../kernel/catalog/decide.ts'
+import { callerOf, requireInScope } from '../../kernel/catalog/decide.ts'
 import { baseName } from '../../kernel/catalog/definition.ts'
 import { defineModule, type ModuleHost, type OpenedModule } from '../../kernel/catalog/module.ts'
+import { pageOf } from '../../kernel/catalog/page-of.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { ViewRow } from '../../kernel/log/views.ts'
 import {
@@ -32,7 +33,6 @@ import { openTicker, type Ticker } from './ticker.ts'
 import { TICKS, type TickRow, tickChange, timeOf } from './ticks.ts'
 
 export const SCHEDULES_MAX = 1_000
-const PAGE_SIZE = 100
 
 export const schedulesModule = defineModule(
   'schedules',
@@ -65,16 +65,11 @@ function openSchedules(host: ModuleHost): OpenedModule {
       }),
     ],
     queries: [
-      list.handle(async (ctx, { after, limit = PAGE_SIZE }) => {
-        const rows = await ctx.list(schedules, { limit, ...(after === undefined ? {} : { after }) })
-        const items = await Promise.all(
-          rows.map(async (row) =>
-            shown(row, (await host.rows.get(TICKS, row.key)).value as TickRow | undefined),
-          ),
-        )
-        const last = rows.length === limit ? rows.at(-1)?.key : undefined
-        return { items, ...(last === undefined ? {} : { after: last }) }
-      }),
+      list.handle((ctx, input) =>
+        pageOf(ctx, schedules, input, async (row) =>
+          shown(row, (await host.rows.get(TICKS, row.key)).value as TickRow | undefined),
+        ),
+      ),
     ],
     close: () => ticker.close(),
   }
@@ -82,7 +77,7 @@ function openSchedules(host: ModuleHost): OpenedModule {
 
 type PutInput = Static<typeof put.schema>
 
-/** Throws `input.invalid` also for an input that the action would not take. */
+/** Throws `input.invalid` also for an input that the action would not take, `denied` for what the token does not cover. */
 async function putSchedule(
   ctx: CommandContext,
   { name, cron, timezone = 'UTC', action, input = {}, catchUp = 'none', lateMaxMs }: PutInput,
@@ -90,6 +85,7 @@ async function putSchedule(
   ticker: Ticker,
 ): Promise<{ readonly name: string; readonly nextDue: string }> {
   requireTaken(host, action, input)
+  requireInScope(ctx, action, host.definitions())
   const nowMs = Date.parse(ctx.now)
   const nextMs = timetableOf(cron, timezone, nowMs).after(nowMs) ?? nowMs
   const { value } = await ctx.rows.get(TICKS, name)

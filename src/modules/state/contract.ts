@@ -1,6 +1,6 @@
 // What others may know about shared state: versioned JSON documents per namespace.
 
-import { command, noun, Page, query } from '../../kernel/catalog/definition.ts'
+import { command, noun, Page, paging, query } from '../../kernel/catalog/definition.ts'
 import { entryType } from '../../kernel/log/entry.ts'
 import { view } from '../../kernel/log/view.ts'
 import { Described, Integer, Json, Key, Name, Private, Type } from '../../kernel/schema/schema.ts'
@@ -67,8 +67,7 @@ export const list = query('state.list@1', {
   summary: 'The documents of a namespace, in key order.',
   input: {
     namespace: Namespace,
-    after: Type.Optional(Described(Key, 'go on after this key')),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'how many at most' })),
+    ...paging(Described(Key, 'go on after this key')),
   },
   output: Page(Document),
   resource: ({ namespace }) => `state/${namespace}`,

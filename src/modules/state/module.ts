@@ -1,11 +1,10 @@
 // Shared state: the smallest complete module, and the example for all others.
 
+import { PAGE_SIZE } from '../../kernel/catalog/definition.ts'
 import { defineModule } from '../../kernel/catalog/module.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import * as contract from './contract.ts'
 import { DocumentWritten, documents, get, list, put, rowKey } from './contract.ts'
-
-const PAGE_SIZE = 100
 
 export const state = defineModule(
   'state',

@@ -85,6 +85,16 @@ describe('what a component sees', () => {
     )
   })
 
+  it('is no other method, path or origin than what was decided', () => {
+    for (const name of [
+      ...['X-HTTP-Method-Override', 'X-HTTP-Method', 'X_Method_Override', 'X-Original-URL', 'X-Rewrite-Url'],
+      ...['Proxy', 'X-Forwarded', 'True-Client-IP', 'Client-IP', 'X-Client-Ip', 'CF-Connecting-IP', 'X-Host'],
+      ...['Remote-User', 'X-Remote-User', 'X-Cluster-Client-Ip', 'X-Originating-IP'],
+    ])
+      expect(Object.keys(sent([name, 'x']))).toEqual(Object.keys(sent([])))
+    expect(sent(['X-Proxy', 'kept'])['x-proxy']).toEqual(['kept'])
+  })
+
   it('names no host that could break out of its quotes', () => {
     expect(sent([], { host: 'a";for="9.9.9.9' }).forwarded).toEqual(['for="[::1]";proto=http'])
     expect(sent([], { host: undefined })['x-forwarded-host']).toBeUndefined()
@@ -149,6 +159,27 @@ describe('what a client sees', () => {
     )
   })
 
+  it('keeps a cookie to the component that set it', () => {
+    const shown = (cookie: string) => answerFields(['Set-Cookie', cookie], instance, target)[1]
+    for (const [cookie, path] of [
+      ['sid=1', '/svc/telos'],
+      ['sid=1; Path=/; HttpOnly; Domain=localhost', '/svc/telos'],
+      ['sid=1;path = /api/deep/', '/svc/telos/deep'],
+      ['sid=1; Path=/api/a; PATH=/v1', '/svc/telos'],
+      ['sid=1; Path=/apiary', '/svc/telos'],
+      ['sid=1; Path', '/svc/telos'],
+    ] as const)
+      expect(shown(cookie)).toMatch(new RegExp(`^sid=1(; HttpOnly)?; Path=${path}$`))
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        const cookie = shown(`a=b; ${text.replaceAll(/[^\t\x20-\x7e]/g, '')}`) ?? ''
+        const paths = cookie.split(';').filter((part) => /^\s*(?:path|domain)\s*(?:=|$)/i.test(part))
+        expect(paths).toHaveLength(1)
+        expect(paths[0]).toMatch(/^ Path=\/svc\/telos(?:\/|$)/)
+      }),
+    )
+  })
+
   it('is refused when it is no HTTP', () => {
     for (const raw of [['x', 'a\u0001'], ['x', 'a\nb'], Array.from({ length: 514 }, () => 'x')])
       expect(() => answerFields(raw, instance, target)).toThrow(
@@ -178,21 +209,50 @@ describe('a target', () => {
     expect(pathAt(gatewayTargetOf('/svc/x/'), '/api')).toBe('/api/')
   })
 
-  it('never leaves the base path for whoever resolves dots, slashes and escapes', () => {
-    const part = fc.constantFrom('..', '.', '%2e', '%2E%2e', '.%2e', 'a', '', '...', '%2f', '%5c', '\\')
+  it('is decided by the path that it has for whoever resolves dots, slashes, escapes and parameters', () => {
+    const part = fc.constantFrom(
+      '..',
+      '.',
+      '%2e',
+      '%2E%2e',
+      '.%2e',
+      'a',
+      '',
+      '...',
+      '%2f',
+      '%5c',
+      '\\',
+      ';',
+      '%3B',
+    )
+    const separator = fc.constantFrom('/', '\\', '%2f', '%5C')
+    const resolved = (path: string) =>
+      new URL(path.replaceAll(/%2f|%5c|\\/gi, '/').replaceAll(/(?:;|%3b)[^/]*/gi, ''), 'http://x').pathname
     fc.assert(
-      fc.property(fc.array(part, { maxLength: 8 }), (parts) => {
-        const asked = gatewayTargetOf(`/svc/x/${parts.join('/')}`)
+      fc.property(fc.array(fc.tuple(separator, part), { maxLength: 8 }), (parts) => {
         let path: string
         try {
-          path = pathAt(asked, '/api')
+          path = pathAt(gatewayTargetOf(`/svc/x/${parts.flat().join('')}`), '/api')
         } catch (error) {
           expect(error).toMatchObject({ code: 'gateway.refused' })
           return
         }
-        expect(new URL(path, 'http://x').pathname.startsWith('/api/')).toBe(true)
+        expect(resolved(path).startsWith('/api/')).toBe(true)
+        expect(resolved(`/a/b/c${path}`)).toBe(`/a/b/c${resolved(path)}`)
       }),
     )
+    for (const path of [
+      '/a/../b',
+      '/%2e%2E/x',
+      '/x%2f..%2f..%2fadmin',
+      '/x\\..\\admin',
+      '/..;/admin',
+      '/a/.',
+    ])
+      expect(() => gatewayTargetOf(`/svc/x${path}`)).toThrow(
+        expect.objectContaining({ code: 'gateway.refused' }),
+      )
+    expect(gatewayTargetOf('/svc/x/a..b/...?to=/../y').query).toBe('?to=/../y')
   })
 
   it('is refused where it is none', () => {

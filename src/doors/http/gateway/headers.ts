@@ -24,8 +24,18 @@ const HOP_BY_HOP = new Set([
   'http2-settings',
 ])
 
-/** The caller's credentials are for the hub. What says where a request comes from is ours to say. */
-const NOT_PASSED_ON = /^(?:authorization|host|expect|forwarded|x-forwarded-.*|x-real-ip|polity-.*)$/
+/**
+ * The caller's credentials are for the hub. What says where a request comes from is ours to say. Another method or path
+ * than the one that was decided is nobody's to say; and `Proxy` becomes HTTP_PROXY where a component is a CGI program.
+ */
+const NOT_PASSED_ON = new RegExp(
+  `^(?:${[
+    ...['authorization', 'host', 'expect', 'polity-.*', 'proxy'],
+    ...['forwarded', 'x-forwarded', 'x-forwarded-.*', 'x-real-ip', 'x-host', 'x-remote-(?:ip|addr|user)'],
+    ...['(?:x-|true-)?client-ip', 'x-(?:cluster-client|originating)-ip', 'cf-connecting-ip', 'remote-user'],
+    ...['x-http-method', 'x-http-method-override', 'x-method-override', 'x-original-ur[il]', 'x-rewrite-url'],
+  ].join('|')})$`,
+)
 
 /** A component speaks for itself and not for the hub, on whose origin a browser sees its answer. */
 const NOT_PASSED_BACK = new Set([
@@ -164,10 +174,29 @@ function shownFields(
     )
   const kept = (fields.get('set-cookie') ?? []).filter((each) => !isOurCookie(each))
   fields.delete('set-cookie')
-  if (kept.length > 0) fields.set('set-cookie', kept)
+  if (kept.length > 0)
+    fields.set(
+      'set-cookie',
+      kept.map((each) => cookieFor(each, instance, target)),
+    )
   fields.set('content-security-policy', [...(fields.get('content-security-policy') ?? []), SANDBOX])
-  if (!fields.has('x-content-type-options')) fields.set('x-content-type-options', ['nosniff'])
+  fields.set('x-content-type-options', ['nosniff'])
   return fields
+}
+
+/** RFC 6265 section 4.1: a cookie comes back to the component that set it, and to nobody else behind this origin. */
+function cookieFor(
+  cookie: string,
+  { basePath }: Instance,
+  { prefix }: Pick<GatewayTarget, 'prefix'>,
+): string {
+  const [pair = '', ...attributes] = cookie.split(';').map((part) => part.trim())
+  const nameOf = (attribute: string) => attribute.split('=', 1)[0]?.trim().toLowerCase() ?? ''
+  const asked = attributes.findLast((each) => nameOf(each) === 'path')?.replace(/^[^=]*=?\s*/, '') ?? ''
+  const isInside = asked.startsWith(`${basePath}/`) && /^[\x21-\x7e]*$/.test(asked)
+  const path = prefix + (isInside ? asked.slice(basePath.length).replace(/\/+$/, '') : '')
+  const others = attributes.filter((each) => !['path', 'domain', ''].includes(nameOf(each)))
+  return [pair, ...others, `Path=${path}`].join('; ')
 }
 
 /** A cookie without a name comes back as if its value were one. */

@@ -26,17 +26,17 @@ export function gatewayTargetOf(url: string): GatewayTarget {
       'gateway.refused',
       'the path must be /svc/ID/... or /svc/capability:NAME/..., with the id as it is registered',
     )
+  if (DOT_SEGMENT.test(path))
+    throw new PolityError('gateway.refused', 'the path must not have . or .. as a part')
   return { service, prefix: `${GATEWAY_PREFIX}${service}`, path, query }
 }
 
-const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?=\/|\\|%2f|%5c|$)/i
-
 /**
- * The path at an instance. It is not tidied up, so under a base path it must not lead out of it. Throws
- * `gateway.refused`.
+ * The path is not tidied up, and rules decide by it: whoever resolves dots behind us must come to no other one.
+ * Some servers take escapes and backslashes for slashes, and leave out what follows a semicolon (RFC 3986 section 3.3).
  */
-export function pathAt({ path, query }: GatewayTarget, basePath: string): string {
-  if (basePath !== '' && DOT_SEGMENT.test(path))
-    throw new PolityError('gateway.refused', 'the path must not have . or .. as a part')
-  return `${basePath}${path === '' ? '/' : path}${query}`
-}
+const DOT_SEGMENT = /(?:\/|\\|%2f|%5c)(?:\.|%2e){1,2}(?=\/|\\|;|%2f|%5c|%3b|$)/i
+
+/** The path at an instance. */
+export const pathAt = ({ path, query }: GatewayTarget, basePath: string): string =>
+  `${basePath}${path === '' ? '/' : path}${query}`

@@ -33,13 +33,20 @@ interface Stream {
   readonly groups: Map<string, Group>
 }
 
-export function openMemoryBroker(env: Env): Broker {
-  const streams = new Map<string, Stream>()
+/** What brokers opened with it share, as if it were a server. */
+export interface MemoryServer {
+  readonly streams: Map<string, Stream>
+  news: AbortController
+}
+
+export const memoryServer = (): MemoryServer => ({ streams: new Map(), news: new AbortController() })
+
+export function openMemoryBroker(env: Env, server: MemoryServer = memoryServer()): Broker {
+  const { streams } = server
   const closing = new AbortController()
-  let news = new AbortController()
   const tell = () => {
-    const told = news
-    news = new AbortController()
+    const told = server.news
+    server.news = new AbortController()
     told.abort()
   }
   const requireOpen = () => {
@@ -47,7 +54,10 @@ export function openMemoryBroker(env: Env): Broker {
   }
   return {
     kind: 'memory',
-    probe: async () => report,
+    async probe() {
+      requireOpen()
+      return report
+    },
     async send(messages) {
       requireOpen()
       requireBatch(messages)
@@ -60,7 +70,7 @@ export function openMemoryBroker(env: Env): Broker {
       const stream = streamOf(streams, options.stream)
       if (stream === undefined) throw refused('there are too many streams')
       const group = groupOf(stream, options)
-      const changed = () => AbortSignal.any([news.signal, closing.signal])
+      const changed = () => AbortSignal.any([server.news.signal, closing.signal])
       return receiverOf({ env, stream, group, options, changed, tell, requireOpen })
     },
     async close() {

@@ -67,6 +67,7 @@ export function openServiceGateway(
       const left = instances.filter(({ url }) => !tried.has(url))
       const passing = left.filter(({ health }) => health === 'passing')
       const best = passing.length > 0 ? passing : left
+      if (best.length < 2) return best[0]
       const [one, other] = [best[below(host, best.length)], best[below(host, best.length)]]
       if (one === undefined || other === undefined) return one ?? other
       return countOf(other) < countOf(one) ? other : one

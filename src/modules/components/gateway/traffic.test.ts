@@ -18,6 +18,10 @@ describe('the form of a path', () => {
     [`/${'x'.repeat(41)}`, '/{id}'],
     ['/1/2/3/4/5/6/7/8/9', '/{id}/{id}/{id}/{id}/{id}/{id}/{id}/{id}/...'],
     ['/report-2026', '/{id}'],
+    ['/%61dm%69n/%41', '/admin/A'],
+    ['//a///b/', '/a/b/'],
+    ['/%2e%2e/%2fx', '/../{id}'],
+    ['/%2561dmin', '/{id}'],
   ])('%s is %s', (path, form) => expect(pathClassOf(path)).toBe(form))
 
   it('is short and plain, whatever the path', () => {
