@@ -1,9 +1,14 @@
 // What people write by hand (procedures, routes, settings): YAML or JSON text, read into checked values, with line and column for every mistake.
 
 import { Buffer } from 'node:buffer'
-import { isAlias, isScalar, isSeq, Lexer, type ParsedNode, parseDocument } from 'yaml'
+import { createRequire } from 'node:module'
+import type { ParsedNode } from 'yaml'
 import { asPolityError, PolityError } from '../errors.ts'
 import { pointerPart, type Static, type TSchema, type Violation, validate } from './schema.ts'
+
+const require = createRequire(import.meta.url)
+/** Loaded with the first text: it takes some MiB, and most hubs never read one. */
+const yaml = (): typeof import('yaml') => require('yaml')
 
 export const YAML_SIZE_MAX_BYTES = 262_144
 const YAML_DEPTH_MAX = 64
@@ -59,7 +64,7 @@ type Refuse = (offset: number, message: string, pointer?: string) => never
 function refuseDeepFlow(text: string, refuse: Refuse): void {
   let depth = 0
   let offset = 0
-  for (const token of new Lexer().lex(text)) {
+  for (const token of new (yaml().Lexer)().lex(text)) {
     if (token === '[' || token === '{') depth += 1
     else if (token === ']' || token === '}') depth -= 1
     if (depth > YAML_DEPTH_MAX) refuse(offset, `is nested deeper than ${YAML_DEPTH_MAX} levels`)
@@ -71,7 +76,7 @@ function refuseDeepFlow(text: string, refuse: Refuse): void {
 const LEXER_MARKS = new Set(['\u0002', '\u0018', '\u001f'])
 
 function composed(text: string, source: string, refuse: Refuse): ParsedNode | null {
-  const document = parseDocument(text, {
+  const document = yaml().parseDocument(text, {
     version: '1.2',
     schema: 'core',
     merge: false,
@@ -103,15 +108,15 @@ function plainValue(root: ParsedNode, offsets: Map<string, number>, refuse: Refu
     if (depth > YAML_DEPTH_MAX) refuse(here, `is nested deeper than ${YAML_DEPTH_MAX} levels`, pointer)
     if (--left < 0) refuse(here, `the document has more than ${YAML_VALUES_MAX} values`, pointer)
     if (node === null) return null
-    if (isAlias(node)) {
+    if (yaml().isAlias(node)) {
       const target =
         anchors.get(node.source) ?? refuse(here, `no anchor &${node.source} stands before`, pointer)
       return readNode(target, pointer, here, depth + 1)
     }
     if (node.tag !== undefined) refuse(here, 'tags are not accepted', pointer)
     if (node.anchor !== undefined) anchors.set(node.anchor, node)
-    if (isScalar(node)) return scalarValue(node.value, () => refuse(here, NUMBER_SENTENCE, pointer))
-    if (isSeq(node))
+    if (yaml().isScalar(node)) return scalarValue(node.value, () => refuse(here, NUMBER_SENTENCE, pointer))
+    if (yaml().isSeq(node))
       return node.items.map((item, i) => {
         const child = item as ParsedNode
         return readNode(child, `${pointer}/${i}`, child.range[0], depth + 1)
@@ -142,8 +147,10 @@ function mapValue(
     const node = key as ParsedNode
     const at = node.range[0]
     const name =
-      isScalar(node) && typeof node.value === 'string' ? node.value : refuse(at, 'keys must be text', pointer)
-    if (isScalar(node) && node.source === '<<' && node.type === 'PLAIN')
+      yaml().isScalar(node) && typeof node.value === 'string'
+        ? node.value
+        : refuse(at, 'keys must be text', pointer)
+    if (yaml().isScalar(node) && node.source === '<<' && node.type === 'PLAIN')
       refuse(at, 'merge keys (<<) are not accepted: write the members out', pointer)
     if (node.tag !== undefined) refuse(at, 'tags are not accepted', pointer)
     if (members.has(name)) refuse(at, `the key ${shown(name)} stands here twice`, pointer)
