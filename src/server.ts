@@ -2,12 +2,13 @@
 
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { output } from './boot/output.ts'
+import { type Output, output } from './boot/output.ts'
+import type { Stage } from './boot/stages.ts'
 import { openSupervisor } from './boot/supervisor.ts'
 import type { Server, ServerOptions } from './doors/cli/command.ts'
 import { openHubLog } from './doors/cli/hub-log.ts'
 import type { AnalyzedRepository } from './doors/cli/repositories.ts'
-import { type HttpDoor, openHttpDoor } from './doors/http/server.ts'
+import { type HttpDoor, type HttpDoorOptions, openHttpDoor } from './doors/http/server.ts'
 import { type Hub, openHub } from './hub.ts'
 import type { Module } from './kernel/catalog/module.ts'
 import { type Configuration, openConfiguration } from './kernel/config/configuration.ts'
@@ -48,29 +49,8 @@ export async function openServer(
       watchMs: configuration.live(settings.CONFIG_WATCH_MS),
     },
     stages: (opened) => [
-      {
-        id: 'mesh_validators',
-        requires: ['production_systems'],
-        mayFail: true,
-        timeoutMs: VALIDATORS_TIMEOUT_MS,
-        // While they are not up, events that must be checked are denied: never passed unchecked.
-        start() {
-          const validators = opened().face(meshValidators)
-          validators?.start()
-          return { stop: () => validators?.stop() }
-        },
-      },
-      {
-        id: 'doors',
-        requires: ['production_systems'],
-        after: ['mesh_validators'],
-        timeoutMs: DOOR_TIMEOUT_MS,
-        async start() {
-          const http = await openHttpDoor(opened(), { ...doors, logLevel: level, webDir: WEB_DIR })
-          door.set(http)
-          return { stop: () => http.close() }
-        },
-      },
+      validatorsStage(opened),
+      doorsStage(opened, { ...doors, logLevel: level, webDir: WEB_DIR }, door),
     ],
   })
   const closing = new AbortController()
@@ -106,6 +86,31 @@ export async function openServer(
     },
   }
 }
+
+/** While the validators are not up, events that must be checked are denied: never passed unchecked. */
+const validatorsStage = (opened: () => Hub): Stage => ({
+  id: 'mesh_validators',
+  requires: ['production_systems'],
+  mayFail: true,
+  timeoutMs: VALIDATORS_TIMEOUT_MS,
+  start() {
+    const validators = opened().face(meshValidators)
+    validators?.start()
+    return { stop: () => validators?.stop() }
+  },
+})
+
+const doorsStage = (opened: () => Hub, options: HttpDoorOptions, door: Output<HttpDoor>): Stage => ({
+  id: 'doors',
+  requires: ['production_systems'],
+  after: ['mesh_validators'],
+  timeoutMs: DOOR_TIMEOUT_MS,
+  async start() {
+    const http = await openHttpDoor(opened(), options)
+    door.set(http)
+    return { stop: () => http.close() }
+  },
+})
 
 /** In the name of the owner, who started the process, and through the gate like everything else. */
 async function analyze(hub: Hub, path: string): Promise<AnalyzedRepository> {

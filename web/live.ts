@@ -9,6 +9,7 @@ import { keepTimesCurrent } from './numbers.ts'
 import { openProgress } from './progress.ts'
 import { openRepositories } from './repositories.ts'
 import { type Entry, readEntry } from './shapes.ts'
+import { openStandings } from './standing-panels.ts'
 import { follow } from './stream.ts'
 import { tell, who } from './words.ts'
 
@@ -27,6 +28,7 @@ const progress = openProgress()
 const repositories = openRepositories(progress.idle, onError)
 const entries = openEntries()
 const logPanel = openLogPanel()
+const standings = openStandings(onError)
 let stopFollowing: (() => void) | undefined
 
 keepTimesCurrent()
@@ -81,6 +83,7 @@ async function readAll(): Promise<void> {
       repositories.refresh(),
     ])
     logPanel.showStatus(status)
+    standings.begin(status)
     entries.begin(list(record(latest).entries).map(readEntry))
   } catch (error) {
     onError(error)
@@ -97,6 +100,7 @@ function take(news: readonly Entry[]): void {
   entries.add(news)
   progress.finish(news)
   if (news.some(({ type }) => type.startsWith('mirror.'))) void repositories.refresh()
+  standings.heard(news)
   for (const entry of news) announce(entry)
 }
 
@@ -145,6 +149,7 @@ function showSignedOut(): void {
   entries.clear()
   progress.clear()
   logPanel.clear()
+  standings.clear()
   byId('hub').hidden = true
   byId('sign-out').hidden = true
   byId('sign-in').hidden = false

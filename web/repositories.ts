@@ -1,6 +1,7 @@
 // The repositories: one row each, kept in place while news arrives; the URL says which one is open.
 
 import { ApiError, act, get } from './api.ts'
+import { coalesced } from './coalesced.ts'
 import { details } from './details.ts'
 import { byId, element } from './element.ts'
 import { gradeBadge, historyLine, ring, trend } from './figures.ts'
@@ -280,21 +281,3 @@ const emptyState = (): HTMLElement =>
       ' on the machine of the hub, or give a path below.',
     ),
   )
-
-/** At most one run at a time, and one more after it when it was asked for meanwhile. */
-function coalesced(run: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined
-  let isWanted = false
-  const start = async () => {
-    do {
-      isWanted = false
-      await run()
-    } while (isWanted)
-    running = undefined
-  }
-  return () => {
-    isWanted = true
-    running ??= start()
-    return running
-  }
-}

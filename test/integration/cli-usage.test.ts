@@ -35,6 +35,7 @@ const WRONG: readonly (readonly [line: string, sentence: string])[] = [
   ['mirror . --as-of', 'argument missing'],
   ['mirror . --as-of yesterday', '--as-of must be a time in UTC such as 2026-01-31T00:00:00Z'],
   ['config', 'which command?'],
+  ['mesh sub', 'polity mesh --help lists the commands'],
   ['config shwo', 'Did you mean show?'],
   ['config check', "missing required argument 'file'"],
   ['config propose', "missing required argument 'yaml'"],

@@ -2,6 +2,7 @@
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Hub } from '../../src/hub.ts'
 import { defineModule, type ModuleHost } from '../../src/kernel/catalog/module.ts'
@@ -12,7 +13,7 @@ import {
   openCounterpart,
 } from '../../src/kernel/counterpart/counterpart.ts'
 import { type CounterpartOptions, defineCounterpart } from '../../src/kernel/counterpart/definition.ts'
-import { KEPT_MAX, KEPT_SIZE_MAX_BYTES } from '../../src/kernel/counterpart/outbox.ts'
+import { KEPT_MAX, KEPT_SIZE_MAX_BYTES, outboxTables } from '../../src/kernel/counterpart/outbox.ts'
 import { PolityError } from '../../src/kernel/errors.ts'
 import * as contract from './counterpart.contract.ts'
 import { Forwarded, Kept, Refused } from './counterpart.contract.ts'
@@ -227,6 +228,26 @@ describe('what is kept', () => {
     expect(refused.map(({ data }) => data)).toEqual(['k1', 'k2', 'k3'].map((key) => ({ key, status: 422 })))
   })
 
+  it('leaves no row for ever, whether it arrived or was refused', async () => {
+    const place = tempFolder()
+    const service = await openServiceStandIn({ id: 'x' })
+    const { hub, counterpart } = await lab(service.url, { breaker: { failuresMax: 1000 } }, place)
+    for (const mood of ['well', 'refuses'] as const) {
+      service.mood = 'fails'
+      await counterpart.call(call(`k-${mood}`), here)
+      service.mood = mood
+      await counterpart.sync()
+    }
+    await counterpart.close()
+    await hub.close()
+    const db = new DatabaseSync(join(place.dir, 'log.db'), { readOnly: true })
+    const rows = db.prepare("SELECT tbl, expires FROM row WHERE tbl GLOB 'lab.*' ORDER BY tbl").all()
+    expect(rows.map(({ tbl }) => tbl)).toEqual(['lab.outbox', 'lab.outbox', 'lab.refused'])
+    for (const { expires } of rows) expect(expires).toEqual(expect.any(Number))
+    expect(outboxTables('lab')).toEqual(['lab.outbox', 'lab.refused'])
+    db.close()
+  })
+
   it('is kept once, whoever repeats the call', async () => {
     const service = await openServiceStandIn({ id: 'x' })
     service.mood = 'fails'
@@ -320,11 +341,29 @@ describe('a declaration', () => {
     ['egress.invalid', { url: 'https://user:pass@a.example' }],
     ['egress.invalid', { url: 'ftp://a.example' }],
     ['egress.invalid', { url: 'https://a.example/?token=x' }],
+    ['egress.invalid', { url: 'http://a.example', token: 'env:TOKEN' }],
+    ['egress.invalid', { url: 'http://10.0.0.7:8080', token: 'env:TOKEN' }],
+    ['egress.invalid', { url: 'http://127.0.0.1.a.example', token: 'env:TOKEN' }],
+    ['egress.invalid', { url: 'http://localhost.a.example', token: 'env:TOKEN' }],
+    ['egress.invalid', { url: 'http://[::2]', token: 'env:TOKEN' }],
     ['input.invalid', { name: '../x' }],
     ['input.invalid', { name: 'A'.repeat(1_000_000) }],
   ])('that makes no sense is refused with %s', (code, more) => {
     const make = () => defineCounterpart({ name: 'a', url: 'https://a.example', priority: 'low', ...more })
     expect(make).toThrow(expect.objectContaining({ code }))
+  })
+
+  it.each([
+    'https://a.example',
+    'http://localhost:8080',
+    'http://127.8.0.1',
+    'http://0x7f.1',
+    'http://[::1]:1',
+  ])('with a token may name %s: nobody can listen on the way', (url) => {
+    const options = { name: 'a', url, priority: 'low', token: 'env:TOKEN' } as const
+    expect(defineCounterpart(options)).toMatchObject({ url })
+    const { token: _, ...without } = { ...options, url: 'http://a.example' }
+    expect(defineCounterpart(without)).toMatchObject({ url: 'http://a.example' })
   })
 
   it('needs keys that are safe in a header and a row', async () => {

@@ -1,5 +1,7 @@
 // Attacks by those who may ask for little: scopes that data would get around, facts that nobody decided, replays, forged facts.
 
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
 import type { Caller } from '../../src/kernel/catalog/decide.ts'
 import { OWNER } from '../../src/kernel/identity/identity.ts'
@@ -8,8 +10,7 @@ import { meshModule } from '../../src/modules/mesh/module.ts'
 import { proceduresModule } from '../../src/modules/procedures/module.ts'
 import { schedulesModule } from '../../src/modules/schedules/module.ts'
 import { state } from '../../src/modules/state/module.ts'
-import { simulatedClock } from './lab/clock.ts'
-import { codeOf, entriesOf, openTestHub, settle } from './lab/hubs.ts'
+import { codeOf, entriesOf, openTestHub, owner, settle, tempFolder } from './lab/hubs.ts'
 import { asking, caller, eventsOf, openMesh, type Taken } from './lab/mesh.ts'
 
 const ownersTokenFor = (...scopes: string[]): Caller => ({ chain: [OWNER], scopes })
@@ -79,7 +80,7 @@ describe('an event', () => {
     const hub = await openTestHub('memory', { modules: [state, schedulesModule, meshModule()] })
     const ask = asking(hub)
     const shop = caller('shop')
-    for (const type of ['state.document-written@1', 'State.x', 'schedules.set', 'token.created', 'config.changed'])
+    for (const type of ['state.document-written@1', 'State.x', 'schedules.set', 'token.created'])
       for (const [action, more] of [
         ['publish', {}],
         ['send', { to: 'user:owner' }],
@@ -90,5 +91,32 @@ describe('an event', () => {
     )
     expect(await ask(shop, 'publish', { type: 'states.x' })).toMatchObject({ isDuplicate: false })
     expect(await entriesOf(hub, 'mesh.event-published@1')).toHaveLength(1)
+  })
+})
+
+describe('a row that is gone', () => {
+  it('leaves with time, whatever was put and removed how often', async () => {
+    const place = tempFolder()
+    const hub = await openTestHub('sqlite', {
+      ...place,
+      modules: [schedulesModule, state, componentsModule()],
+    })
+    const act = async (name: string, input: object) =>
+      expect(await hub.invoke(owner, name, input)).toMatchObject({ status: 'done' })
+    for (const name of ['a', 'b']) {
+      await act('schedules.put', { name, cron: '0 0 1 1 *', action: 'state.put', input: PUT })
+      await act('schedules.remove', { name })
+      await act('components.register', { id: name, version: '1.0.0' })
+      await act('components.deregister', { id: name })
+    }
+    await hub.close()
+    const db = new DatabaseSync(join(place.dir, 'log.db'), { readOnly: true })
+    const gone = db.prepare('SELECT tbl, expires FROM row WHERE value IS NULL AND tbl GLOB ?')
+    for (const area of ['schedules.*', 'components.*']) {
+      const rows = gone.all(area)
+      expect(rows.length).toBeGreaterThanOrEqual(2)
+      for (const row of rows) expect(row).toMatchObject({ expires: expect.any(Number) })
+    }
+    db.close()
   })
 })

@@ -171,10 +171,15 @@ describe('registering', () => {
 
   it('bounds how many one principal has', async () => {
     const { hub } = await open()
-    await Promise.all(Array.from({ length: 100 }, (_, at) => register(hub, { id: `c${at}` })))
+    // At once, so that none of them sees all the others.
+    const tried = await Promise.allSettled(
+      Array.from({ length: 130 }, (_, at) => register(hub, { id: `c${String(at).padStart(3, '0')}` })),
+    )
+    expect(tried.filter(({ status }) => status === 'fulfilled')).toHaveLength(100)
     expect(await codeOf(register(hub, { id: 'more' }))).toBe('limit')
     await register(hub, { id: 'more' }, stranger)
-    await register(hub, { id: 'c1' })
+    const [{ id = '' } = {}] = (await ask(hub, 'components.list', { limit: 1 })).items as { id: string }[]
+    await register(hub, { id })
   })
 
   it('refuses the heartbeat of an instance that was replaced, also after it left and came back', async () => {
@@ -218,6 +223,9 @@ describe('a lease that runs out', () => {
     await renew(hub, lease)
     expect(await get(hub)).toMatchObject({ health: 'passing' })
     expect((await typesOf(hub)).slice(2)).toEqual(['components.recovered@1'])
+    // A heartbeat that is a fact is recorded with who sent it; the others leave nothing.
+    const renewals = (await entriesOf(hub)).filter(({ data }) => data.action === 'components.renew@1')
+    expect(renewals.map(({ type }) => type)).toEqual(['action.decided@1', 'action.finished@1'])
     expect(opened.failures).toEqual([])
   })
 
@@ -287,6 +295,27 @@ describe('a mass loss', () => {
       () => opened.clock.pass(500),
     )
     expect((await typesOf(hub)).filter((type) => type === 'components.lost@1')).toHaveLength(1)
+  })
+
+  it('of one owner is nobody else’s: the hub holds nothing, and the loss of another is declared', async () => {
+    const opened = await open()
+    const { hub } = opened
+    await Promise.all(ids.map((id) => register(hub, { id: `s-${id}` }, stranger)))
+    const lease = await register(hub, { id: 'alive', ttlMs: 3600_000 })
+    await register(hub, { id: 'dies' })
+    await pass(opened, 100_000)
+    await eventually(
+      async () => (await get(hub, 'dies')).health === 'lost',
+      () => opened.clock.pass(500),
+    )
+    await renew(hub, lease)
+    expect(await hub.face(lossBrake)?.isHolding()).toBe(false)
+    expect((await entriesOf(hub, 'components.lost@1')).map(({ subject }) => subject)).toEqual([
+      'component/dies',
+    ])
+    expect((await entriesOf(hub, 'components.mass-loss@1')).map(({ data }) => data)).toEqual([
+      { count: 10, total: 10, suspected: 'owner', owner: 'component:stranger' },
+    ])
   })
 
   it('is believed after a while in which the own probes work, and declared one by one', async () => {

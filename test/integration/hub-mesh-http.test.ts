@@ -1,7 +1,7 @@
 // The mesh over HTTP: publish, long poll, acknowledge, watch; the form of the older bus; counters.
 
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { clientOf } from '../../src/doors/http/fixtures/client.ts'
+import { clientOf, openStream } from '../../src/doors/http/fixtures/client.ts'
 import { serve } from '../../src/doors/http/fixtures/served.ts'
 import { meshModule } from '../../src/modules/mesh/module.ts'
 import { openTestHub } from './lab/hubs.ts'
@@ -139,5 +139,51 @@ describe('the live stream', () => {
   it('needs a principal', async () => {
     const { anyone } = await opened()
     expect((await anyone('/v1/mesh/stream')).status).toBe(401)
+  })
+})
+
+describe('whoever asks for everything', () => {
+  it('takes its own places in streams, and nobody else’s', async () => {
+    const { as, url } = await opened()
+    const [greedy, other] = [await as('greedy'), await as('other')]
+    const open = (token: string) => openStream(url, token, '/v1/mesh/stream')
+    const streams = await Promise.all(Array.from({ length: 40 }, () => open(greedy.token)))
+    onTestFinished(() => {
+      for (const each of streams) each.close()
+    })
+    expect(streams.filter(({ status }) => status === 200)).toHaveLength(32)
+    expect(streams.filter(({ status }) => status === 429)).toHaveLength(8)
+    const others = await open(other.token)
+    expect(others.status).toBe(200)
+    others.close()
+    for (const each of streams) each.close()
+    const again = async (): Promise<number> => {
+      const stream = await open(greedy.token)
+      stream.close()
+      return stream.status === 429 ? again() : stream.status
+    }
+    expect(await again()).toBe(200)
+  })
+
+  it('waits in so many takes at a time, and can take without waiting', async () => {
+    const { as } = await opened()
+    const [greedy, other] = [await as('greedy'), await as('other')]
+    for (const who of [greedy, other]) await who.act('subscribe', { name: 's', types: ['a.b'] })
+    const refusals: unknown[] = []
+    const sixRefused = Promise.withResolvers<void>()
+    const takes = Array.from({ length: 70 }, async () => {
+      const { status, json } = await greedy.act('take', { name: 's', waitMs: 30_000 })
+      if (status === 429 && refusals.push(json) === 6) sixRefused.resolve()
+      return status
+    })
+    await sixRefused.promise
+    expect(refusals).toMatchObject(Array(6).fill({ code: 'limit' }))
+    expect((await greedy.act('take', { name: 's' })).status).toBe(200)
+    const waiting = other.act('take', { name: 's', waitMs: 30_000 })
+    for (let n = 0; n < 70; n++)
+      await other.act('publish', { type: 'a.b', audience: ['public'], key: `k${n}` })
+    expect((await waiting).status).toBe(200)
+    expect((await Promise.all(takes)).filter((status) => status === 200)).toHaveLength(64)
+    expect((await greedy.act('take', { name: 's', waitMs: 1 })).status).toBe(200)
   })
 })

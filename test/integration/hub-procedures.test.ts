@@ -76,7 +76,10 @@ describe.each(ENGINES)('a procedure (%s)', (engine) => {
     expect(output).toMatchObject({
       items: [{ name: 'welcome', isRetired: false, summary: 'Writes one document per name.' }],
     })
-    await act(hub, 'procedures.retire', { name: 'welcome', reason: 'done with it' })
+    const retired = await act(hub, 'procedures.retire', { name: 'welcome', reason: 'done with it' })
+    expect(retired).toMatchObject({ isRetired: true, reason: 'done with it' })
+    const { output: shown } = await hub.ask(owner, 'procedures.get', { name: 'welcome' })
+    expect(shown).toMatchObject({ ...(retired as object), retiredAt: expect.stringMatching(/Z$/) })
     expect(await codeOf(run(hub, 'welcome', { names: [] }))).toBe('procedures.retired')
     expect(await codeOf(act(hub, 'procedures.retire', { name: 'welcome' }))).toBe('procedures.retired')
     expect(await act(hub, 'procedures.define', { text: WELCOME })).toMatchObject({ isChanged: true })

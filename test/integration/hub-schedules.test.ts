@@ -126,6 +126,22 @@ describe('a schedule', () => {
     expect(missed?.data).toMatchObject({ name: 'quiet', count: 4, isMore: false })
   })
 
+  it('says why it failed to those who may know its input, and to nobody else', async () => {
+    const env = warpedEnv()
+    const hub = await openTestHub('memory', { modules, env })
+    toMidMinute(env)
+    await act(hub, 'schedules.put', writing({ action: 'schedules.remove', input: { name: 'plum' } }))
+    env.forward(MINUTE_MS)
+    const lastFor = async (caller: Caller) => {
+      const { items } = (await hub.ask(caller, 'schedules.list', {})).output as { items: { last?: object }[] }
+      return items[0]?.last
+    }
+    while ((await lastFor(owner)) === undefined) await new Promise((resolve) => setTimeout(resolve, 5))
+    expect(await lastFor(owner)).toMatchObject({ code: 'not-found', message: 'there is no schedule plum' })
+    expect(await lastFor(somebody)).toMatchObject({ status: 'failed', code: 'not-found' })
+    expect(JSON.stringify(await hub.ask(somebody, 'schedules.list', {}))).not.toContain('plum')
+  })
+
   it('stops with the token in whose name it acts', async () => {
     const env = warpedEnv()
     const hub = await openTestHub('memory', { modules, env })

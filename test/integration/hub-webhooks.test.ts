@@ -321,6 +321,17 @@ describe('an owner', () => {
     ).toBe('secret.missing')
   })
 
+  it('has a hundred endpoints, and not those of everybody, unless it is the owner', async () => {
+    const { ask, register } = await openWebhooks({ options: {} })
+    const receiver = await openReceiver()
+    const many = { chain: [{ kind: 'agent', id: 'many', roles: ['owner', 'many'] }] } as const
+    await Promise.all(Array.from({ length: 101 }, () => register(receiver.url)))
+    const link = { kind: 'service', id: 'delegate', roles: [] } as const
+    const asked = () =>
+      ask('webhooks.register', { url: receiver.url, types: ['order.*'] }, { chain: [...many.chain, link] })
+    expect(await codeOf(asked())).toBe('denied')
+  })
+
   it('tests an endpoint and hears what it said', async () => {
     const { register, ask } = await openWebhooks()
     const receiver = await openReceiver((_, response) => response.writeHead(418).end('short and stout'))

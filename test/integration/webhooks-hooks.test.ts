@@ -18,7 +18,7 @@ import { webhooksModule } from '../../src/modules/webhooks/module.ts'
 import type { WebhooksOptions } from '../../src/modules/webhooks/settings.ts'
 import { entriesOf, tempFolder } from './lab/hubs.ts'
 import { caller } from './lab/mesh.ts'
-import { asking } from './lab/webhooks.ts'
+import { asking, until } from './lab/webhooks.ts'
 
 const SECRET = `whsec_${Buffer.alloc(32, 3).toString('base64')}`
 const PLAIN = 'a plain secret of some length'
@@ -473,5 +473,21 @@ describe('older clients', () => {
       mode: 'standard',
     })
     expect(JSON.stringify(await entriesOf(hub))).not.toContain(secret)
+  })
+})
+
+describe('hubs in a circle', () => {
+  it('feed each other a few times, and not for ever', async () => {
+    for (const mode of ['standard', 'structured'] as const) {
+      const { url, ask, received, publish } = await openDoor()
+      await ask('webhooks.register', { url: `${url}/v1/hooks/std`, types: ['**'], mode, secretText: SECRET })
+      await publish('order.created', { n: 1 })
+      await until(async () => (await received()).length === 9)
+      // What is passed on once more is acknowledged, and is not committed.
+      await until(async () =>
+        (await fetch(`${url}/metrics`)).text().then((text) => /repeated"} [1-9]/.test(text)),
+      )
+      expect((await received()).map(({ data }) => data.hops)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
+    }
   })
 })

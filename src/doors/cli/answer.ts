@@ -8,6 +8,9 @@ import type { ActionAnswer, HubClient } from './hub-client.ts'
 import { presentationOf } from './presentations.ts'
 import { answerLines, moreOf, type Present } from './render.ts'
 
+/** A person begins to wonder. */
+const REMINDER_MS = 5_000
+
 /** Waits for a run where there is one, and shows what became of the action of this name. */
 export async function showAction(
   call: Call,
@@ -15,10 +18,28 @@ export async function showAction(
   started: ActionAnswer,
   name: string,
 ): Promise<ExitCode> {
-  if (started.status === 'running') call.terminal.note(`running as ${escapeText(started.run)}`)
-  const answer = await hub.finish(started)
+  const answer = started.status === 'running' ? await waitFor(call, hub, started) : started
   if (answer.status === 'suspended') return showSuspended(call, answer)
   return showAnswer(call, answer.status === 'done' ? answer.output : null, name)
+}
+
+/** Whoever waits for long may do something else: the run does not need the terminal. */
+async function waitFor(
+  { terminal }: Call,
+  hub: HubClient,
+  started: ActionAnswer & { status: 'running' },
+): Promise<ActionAnswer> {
+  const run = escapeText(started.run)
+  terminal.note(`running as ${run}`)
+  const reminder = setTimeout(
+    () => terminal.note(`still running; it goes on without this command: polity runs journal ${run}`),
+    REMINDER_MS,
+  )
+  try {
+    return await hub.finish(started)
+  } finally {
+    clearTimeout(reminder)
+  }
 }
 
 async function showSuspended(

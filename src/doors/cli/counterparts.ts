@@ -37,7 +37,7 @@ const SERVICES: readonly ListColumn<ShownService>[] = [
 export const counterpartLines: Present = (output, form) => {
   const { services, ...degradation } = output as Degradation & { readonly services: readonly ShownService[] }
   return [
-    ...recordLines({ degraded: degradedText(degradation) }, form.width),
+    ...recordLines({ degradation: degradedText(degradation) }, form.width),
     ...blockLines(SERVICES, services, form),
   ]
 }
@@ -110,7 +110,7 @@ export const carriedLines: Present = (output, form) => {
   const carried = output as Carried
   const { analysis_id: id = '(erased)', repositories = {} } = carried.analysis
   return [
-    ...recordLines({ analysis: id, degraded: degradedText(carried) }, form.width),
+    ...recordLines({ analysis: id, degradation: degradedText(carried) }, form.width),
     ...blockLines(REPOSITORIES, Object.entries(repositories), form),
     ...blockLines(
       DONE,

@@ -149,7 +149,7 @@ const TELLERS: Readonly<Record<string, (data: Data) => Told>> = {
     plain(`registered the component ${text(id)} ${text(version)}`),
   'components.deregistered@1': ({ id }) => plain(`took the component ${text(id)} out of the registry`),
   'components.lost@1': ({ id }) => ({
-    what: `lost the component ${text(id)}: its lease ran out`,
+    what: `lost the component ${text(id)}, whose lease ran out`,
     tone: 'bad',
     verdict: 'lost',
   }),
@@ -170,7 +170,7 @@ const TELLERS: Readonly<Record<string, (data: Data) => Told>> = {
     verdict: 'passing',
   }),
   'components.mass-loss@1': ({ count, total }) => ({
-    what: `missed ${text(count)} of ${text(total)} components at once, which may be its own fault: nobody is declared lost`,
+    what: `missed ${text(count)} of ${text(total)} components at once, which may be its own fault, and declares nobody lost meanwhile`,
     tone: 'bad',
     verdict: 'holding',
   }),
@@ -228,7 +228,7 @@ const TELLERS: Readonly<Record<string, (data: Data) => Told>> = {
     verdict: text(code),
   }),
   'mesh.alert-raised@1': ({ type, source }) => ({
-    what: `raised an alert: ${text(source)} published ${text(type)}`,
+    what: `raised an alert because ${text(source)} published ${text(type)}`,
     tone: 'bad',
     verdict: 'alert',
   }),

@@ -1,6 +1,7 @@
 // How people read the mesh: subscriptions with what waits for them, events as blocks whose ids can be copied.
 
 import { valueText } from './documents.ts'
+import { escapeText } from './escape.ts'
 import { blockLines, type ListColumn, listPresent, present } from './listing.ts'
 import { type Form, type Present, recordLines } from './render.ts'
 import { durationText, timeText } from './times.ts'
@@ -185,14 +186,14 @@ interface ShownRoutes {
 export const routeLines: Present = (output, { width }) => {
   const { digest, activatedAt = '', yaml, groups } = output as ShownRoutes
   if (digest === undefined) return []
-  return recordLines(
-    present({
+  return [
+    ...recordLines({
       digest,
       'in force since': timeText(activatedAt, width),
       groups: groups.map(({ name, members }) => `${name}: ${members.join(', ')}`),
-      table: yaml,
     }),
-  )
+    ...(yaml === undefined ? [] : ['', ...yaml.trimEnd().split('\n').map(escapeText)]),
+  ]
 }
 
 export function routeRemarks(output: unknown): string[] {

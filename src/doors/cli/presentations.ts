@@ -18,6 +18,7 @@ import { carriedLines, counterpartLines, counterpartRemarks } from './counterpar
 import { documentLines } from './documents.ts'
 import { erasureReportLines, erasureReportRemarks, holdLines } from './holds.ts'
 import { checkpointLines, keyLines } from './keys.ts'
+import { present } from './listing.ts'
 import {
   eventTypeLines,
   openedSubscriptionLines,
@@ -36,10 +37,19 @@ import { alertLines, alertRemarks, followedLines } from './monitors.ts'
 import { answerLines, type Present, recordLines } from './render.ts'
 import { listedRepositoryLines } from './repositories.ts'
 import { repositoryReportLines } from './repository-report.ts'
-import { journalLines, journalRemarks, runLines, runRemarks, runReport, runReportRemarks } from './runs.ts'
+import {
+  journalLines,
+  journalRemarks,
+  replayLines,
+  runLines,
+  runRemarks,
+  runReport,
+  runReportRemarks,
+} from './runs.ts'
 import { procedureLines, procedureReport, scheduledLines, scheduleLines } from './schedules.ts'
 import { foundLines, foundRemarks, scrollLines, versionLines } from './scrolls.ts'
 import { tableLines } from './table.ts'
+import { durationText, timeText } from './times.ts'
 import { issuedTokenLines, revokedTokenLines, tokenLines } from './tokens.ts'
 import {
   deliveryLines,
@@ -89,6 +99,7 @@ const PRESENTATIONS: Readonly<Record<string, Presentation>> = {
   'counterparts.status': { lines: counterpartLines, remarks: counterpartRemarks },
   'erasure.report': { lines: erasureReportLines, remarks: erasureReportRemarks },
   'gateway.request': { lines: gatewayLines },
+  health: { lines: healthLines },
   'hold.list': { lines: holdLines },
   'hub.status': { lines: statusLines, hasMore: true },
   'keys.list': { lines: keyLines },
@@ -114,6 +125,7 @@ const PRESENTATIONS: Readonly<Record<string, Presentation>> = {
   'runs.journal': { lines: journalLines, remarks: journalRemarks },
   'runs.list': { lines: runLines, remarks: runRemarks },
   'runs.pause': RUN,
+  'runs.replay': { lines: replayLines },
   'runs.resolve': RUN,
   'runs.resume': RUN,
   'runs.signal': RUN,
@@ -150,15 +162,23 @@ export function presentationOf(name: string): Presentation | undefined {
 interface ShownStatus extends Readonly<Record<string, unknown>> {
   readonly actions?: readonly unknown[]
   readonly queries?: readonly unknown[]
-  readonly stages?: readonly { readonly stage: string; readonly status: string; readonly reason?: string }[]
+  readonly stages?: readonly StageReport[]
 }
 
-const stageText = ({ stage, status, reason }: NonNullable<ShownStatus['stages']>[number]): string =>
+interface StageReport {
+  readonly stage: string
+  readonly status: string
+  readonly reason?: string
+  readonly durationMs?: number
+}
+
+const stageText = ({ stage, status, reason }: StageReport): string =>
   `${stage} ${status}${reason === undefined ? '' : ` (${reason})`}`
 
 const MIB = 1024 * 1024
+const DIGEST_SHOWN_CHARS = 'sha256:'.length + 12
 
-function statusLines(output: unknown, { isWhole }: Parameters<Present>[1]): string[] {
+function statusLines(output: unknown, { isWhole, width }: Parameters<Present>[1]): string[] {
   const { release, realm, origin, vkey, size, mode, bundle, startedAt, role, memoryRssBytes, ...rest } =
     output as ShownStatus
   const { actions = [], queries = [], stages = [] } = rest
@@ -166,8 +186,8 @@ function statusLines(output: unknown, { isWhole }: Parameters<Present>[1]): stri
     release,
     realm,
     entries: size,
-    gate: `${String(mode)}, rules ${String(bundle).slice(0, 'sha256:'.length + 12)}…`,
-    since: startedAt,
+    gate: `${String(mode)}, rules ${String(bundle).slice(0, DIGEST_SHOWN_CHARS)}…`,
+    since: typeof startedAt === 'string' ? timeText(startedAt, width) : startedAt,
     ...(role === 'alone' ? {} : { role: `${String(role)} among the hubs of this log` }),
     memory: `${Math.round(Number(memoryRssBytes) / MIB)} MiB`,
     ...(stages.every(({ status }) => status === 'passed') && !isWhole
@@ -179,6 +199,33 @@ function statusLines(output: unknown, { isWhole }: Parameters<Present>[1]): stri
       : { catalog: `${actions.length} actions, ${queries.length} queries (--all lists them)` }),
   })
 }
+
+interface ShownHealth extends Readonly<Record<string, unknown>> {
+  readonly log?: { readonly origin: string; readonly size: number }
+  readonly gate?: { readonly mode: string; readonly bundle: string }
+  readonly memoryRssBytes?: number
+  readonly stages?: readonly StageReport[]
+}
+
+/** What a later release adds is shown as it is. */
+function healthLines(output: unknown, { width }: Parameters<Present>[1]): string[] {
+  const { status, release, startedAt, log, gate, memoryRssBytes, stages, ...rest } = output as ShownHealth
+  return recordLines(
+    present({
+      status,
+      release,
+      since: typeof startedAt === 'string' ? timeText(startedAt, width) : startedAt,
+      log: log && `${log.origin}, ${log.size} entries`,
+      gate: gate && `${gate.mode}, rules ${gate.bundle.slice(0, DIGEST_SHOWN_CHARS)}…`,
+      memory: memoryRssBytes && `${Math.round(memoryRssBytes / MIB)} MiB`,
+      stages: stages?.map((stage) => `${stageText(stage)}${tookText(stage)}`),
+      ...rest,
+    }),
+  )
+}
+
+const tookText = ({ durationMs }: StageReport): string =>
+  durationMs === undefined ? '' : `, ${durationText(durationMs)}`
 
 interface ShownAttestation {
   readonly statement: string

@@ -176,7 +176,9 @@ function addShape(command: Command, shape: CommandShape, run: Run, perform: Perf
   const { summary, kind, risk } = shape.definition
   command.summary(summary).description(summary)
   for (const [index, field] of shape.positional.entries())
-    command.addArgument(new Argument(argumentOf(field, index === shape.positional.length - 1), helpOf(field)))
+    command.addArgument(
+      new Argument(argumentOf(field, index === shape.positional.length - 1), argumentHelpOf(field)),
+    )
   for (const field of shape.options) command.addOption(fieldOption(field))
   if (kind === 'query')
     command.addOption(new Option('--out <file>', 'write the answer to this file as canonical JSON'))
@@ -194,7 +196,7 @@ function fieldOption(field: Field): Option {
   const { spelling, kind, isList, isRequired, choices } = field
   const option = new Option(
     kind === 'boolean' ? `--${spelling}` : `--${spelling} <${isList ? 'value...' : kindName(field)}>`,
-    helpOf(field),
+    isRequired ? `${helpOf(field)} (required)` : helpOf(field),
   )
   if (choices && !isList) option.choices(choices)
   return isRequired ? option.makeOptionMandatory() : option
@@ -202,11 +204,16 @@ function fieldOption(field: Field): Option {
 
 const kindName = ({ kind }: Field): string => (kind === 'text' ? 'text' : kind)
 
-/** Commander shows the choices of an option itself; those of an argument are told here. */
-function helpOf({ kind, isList, choices, isDocument = false, description }: Field): string {
-  const elsewhere = kind === 'json' ? 'JSON, @FILE or - for stdin' : isDocument ? '@FILE or - for stdin' : ''
-  const how = choices && !isList ? `one of ${choices.join(', ')}` : elsewhere
+function helpOf({ kind, isList, isDocument = false, description }: Field): string {
+  const how = kind === 'json' ? 'JSON, @FILE or - for stdin' : isDocument ? '@FILE or - for stdin' : ''
   return [description ?? (isList ? 'one or more' : ''), how].filter((part) => part !== '').join('; ')
+}
+
+/** Commander shows the choices of an option itself; those of an argument are told here. */
+function argumentHelpOf(field: Field): string {
+  const { choices, isList } = field
+  const choice = choices && !isList ? `one of ${choices.join(', ')}` : ''
+  return [helpOf(field), choice].filter((part) => part !== '').join('; ')
 }
 
 /** What commander cannot parse becomes an error of ours, which knows the command; help and version end quietly. */
@@ -214,6 +221,13 @@ const failInWords = (command: Command): Command =>
   command.exitOverride((error) => {
     throw error.exitCode === 0 ? error : parsingFailure(error, command)
   })
+
+/** `polity mesh`, where a word below it is wrong; of a command without others, the program. */
+function nameOf(command: Command): string {
+  const { parent } = command
+  if (parent === null) return command.name()
+  return isGroup(command) ? `${nameOf(parent)} ${command.name()}` : 'polity'
+}
 
 /** Faults of a command that its own usage explains best. */
 const SHOWN_BY_USAGE = new Set([
@@ -229,6 +243,6 @@ function parsingFailure({ code, message }: CommanderError, command: Command): Po
     [fault, ...suggestion].join(' ').trim(),
     SHOWN_BY_USAGE.has(code)
       ? `usage: ${command.createHelp().commandUsage(command)}`
-      : 'polity --help lists the commands, and polity COMMAND --help their options',
+      : `${nameOf(command)} --help lists the commands, and ${nameOf(command)} COMMAND --help their options`,
   )
 }

@@ -93,7 +93,7 @@ export function runReportRemarks(output: unknown): string[] {
 const waysOut = ({ run, step = 'STEP' }: ShownRun): string[] => [
   `a parked run waits for you: polity runs journal ${run} shows its steps,`,
   `polity runs resume ${run} lets it try again,`,
-  `polity runs resolve ${run} ${step} says what became of a step, polity runs cancel ${run} ends it`,
+  `polity runs resolve ${run} ${step} says what became of a step, polity runs cancel ${run} --reason TEXT ends it`,
 ]
 
 interface ShownStep {
@@ -130,8 +130,41 @@ export const journalLines: Present = (output, form) => {
   )
 }
 
+interface ShownJournal {
+  readonly run: string
+  readonly status: string
+  readonly isAsRecorded?: boolean
+  readonly items: readonly ShownStep[]
+}
+
 export function journalRemarks(output: unknown): string[] {
-  const { isAsRecorded, status } = output as { readonly isAsRecorded?: boolean; readonly status: string }
-  if (isAsRecorded === undefined) return [`the run is ${status}`]
-  return [`the run is ${status}, and this journal is ${isAsRecorded ? '' : 'NOT '}the one in its outcome`]
+  const { run, isAsRecorded, status, items } = output as ShownJournal
+  const awaited = items.filter(({ kind, state }) => kind === 'signal' && state === 'waiting')
+  return [
+    isAsRecorded === undefined
+      ? `the run is ${status}`
+      : `the run is ${status}, and this journal is ${isAsRecorded ? '' : 'NOT '}the one in its outcome`,
+    ...awaited.map(({ name }) => `it waits for a word: polity runs signal ${run} ${name}`),
+  ]
+}
+
+interface Replayed {
+  readonly run: string
+  readonly isSame: boolean
+  readonly steps: number
+  readonly departure?: { readonly step?: string; readonly sentence: string }
+}
+
+export const replayLines: Present = (output, { width }) => {
+  const { run, isSame, steps, departure } = output as Replayed
+  return recordLines(
+    present({
+      run,
+      'does the same': isSame ? 'yes' : 'NO',
+      steps,
+      'departs at': departure?.step,
+      because: departure?.sentence,
+    }),
+    width,
+  )
 }

@@ -1,5 +1,6 @@
 // How people read schedules and procedures: when something is due, how it went last, and what is in force.
 
+import { escapeText } from './escape.ts'
 import { blockLines, type ListColumn, listLines, listPresent } from './listing.ts'
 import { type Present, recordLines } from './render.ts'
 import { bare } from './runs.ts'
@@ -74,11 +75,10 @@ export const procedureLines = listPresent<ShownProcedure>([
 export const procedureReport: Present = (output, { width }) => {
   const procedure = output as ShownProcedure
   const { name, digest, definedAt, definition } = procedure
-  return recordLines({
-    name,
-    state: stateOf(procedure),
-    defined: timeText(definedAt, width),
-    digest,
-    definition: JSON.stringify(definition, null, 2) ?? '',
-  })
+  return [
+    ...recordLines({ name, state: stateOf(procedure), defined: timeText(definedAt, width), digest }),
+    '',
+    // Below, and whole: it is what `procedures define` takes.
+    ...(JSON.stringify(definition, null, 2) ?? '').split('\n').map(escapeText),
+  ]
 }

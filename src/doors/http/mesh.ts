@@ -1,7 +1,9 @@
 // GET /v1/mesh/stream: events of the mesh that the caller may see, live; bounded in number, and over when the credentials are.
 
 import { Readable } from 'node:stream'
+import { actorOf } from '../../kernel/catalog/recorder.ts'
 import { PolityError } from '../../kernel/errors.ts'
+import { openPlaces } from '../../kernel/places.ts'
 import { Closed, Type, validate } from '../../kernel/schema/schema.ts'
 import { type MeshStream, meshStats, meshStream } from '../../modules/mesh/contract.ts'
 import { formatComment, formatEvent } from '../live/server-sent-events.ts'
@@ -13,6 +15,8 @@ import type { HttpAnswer, PrincipalRequest, Route } from './route.ts'
 import type { ServedHub } from './served-hub.ts'
 
 const STREAMS_MAX = 256
+/** Of one principal chain: whoever opens them all takes nobody else's place. */
+const STREAMS_EACH_MAX = 32
 const RECONNECT_MS = 2000
 /** Whoever may look at its own subscriptions may watch what they would take. */
 const PERMISSION = 'mesh.subscriptions'
@@ -32,14 +36,22 @@ export function meshRoutes(
   const stream = hub.face(meshStream)
   if (stream === undefined) return []
   let count = 0
+  const places = openPlaces(STREAMS_EACH_MAX)
   const open = (request: PrincipalRequest): HttpAnswer => {
     const { signal } = request
     if (count >= streamsMax)
       throw new PolityError('limit', `${streamsMax} mesh streams are open: try again when one has ended`)
     const events = eventsFor(hub, stream, authenticate, request)
     if (signal.aborted) throw new PolityError('cancelled', 'the client has gone')
+    const leave = places.take(actorOf(request.caller.chain))
+    if (leave === undefined)
+      throw new PolityError('limit', `you have ${STREAMS_EACH_MAX} mesh streams open: end one of them first`)
     count += 1
-    signal.addEventListener('abort', () => (count -= 1), { once: true })
+    const end = () => {
+      count -= 1
+      leave()
+    }
+    signal.addEventListener('abort', end, { once: true })
     return {
       status: 200,
       headers: {

@@ -114,10 +114,15 @@ const foreignOf = (foreign: readonly ForeignKey[], name: string): ForeignKey | u
 function unknown({ byKey }: SettingTable, name: string): string {
   const shown = name.slice(0, NAME_SHOWN_MAX)
   const groups = [...byKey.keys()].map((key) => key.split('.')[0] ?? key)
+  if (byKey.has(name)) return `${shown} is not a setting with dots in its key: write ${nested(name)}`
   const meant = nearest(name, [...new Set([...byKey.keys(), ...groups])])
   const hint = meant.length === 0 ? '' : `: did you mean ${meant.join(' or ')}?`
   return `${shown} is not a setting${hint}`
 }
+
+/** `log.level` -> `log: { level: … }`. */
+const nested = (name: string): string =>
+  name.split('.').reduceRight((inner, part) => (inner === '' ? `${part}: …` : `${part}: { ${inner} }`), '')
 
 function refuse({ violations, document }: Reading, path: Path, message: string): void {
   if (violations.length >= VIOLATIONS_MAX) return

@@ -149,7 +149,7 @@ describe('a file is refused', () => {
   it.each([
     ['http:\n  prot: 1', 2, 3, 'http.prot is not a setting: did you mean http.port?'],
     ['loglevel: debug', 1, 1, 'loglevel is not a setting: did you mean log.level?'],
-    ['http.port: 1', 1, 1, 'http.port is not a setting'],
+    ['http.port: 1', 1, 1, 'http.port is not a setting with dots in its key: write http: { port: … }'],
     ['a: 1\nhttp: 7', 1, 1, 'a is not a setting'],
     ['http: 7', 1, 1, 'http must be a mapping'],
     ['- http', 1, 1, 'the file must be a mapping'],

@@ -2,6 +2,7 @@
 
 import type { Priority, Standing } from '../../kit/degradation.ts'
 import type { ModuleHost } from '../catalog/module.ts'
+import { isConflict } from '../conflict.ts'
 import { pause } from '../env.ts'
 import { asPolityError, PolityError } from '../errors.ts'
 import { openFailing } from '../failing.ts'
@@ -249,7 +250,7 @@ async function syncAll(ports: Ports): Promise<number> {
       await outbox.settle(forwarded, refused)
     } catch (error) {
       // Another hub has delivered them too, under the same keys.
-      if (!(error instanceof PolityError) || error.code !== 'expectation.failed') throw error
+      if (!isConflict(error)) throw error
     }
     arrived += forwarded.length
     if (forwarded.length > 0) seen.isFallingBack = undefined

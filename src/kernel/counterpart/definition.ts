@@ -1,6 +1,7 @@
 // A counterpart as it is declared: where it is, who we are to it, how patient we are, and how much depends on it.
 
 import type { Priority } from '../../kit/degradation.ts'
+import { holds, networkOf, readAddress } from '../egress/networks.ts'
 import { checkedUrl } from '../egress/request-check.ts'
 import { PolityError } from '../errors.ts'
 import type { RetryPolicy } from '../targets/retry.ts'
@@ -46,7 +47,7 @@ const DEFAULTS = {
 const NAME = /^[a-z][a-z0-9_-]{0,63}$/
 const REFERENCE = /^(?:env|file|vault):./
 
-/** Throws `egress.invalid` for the URL, `secret.plaintext` for a token, `input.invalid` for the rest. */
+/** Throws `egress.invalid` for the URL, also where it would show the token to the network, `secret.plaintext` for a token, `input.invalid` for the rest. */
 export function defineCounterpart(options: CounterpartOptions): CounterpartDefinition {
   const { name, token } = options
   if (!NAME.test(name))
@@ -60,10 +61,26 @@ export function defineCounterpart(options: CounterpartOptions): CounterpartDefin
       { counterpart: name },
     )
   const url = options.url.replace(/\/+$/, '')
-  checkedUrl(url)
+  const { origin } = checkedUrl(url)
   if (/[?#]/.test(url))
     throw new PolityError('egress.invalid', `the URL of ${name} has a query or a fragment: leave it out`, {
       counterpart: name,
     })
+  if (token !== undefined && !isSheltered(origin))
+    throw new PolityError(
+      'egress.invalid',
+      `the token of ${name} would travel in the open to ${origin}: use https:, or leave the token out`,
+      { counterpart: name, origin },
+    )
   return Object.freeze({ ...DEFAULTS, ...options, url })
+}
+
+const LOOPBACK = [networkOf('127.0.0.0/8'), networkOf('::1')]
+
+/** Encrypted, or on this machine (RFC 6750 section 5.3: bearer tokens go over TLS). */
+function isSheltered(origin: string): boolean {
+  const { protocol, hostname } = new URL(origin)
+  if (protocol === 'https:' || hostname === 'localhost') return true
+  const address = readAddress(hostname.replace(/^\[|\]$/g, ''))
+  return address !== undefined && LOOPBACK.some((network) => network !== undefined && holds(network, address))
 }

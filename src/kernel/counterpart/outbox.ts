@@ -10,6 +10,10 @@ import type { Sent } from './exchange.ts'
 /** Kept per counterpart; what comes on top is refused. */
 export const KEPT_MAX = 1000
 export const KEPT_SIZE_MAX_BYTES = 256 * 1024
+/** What a counterpart did not want is there for a person to look at for so long; that it was refused, the log says for ever. */
+const REFUSED_KEPT_MS = 30 * 24 * 3600_000
+/** A row that is gone keeps its version for so long: longer than any commit is under way. */
+const TOMBSTONE_MS = 3600_000
 
 export interface KeptItem extends Sent {
   readonly operation: string
@@ -49,15 +53,21 @@ export interface Refused {
   readonly status: number
 }
 
+const outboxOf = (area: string): string => `${area}.outbox`
+const refusedOf = (area: string): string => `${area}.refused`
+
+/** A module lists them among its `sweptTables`. */
+export const outboxTables = (area: string): readonly string[] => [outboxOf(area), refusedOf(area)]
+
 /** @param area the module's, to which its tables belong */
 export function openOutbox(
-  host: Pick<ModuleHost, 'rows' | 'record'>,
+  host: Pick<ModuleHost, 'env' | 'rows' | 'record'>,
   area: string,
   counterpart: string,
   facts: KeptFacts,
 ): Outbox {
-  const table = `${area}.outbox`
-  const aside = `${area}.refused`
+  const table = outboxOf(area)
+  const aside = refusedOf(area)
   const prefix = `${counterpart}/`
   const next = async (limit: number): Promise<readonly KeptRow[]> =>
     (await host.rows.scan(table, { prefix, limit })).map(({ key, version, value }) => ({
@@ -87,12 +97,14 @@ export function openOutbox(
     },
     async settle(forwarded, refused) {
       const rows = [...forwarded, ...refused.map(({ row }) => row)]
+      const nowMs = host.env.now()
       const changes: RowChange[] = [
-        ...rows.map(({ key }) => ({ table, key, value: null })),
+        ...rows.map(({ key }) => ({ table, key, value: null, expiresAtMs: nowMs + TOMBSTONE_MS })),
         ...refused.map(({ row: { key, item }, status }) => ({
           table: aside,
           key,
           value: { ...item, status },
+          expiresAtMs: nowMs + REFUSED_KEPT_MS,
         })),
       ]
       const drafts = [

@@ -1,8 +1,9 @@
 // One attempt: prepares the request, sends it, judges the answer, and commits what became of it.
 
+import { isConflict } from '../conflict.ts'
 import type { Egress, EgressAnswer } from '../egress/egress.ts'
 import type { Env } from '../env.ts'
-import { asPolityError, PolityError } from '../errors.ts'
+import { asPolityError, type PolityError } from '../errors.ts'
 import type { Log } from '../log/log.ts'
 import { appendPatiently } from '../runs/patient-append.ts'
 import type { StoreReader } from '../store/store.ts'
@@ -125,7 +126,7 @@ const isDelivered = ({ attempt: { status = 0, error } }: { readonly attempt: Att
 function pace(lane: Lane, outcome: Outcome, nowMs: number): void {
   if (outcome.kind === 'dropped') return
   if (isDelivered(outcome)) {
-    paceSuccess(lane)
+    paceSuccess(lane, outcome.attempt.durationMs)
     return
   }
   const { attempt, retryAfterMs: waitMs } = outcome
@@ -187,6 +188,6 @@ async function commit(
     )
   } catch (error) {
     // Somebody else has tried it meanwhile, and theirs counts.
-    if (!(error instanceof PolityError) || error.code !== 'expectation.failed') throw error
+    if (!isConflict(error)) throw error
   }
 }

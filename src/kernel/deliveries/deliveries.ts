@@ -1,5 +1,6 @@
 // Deliveries: HTTP requests that are kept until they arrive, on the schedule of Standard Webhooks.
 
+import { despiteConflicts, isConflict } from '../conflict.ts'
 import type { Egress } from '../egress/egress.ts'
 import type { Env } from '../env.ts'
 import { PolityError } from '../errors.ts'
@@ -44,7 +45,6 @@ export interface DeliveryPorts {
 
 /** Rows of one commit when many are made due again. */
 const REPLAY_PAGE = 128
-const CONFLICTS_MAX = 5
 
 export function openDeliveries(ports: DeliveryPorts): Deliveries {
   const { reader, env } = ports
@@ -164,7 +164,7 @@ async function replayPage(
   requireRoom: (sender: string, count: number) => Promise<void>,
 ): Promise<readonly KnownRow[]> {
   const { log, reader, env } = ports
-  for (let attempt = 1; ; attempt++) {
+  return despiteConflicts(async () => {
     const known = await loadRows(reader, ids)
     const settled = known.flatMap(({ id, version, row }) =>
       row === undefined || row.state === 'due' ? [] : [{ id, version, row }],
@@ -177,19 +177,12 @@ async function replayPage(
       const queueKey = queueKeyOf(id, row, nowMs, () => env.id())
       return writesOf(id, { ...row, state: 'due', tries: 0, nextAtMs: nowMs, queueKey }, row, nowMs)
     })
-    try {
-      await log.append({
-        entries: [],
-        expect: settled.map(({ id, version }) => ({ table: DELIVERIES, key: id, version })),
-        rows: writes.flatMap(({ rows }) => rows),
-        drop: writes.flatMap(({ drop }) => drop),
-      })
-      return settled
-    } catch (error) {
-      if (!isConflict(error) || attempt === CONFLICTS_MAX) throw error
-    }
-  }
+    await log.append({
+      entries: [],
+      expect: settled.map(({ id, version }) => ({ table: DELIVERIES, key: id, version })),
+      rows: writes.flatMap(({ rows }) => rows),
+      drop: writes.flatMap(({ drop }) => drop),
+    })
+    return settled
+  })
 }
-
-const isConflict = (error: unknown): boolean =>
-  error instanceof PolityError && error.code === 'expectation.failed'

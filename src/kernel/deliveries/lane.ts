@@ -14,6 +14,7 @@ export interface Lane {
   concurrentMax: number
   /** Answers in a row that asked for less. */
   pauses: number
+  /** Its last attempt failed, or took long: together such lanes get only a part of the places. */
   hasFailed: boolean
 }
 
@@ -27,11 +28,14 @@ export const newLane = (name: string): Lane => ({
   hasFailed: false,
 })
 
-export function paceSuccess(lane: Lane): void {
+/** Beyond this a receiver holds places that others need, even if it answers well in the end. */
+const SLOW_MS = 5_000
+
+export function paceSuccess(lane: Lane, durationMs: number): void {
   lane.concurrentMax = Math.min(lane.concurrentMax + 1, LANE_CONCURRENT_MAX)
   lane.pauses = 0
   lane.notBeforeMs = 0
-  lane.hasFailed = false
+  lane.hasFailed = durationMs > SLOW_MS
 }
 
 /** `isOverloaded`: the receiver has asked for less (429, 502, 504, or Retry-After). */

@@ -1,7 +1,7 @@
 // The outbox: deliveries that were committed as a draft, with what caused them, become due.
 
+import { isConflict } from '../conflict.ts'
 import type { Env } from '../env.ts'
-import { PolityError } from '../errors.ts'
 import type { Log } from '../log/log.ts'
 import type { RowPlace, StoreReader } from '../store/store.ts'
 import { DELIVERIES, idOf, loadRows, newRow, type OutboxRow, outboxOf, writesOf } from './rows.ts'
@@ -52,7 +52,7 @@ export async function takeOutbox(ports: OutboxPorts, sender: string): Promise<re
     )
   } catch (error) {
     // Somebody has added one of them meanwhile: the next look knows it.
-    if (!(error instanceof PolityError) || error.code !== 'expectation.failed') throw error
+    if (!isConflict(error)) throw error
     return []
   }
   return [...new Set(fresh.map(({ draft }) => draft.lane))]

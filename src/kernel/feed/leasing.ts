@@ -1,7 +1,7 @@
 // The lease of a push subscription: taken with its cursor, and forgotten with everything that is set aside.
 
+import { despiteConflicts } from '../conflict.ts'
 import type { Env } from '../env.ts'
-import { asPolityError } from '../errors.ts'
 import { isElsewhere, LEASE_MS, type LeaseTaker } from '../lease.ts'
 import type { Log } from '../log/log.ts'
 import { SCAN_LIMIT_MAX, type StoreReader } from '../store/store.ts'
@@ -16,7 +16,6 @@ import {
   type SubscriptionRow,
 } from './subscription-rows.ts'
 
-const ATTEMPTS_MAX = 16
 /** The version of a row that is forgotten lives so long: longer than anybody can be paused and still hold it. */
 const TOMBSTONE_MS = 24 * 3600_000
 
@@ -32,13 +31,13 @@ export interface Taken {
 }
 
 /** `elsewhere`: another hub serves it. `forgotten`: it is there no more, and was not opened just now. */
-export async function takeLease(
+export const takeLease = (
   ports: LeasePorts,
   { name, from = 'now' }: Pick<SubscriptionOptions, 'name' | 'from'>,
   isNew: boolean,
-): Promise<Taken | 'elsewhere' | 'forgotten'> {
-  const { log, reader, env, holder } = ports
-  for (let attempt = 1; ; attempt++) {
+): Promise<Taken | 'elsewhere' | 'forgotten'> =>
+  despiteConflicts(async () => {
+    const { log, reader, env, holder } = ports
     const { version, row: before } = await knownRow(reader, name)
     if (before === undefined && !isNew) return 'forgotten'
     if (before && isElsewhere(ports, before)) return 'elsewhere'
@@ -50,22 +49,17 @@ export async function takeLease(
       position: before?.position ?? firstPosition(log, from),
       isPaused: before?.isPaused ?? false,
     }
-    try {
-      await log.append(
-        {
-          entries: [],
-          expect: [{ table: SUBSCRIPTIONS, key: name, version }],
-          rows: [{ table: SUBSCRIPTIONS, key: name, value: JSON.stringify(row) }],
-        },
-        { isReserved: true },
-      )
-      // From here on nobody else can change them.
-      return { held: { version: version + 1, row }, parked: await parkedRows(reader, name) }
-    } catch (error) {
-      if (asPolityError(error).code !== 'expectation.failed' || attempt === ATTEMPTS_MAX) throw error
-    }
-  }
-}
+    await log.append(
+      {
+        entries: [],
+        expect: [{ table: SUBSCRIPTIONS, key: name, version }],
+        rows: [{ table: SUBSCRIPTIONS, key: name, value: JSON.stringify(row) }],
+      },
+      { isReserved: true },
+    )
+    // From here on nobody else can change them.
+    return { held: { version: version + 1, row }, parked: await parkedRows(reader, name) }
+  })
 
 const firstPosition = ({ head }: Pick<Log, 'head'>, from: 'now' | 'start' | number): number =>
   from === 'now' ? head().size : from === 'start' ? 0 : from
@@ -75,24 +69,19 @@ export async function forgetRows(
   ports: Pick<LeasePorts, 'log' | 'reader' | 'env'>,
   name: string,
 ): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
+  await despiteConflicts(async () => {
     const { version, row } = await knownRow(ports.reader, name)
-    if (row === undefined) break
+    if (row === undefined) return
     const expiresAtMs = ports.env.now() + TOMBSTONE_MS
-    try {
-      await ports.log.append(
-        {
-          entries: [],
-          expect: [{ table: SUBSCRIPTIONS, key: name, version }],
-          rows: [{ table: SUBSCRIPTIONS, key: name, value: null, expiresAtMs }],
-        },
-        { isReserved: true },
-      )
-      break
-    } catch (error) {
-      if (asPolityError(error).code !== 'expectation.failed' || attempt === ATTEMPTS_MAX) throw error
-    }
-  }
+    await ports.log.append(
+      {
+        entries: [],
+        expect: [{ table: SUBSCRIPTIONS, key: name, version }],
+        rows: [{ table: SUBSCRIPTIONS, key: name, value: null, expiresAtMs }],
+      },
+      { isReserved: true },
+    )
+  })
   await dropParked(ports, name)
 }
 

@@ -1,6 +1,7 @@
 // What is done to a subscription that another hub serves: in its rows, so that the other finds that its own version is old.
 
-import { asPolityError, PolityError } from '../errors.ts'
+import { despiteConflicts } from '../conflict.ts'
+import { PolityError } from '../errors.ts'
 import type { RowPlace } from '../store/store.ts'
 import type { LeasePorts } from './leasing.ts'
 import type { ParkedItem, SubscriptionState } from './subscription.ts'
@@ -12,8 +13,6 @@ import {
   SUBSCRIPTIONS,
   type SubscriptionRow,
 } from './subscription-rows.ts'
-
-const ATTEMPTS_MAX = 16
 
 export interface Edited<T> {
   readonly row: SubscriptionRow
@@ -29,35 +28,30 @@ export type Edit<T> = (
 ) => Promise<Edited<T>>
 
 /** Throws `not-found` for a subscription that nobody opened. */
-export async function editRemotely<T>(
+export const editRemotely = <T>(
   { log, reader }: Pick<LeasePorts, 'log' | 'reader'>,
   name: string,
   edit: Edit<T>,
-): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
+): Promise<T> =>
+  despiteConflicts(async () => {
     const { version, row } = await knownRow(reader, name)
     if (row === undefined) throw noSuch(name)
     const edited = await edit(row, () => parkedRows(reader, name))
     const place = (seq: number): RowPlace => ({ table: PARKED, key: itemKey(name, seq) })
-    try {
-      await log.append(
-        {
-          entries: [],
-          expect: [{ table: SUBSCRIPTIONS, key: name, version }],
-          rows: [
-            { table: SUBSCRIPTIONS, key: name, value: JSON.stringify(edited.row) },
-            ...(edited.put ?? []).map((item) => ({ ...place(item.seq), value: JSON.stringify(item) })),
-          ],
-          drop: (edited.drop ?? []).map(place),
-        },
-        { isReserved: true },
-      )
-      return edited.answer
-    } catch (error) {
-      if (asPolityError(error).code !== 'expectation.failed' || attempt === ATTEMPTS_MAX) throw error
-    }
-  }
-}
+    await log.append(
+      {
+        entries: [],
+        expect: [{ table: SUBSCRIPTIONS, key: name, version }],
+        rows: [
+          { table: SUBSCRIPTIONS, key: name, value: JSON.stringify(edited.row) },
+          ...(edited.put ?? []).map((item) => ({ ...place(item.seq), value: JSON.stringify(item) })),
+        ],
+        drop: (edited.drop ?? []).map(place),
+      },
+      { isReserved: true },
+    )
+    return edited.answer
+  })
 
 const noSuch = (name: string): PolityError =>
   new PolityError('not-found', `there is no subscription ${JSON.stringify(name)}`)

@@ -1,6 +1,7 @@
 // The subscriptions of one hub: opened, changed and closed, here or in the rows of the hub that serves them.
 
-import { asPolityError, PolityError } from '../errors.ts'
+import { CONFLICTS_MAX, isConflict } from '../conflict.ts'
+import { PolityError } from '../errors.ts'
 import { Engine, type EnginePorts } from './engine.ts'
 import { forgetRows } from './leasing.ts'
 import { requireWhole } from './pull-options.ts'
@@ -103,8 +104,6 @@ function handleOf(engine: Engine, subscriber: Subscriber): Subscription {
   }
 }
 
-const FLUSHES_MAX = 16
-
 /** Saves what was changed; false where it has to be changed again, because somebody else has written in between. */
 async function isFlushed(engine: Engine, subscriber: Subscriber, attempt: number): Promise<boolean> {
   for (;;)
@@ -112,9 +111,8 @@ async function isFlushed(engine: Engine, subscriber: Subscriber, attempt: number
       await engine.saving.flush(subscriber)
       subscriber.goOn()
       return true
-    } catch (thrown) {
-      const error = asPolityError(thrown)
-      if (error.code !== 'expectation.failed' || attempt >= FLUSHES_MAX) throw error
+    } catch (error) {
+      if (!isConflict(error) || attempt >= CONFLICTS_MAX) throw error
       if (!(await engine.settleConflict(subscriber))) return false
     }
 }

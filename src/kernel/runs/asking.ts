@@ -37,6 +37,7 @@ async function invokeRecorded(
   const before = life.journal.row(name)
   const atMs = () => life.ports.env.now()
   await life.proceed(scope.signal)
+  if (!before) await life.settle()
   try {
     const begun = before ? (before.result as Begun) : await begin(scope, definition, input)
     // It may take longer than anybody remembers the key.

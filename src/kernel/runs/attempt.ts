@@ -13,7 +13,7 @@ const TIMER_MAX_MS = 400 * 24 * 3600_000
 
 export interface AttemptPorts {
   readonly env: Env
-  readonly targets?: Pick<Targets, 'call'>
+  readonly targets?: Pick<Targets, 'call' | 'mayRepeat'>
 }
 
 export interface Attempt<T> {
@@ -21,6 +21,8 @@ export interface Attempt<T> {
   readonly body: (step: StepContext) => T | Promise<T>
   readonly options: Pick<StepOptions<T>, 'timeoutMs' | 'heartbeatMs' | 'target'>
   readonly attempt: number
+  /** Of an attempt that failed; its target's budget has paid for it. */
+  readonly isRepetition: boolean
   readonly details: unknown
   readonly signal: AbortSignal
   /** Details of a heartbeat, in the form in which they are kept. */
@@ -63,7 +65,7 @@ const noBeat = () => undefined
 
 async function call<T>(
   { targets }: AttemptPorts,
-  { name, body, options: { target }, attempt, details, onDetails }: Attempt<T>,
+  { name, body, options: { target }, attempt, isRepetition, details, onDetails }: Attempt<T>,
   drafts: Draft[],
   signal: AbortSignal,
   beat: () => void,
@@ -79,7 +81,7 @@ async function call<T>(
     },
   })
   if (target === undefined || !targets) return await body(step(signal))
-  return targets.call(target, async (within) => body(step(within)), { signal })
+  return targets.call(target, async (within) => body(step(within)), { signal, isRepetition })
 }
 
 /** Throws `limit` for details that are no JSON, or too large. */
@@ -145,16 +147,25 @@ function orAborted<T>(working: Promise<T>, signal: AbortSignal): Promise<T> {
   })
 }
 
-/** Who is told to stop has a moment to finish: what has happened should be known to have happened. */
-function orStopped<T>(working: Promise<T>, signal: AbortSignal, env: Env): Promise<T> {
+/**
+ * Who is told to stop has a moment to finish: what has happened should be known to have happened. The moment lasts
+ * for as long as `isBusy` says that something of it is under way.
+ */
+export function orStopped<T>(
+  working: Promise<T>,
+  signal: AbortSignal,
+  env: Env,
+  isBusy: () => boolean = () => false,
+): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const over = new AbortController()
-    const stop = () => {
-      slept(env, env.monotonic() + STOP_GRACE_MS, over.signal).then((isLate) => {
-        if (isLate) reject(signal.reason)
-      })
+    const stop = async () => {
+      do {
+        if (!(await slept(env, env.monotonic() + STOP_GRACE_MS, over.signal))) return
+      } while (isBusy())
+      reject(signal.reason)
     }
-    if (signal.aborted) stop()
+    if (signal.aborted) void stop()
     else signal.addEventListener('abort', stop, { once: true })
     working.then(resolve, reject).finally(() => {
       signal.removeEventListener('abort', stop)

@@ -2,6 +2,7 @@
 
 import { asPolityError, errorFromWire, errorToWire, PolityError } from '../errors.ts'
 import { commitmentsIn } from '../schema/privacy.ts'
+import { orStopped } from './attempt.ts'
 import { undoAll } from './compensation.ts'
 import { endingError } from './ending-error.ts'
 import { type FinishedRun, finishDone, finishFailed, park } from './endings.ts'
@@ -34,11 +35,16 @@ export async function carryOut(life: Life, input: () => unknown): Promise<Finish
 function watchDeadline(life: Life, over: AbortSignal): void {
   const { deadline } = life.row
   if (deadline === undefined) return
+  const { alarms, env } = life.ports
   const late = new PolityError('run.deadline', `the run was to end by ${deadline}`, { deadline })
-  life.ports.alarms.at(Date.parse(deadline), over).then(
-    () => life.stop(late),
-    () => undefined,
-  )
+  const atMs = Date.parse(deadline)
+  // What is late already does not begin at all.
+  if (atMs <= env.now()) life.stop(late)
+  else
+    alarms.at(atMs, over).then(
+      () => life.stop(late),
+      () => undefined,
+    )
 }
 
 async function toItsEnd(life: Life, input: () => unknown): Promise<FinishedRun> {
@@ -67,7 +73,9 @@ async function perform(life: Life, input: () => unknown): Promise<unknown> {
   if (!life.isResumed) life.signal.throwIfAborted()
   if (!journal.isWaiting() && !life.signal.aborted) await life.countTakeOver()
   const { context } = scopeIn(life, '', life.signal)
-  return handler(context, (await input()) as never)
+  const working = Promise.resolve(handler(context, (await input()) as never))
+  // Code that waits for something of its own may not heed its signal; its run ends, and its hub closes, all the same.
+  return orStopped(working, life.signal, ports.env, () => life.isBusy)
 }
 
 /** Code that comes by less than what it had done is other code: nobody guesses what it would do next. */
@@ -83,7 +91,11 @@ function requireAllVisited(life: Life): void {
 
 async function toItsFailure(life: Life, thrown: unknown): Promise<FinishedRun> {
   const { signal, stopped, ports } = life
-  if (ports.closing.aborted) throw asPolityError(ports.closing.reason, 'cancelled')
+  if (ports.closing.aborted) {
+    // What was handed over already need not be done again.
+    await life.settle().catch(() => undefined)
+    throw asPolityError(ports.closing.reason, 'cancelled')
+  }
   if (signal.aborted && !stopped) throw signal.reason
   const error = stopped ?? asPolityError(thrown, 'step.failed')
   if (error.code === 'run.moved' || error.code === 'log.closed') throw error

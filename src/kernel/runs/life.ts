@@ -8,7 +8,6 @@ import { PolityError } from '../errors.ts'
 import type { Draft } from '../log/entry.ts'
 import type { Log } from '../log/log.ts'
 import type { Proposal } from '../log/proposal.ts'
-import type { Expectation } from '../log/view.ts'
 import { KnownOpenings } from '../schema/privacy.ts'
 import type { Store } from '../store/store.ts'
 import type { Targets } from '../targets/targets.ts'
@@ -17,10 +16,10 @@ import type { Alarms } from './alarms.ts'
 import type { Asking } from './asking-port.ts'
 import type { Callbacks } from './callbacks.ts'
 import { type Control, NO_CONTROL } from './control.ts'
-import { type Journal, RUN_STEPS, type StepWrite } from './journal.ts'
-import { appendPatiently } from './patient-append.ts'
+import type { Journal, StepWrite } from './journal.ts'
 import type { Places } from './places.ts'
-import { type CarriedRun, RUNS, type RunRow, runWrite } from './run.ts'
+import { Recording } from './recording.ts'
+import type { CarriedRun, RunRow } from './run.ts'
 import type { StepCipher } from './step-cipher.ts'
 
 /** Working state: run id -> TakeOvers, while it is taken over again and again. */
@@ -55,7 +54,7 @@ export interface LifePorts {
   readonly open: (publicForm: unknown) => Promise<unknown>
   readonly asking: Asking
   readonly onProgress: (run: RunRow, progress: Progress) => void
-  readonly targets?: Pick<Targets, 'call'>
+  readonly targets?: Pick<Targets, 'call' | 'mayRepeat'>
   readonly callbacks?: Callbacks
   readonly cipher: StepCipher
   readonly alarms: Alarms
@@ -106,9 +105,7 @@ export class Life {
   readonly #hearing = new Set<() => void>()
   /** Readings of signals, one after the other. */
   readonly oneAtATime = oneAfterAnother()
-  /** Results that travel with the next commit. */
-  readonly #riders: StepWrite[] = []
-  #version: number
+  readonly #recording: Recording
   #hasPlace: boolean
   #taking: Promise<void> | undefined
   /** Lines of execution, and how many of them wait. */
@@ -118,8 +115,8 @@ export class Life {
   constructor(ports: LifePorts, run: CarriedRun, journal: Journal, isOnce: boolean, start: LifeStart) {
     this.ports = ports
     this.row = run.row
-    this.#version = run.version
     this.journal = journal
+    this.#recording = new Recording(ports, run, journal, (lost) => this.leave(lost))
     this.isOnce = isOnce
     this.isResumed = start.isResumed
     this.control = start.control ?? NO_CONTROL
@@ -201,6 +198,11 @@ export class Life {
     this.hasRecorded = false
   }
 
+  /** Whether the body of a step, or something that the handler asked for, is under way. */
+  get isBusy(): boolean {
+    return this.underWay.size > 0 || this.asked.size > 0
+  }
+
   get hasTakeOvers(): boolean {
     return this.takeOverCount > 0 || this.#before !== undefined
   }
@@ -258,62 +260,32 @@ export class Life {
 
   /** Recorded with the next commit; until then a crash finds the same again under its key. */
   ride(write: StepWrite): void {
-    this.#riders.push(write)
+    this.#recording.ride(write)
+  }
+
+  /** A result of a step: recorded before anything new begins. */
+  owe(write: StepWrite): Promise<void> {
+    this.hasRecorded = true
+    return this.#recording.owe(write)
+  }
+
+  /** To be awaited before every effect: resolves once the results before it are durable. */
+  settle(): Promise<void> {
+    return this.#recording.settle()
   }
 
   /** Records a step's change under the fence. Throws `run.moved` when another hub has the run. Answers the log size. */
   async commit(step: StepWrite | undefined, more: Partial<Proposal> = {}): Promise<number> {
-    const riders = this.#riders.splice(0)
-    const steps = step ? [step, ...riders] : riders
-    const proposal: Proposal = {
-      ...more,
-      entries: more.entries ?? [],
-      rows: [...steps.map(({ write }) => write), ...(more.rows ?? [])],
-      expect: [this.#fence(), ...steps.map(({ expect }) => expect), ...(more.expect ?? [])],
-    }
-    try {
-      const size = await this.#append(proposal)
-      this.hasRecorded = true
-      return size
-    } catch (error) {
-      if (step) this.journal.forget(step.name)
-      this.#riders.unshift(...riders)
-      throw error
-    }
+    const size = await this.#recording.commit(step, more)
+    this.hasRecorded = true
+    return size
   }
 
   /** Writes the run's own row, and with it the next version of the fence. */
   async commitRow(row: RunRow, more: Partial<Proposal> = {}, expiresAtMs?: number): Promise<number> {
-    const riders = this.#riders.splice(0)
-    const proposal: Proposal = {
-      ...more,
-      entries: more.entries ?? [],
-      rows: [runWrite(row, expiresAtMs), ...riders.map(({ write }) => write), ...(more.rows ?? [])],
-      expect: [this.#fence(), ...riders.map(({ expect }) => expect), ...(more.expect ?? [])],
-    }
-    const size = await this.#append(proposal).catch((error: unknown) => {
-      this.#riders.unshift(...riders)
-      throw error
-    })
+    const size = await this.#recording.commitRow(row, more, expiresAtMs)
     this.row = row
-    this.#version += 1
     return size
-  }
-
-  async #append(proposal: Proposal): Promise<number> {
-    try {
-      return await appendPatiently(this.ports, proposal, this.ports.closing)
-    } catch (error) {
-      if (!isMoved(error)) throw error
-      const lost = movedError(this.row, error)
-      this.leave(lost)
-      throw lost
-    }
-  }
-
-  /** The fence: whoever takes the run over writes the row's next version. */
-  #fence(): Expectation {
-    return { table: RUNS, key: this.id, version: this.#version }
   }
 
   origin(): Origin {
@@ -327,20 +299,6 @@ export class Life {
     }
   }
 }
-
-/** Another hub has taken the run over: nothing that this one does of it is recorded any more. */
-const isMoved = (thrown: unknown): boolean =>
-  thrown instanceof PolityError &&
-  thrown.code === 'expectation.failed' &&
-  (thrown.facts.table === RUNS || thrown.facts.table === RUN_STEPS)
-
-const movedError = ({ id }: RunRow, cause: unknown): PolityError =>
-  new PolityError(
-    'run.moved',
-    `another hub has taken run ${id} over, because this one was not heard of: look the run up`,
-    { run: id },
-    cause,
-  )
 
 const cancelledBy = ({ id }: RunRow, { reason, by }: { readonly reason: string; readonly by: string }) =>
   new PolityError('run.cancelled', `${by} cancelled the run: ${reason}`, { run: id })

@@ -84,7 +84,10 @@ export const isEnded = ({ status }: Pick<RunRow, 'status'>): boolean =>
   status !== 'running' && status !== 'parked'
 
 export const noRun = (id: string): PolityError =>
-  new PolityError('run.not-found', `there is no run ${id.slice(0, 64)}, or it was long ago`)
+  new PolityError(
+    'run.not-found',
+    `there is no run ${id.slice(0, 64)}, or it was long ago: \`polity runs list\` names those of yours`,
+  )
 
 export const keptMs = (status: RunStatus): number => (status === 'unknown' ? UNKNOWN_KEPT_MS : RUN_KEPT_MS)
 

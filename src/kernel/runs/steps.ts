@@ -8,12 +8,14 @@ import { delayBefore, type RetryPolicy, random01 } from '../targets/retry.ts'
 import { attemptOnce } from './attempt.ts'
 import { type Resolution, resolutionPlace } from './control.ts'
 import { endingError } from './ending-error.ts'
-import { errorOfStep, type StepChange, type StepKind, type StepRow } from './journal.ts'
+import { errorOfStep, type StepChange, type StepKind, type StepRow, type StepWrite } from './journal.ts'
 import type { Life } from './life.ts'
 import type { Scope } from './scope.ts'
 
 /** A heartbeat's details are kept at most this often. */
 const HEARTBEAT_WRITE_INTERVAL_MS = 1_000
+/** How long a repetition that its target's budget does not cover waits before it asks again, on average. */
+const BUDGET_LOOK_MS = 5_000
 
 export interface TakenStep<T> {
   readonly name: string
@@ -100,10 +102,12 @@ async function carry<T>(
   let attempt = (before?.attempts ?? 0) + interrupted + 1
   let details = before?.result
   let untilMs = before?.untilMs ?? 0
-  for (;;) {
+  let isRepetition = (before?.attempts ?? 0) > 0
+  for (; ; isRepetition = true) {
     const dueMs = untilMs
     if (dueMs > env.now()) await life.idle(() => alarms.at(dueMs, signal))
-    const failed = await tryOnce(scope, name, taken, { place, attempt, details })
+    if (isRepetition) await awaitBudget(scope, taken.options.target)
+    const failed = await tryOnce(scope, name, taken, { place, attempt, isRepetition, details })
     if (!failed) return
     const { error } = failed
     const ended = { ...place, attempts: attempt, atMs: env.now() }
@@ -116,12 +120,22 @@ async function carry<T>(
   }
 }
 
+/** Repetitions beyond the budget of their target wait, so that a struggling one is not buried; they count as no attempts. */
+async function awaitBudget({ life, signal }: Scope, target: string | undefined): Promise<void> {
+  const { targets, env, alarms } = life.ports
+  while (target !== undefined && targets && !targets.mayRepeat(target)) {
+    const waitMs = BUDGET_LOOK_MS * (0.5 + random01(env))
+    await life.idle(() => alarms.at(env.now() + waitMs, signal))
+  }
+}
+
 /** What every row of one step says. */
 type Place = Pick<StepChange, 'kind' | 'lives' | 'isLoose'>
 
 interface Try {
   readonly place: Place
   readonly attempt: number
+  readonly isRepetition: boolean
   readonly details: unknown
 }
 
@@ -130,14 +144,15 @@ async function tryOnce<T>(
   { life, signal }: Scope,
   name: string,
   { body, options }: TakenStep<T>,
-  { place, attempt, details }: Try,
+  { place, attempt, isRepetition, details }: Try,
 ): Promise<{ readonly error: PolityError; readonly details: unknown } | undefined> {
   const { env } = life.ports
   if (life.isOnce)
     await life.commit(life.journal.write(name, { ...place, state: 'started', atMs: env.now() }))
+  await life.settle()
   const kept = keepDetails(life, name, { ...place, attempts: attempt - 1 }, details)
   try {
-    const asked = { name, body, options, attempt, details, signal, onDetails: kept.keep }
+    const asked = { name, body, options, attempt, isRepetition, details, signal, onDetails: kept.keep }
     const { answer, drafts } = await attemptOnce(life.ports, asked)
     await kept.settled()
     await record(life, name, { ...place, attempts: attempt }, answer, drafts)
@@ -166,7 +181,7 @@ async function recordFailure(
   error: PolityError,
 ): Promise<PolityError> {
   const wire = endingError(error)
-  await life.commit(life.journal.write(name, { ...place, state: 'failed', result: wire }))
+  await recordEnd(life, life.journal.write(name, { ...place, state: 'failed', result: wire }), place)
   return errorFromWire(wire)
 }
 
@@ -178,9 +193,17 @@ async function record(
   drafts: readonly Draft[],
 ): Promise<void> {
   const { env } = life.ports
+  const done: StepChange = { ...place, state: 'done', atMs: env.now(), result: answer }
+  if (drafts.length === 0) return recordEnd(life, life.journal.write(name, done), place)
+  // Whoever reads next finds what the step has recorded; and what the log refuses is the step's own failure.
   const { entries, seals } = seal(drafts, life.origin(), env, life.known)
-  const done = life.journal.write(name, { ...place, state: 'done', atMs: env.now(), result: answer })
-  await life.commit(done, { entries, seals })
+  await life.commit(life.journal.write(name, done), { entries, seals })
+}
+
+/** Inside of a body nothing awaits the results of its steps before it goes on to effects of its own. */
+async function recordEnd(life: Life, write: StepWrite, { isLoose }: Pick<Place, 'isLoose'>): Promise<void> {
+  if (isLoose) await life.commit(write)
+  else await life.owe(write)
 }
 
 /** Keeps what heartbeats tell, at most once in an interval, so that the next attempt knows it even after a crash. */

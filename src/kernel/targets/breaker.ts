@@ -56,18 +56,14 @@ export function openBreaker(
   const reset = () => {
     failedAt = []
   }
-  const open = () => {
-    openUntil = env.monotonic() + policy().openMs
+  /** undefined: it is closed. */
+  const turn = (until: number | undefined) => {
+    openUntil = until
     reset()
     isProbing = false
     epoch += 1
   }
-  const close = () => {
-    openUntil = undefined
-    reset()
-    isProbing = false
-    epoch += 1
-  }
+  const open = () => turn(env.monotonic() + policy().openMs)
   const retryAtMs = () => {
     if (openUntil === undefined) return undefined
     const leftMs = isProbing ? PROBE_WAIT_MS : Math.max(0, openUntil - env.monotonic())
@@ -97,7 +93,7 @@ export function openBreaker(
         if (epoch === mine) act()
       }
       return {
-        succeeded: ifCurrent(() => (isProbe ? close() : reset())),
+        succeeded: ifCurrent(() => (isProbe ? turn(undefined) : reset())),
         failed: ifCurrent(() => {
           if (isProbe) return open()
           if (recent().push(env.monotonic()) >= policy().failuresMax) open()

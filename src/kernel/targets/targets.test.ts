@@ -255,5 +255,6 @@ describe('many targets', () => {
     ])
       expect(() => targets.declare('a', policy)).toThrow(/must be/)
     targets.declare('a', { waitingMax: 0 })
+    expect(() => targets.declare('a', { waitingMax: -1 })).toThrow(/must be a whole number from 0 on/)
   })
 })

@@ -52,14 +52,19 @@ export interface Targets {
   call<T>(
     name: string,
     body: (signal: AbortSignal) => Promise<T>,
-    options?: { readonly signal?: AbortSignal; readonly isFailure?: (error: unknown) => boolean },
+    options?: CallOptions & { readonly isRepetition?: boolean },
   ): Promise<T>
+  /**
+   * Takes one repetition out of the target's retry budget; false when none is left for now. For those who wait
+   * between two calls by themselves: the call that follows says `isRepetition`.
+   */
+  mayRepeat(name: string): boolean
   /** As `call`, tried again while the policy, and the target's retry budget (20 % of its calls), allow it. */
   retrying<T>(
     name: string,
     body: (signal: AbortSignal) => Promise<T>,
     retry: RetryPolicy,
-    options?: { readonly signal?: AbortSignal; readonly isFailure?: (error: unknown) => boolean },
+    options?: CallOptions,
   ): Promise<T>
   state(name: string): TargetState
   list(): readonly TargetState[]
@@ -78,7 +83,7 @@ const DEFAULTS: Required<TargetPolicy> = {
   waitingMax: 64,
 }
 
-interface CallOptions {
+export interface CallOptions {
   readonly signal?: AbortSignal
   readonly isFailure?: (error: unknown) => boolean
 }
@@ -106,6 +111,7 @@ export function openTargets(env: Env): Targets {
       declared.isDeclared = isLasting
     },
     call: async (name, body, options = {}) => called(env, target(name), body, options),
+    mayRepeat: (name) => target(name).budget.take(),
     retrying: async (name, body, retry, options = {}) => retried(env, target(name), body, retry, options),
     state: (name) => stateOf(known.get(name) ?? openTarget(env, checkedName(name))),
     list: () => [...known.values()].map(stateOf).sort((a, b) => (a.name < b.name ? -1 : 1)),
@@ -146,9 +152,9 @@ async function called<T>(
   env: Env,
   target: Target,
   body: (signal: AbortSignal) => Promise<T>,
-  options: CallOptions,
+  options: CallOptions & { readonly isRepetition?: boolean },
 ): Promise<T> {
-  target.budget.called()
+  if (!options.isRepetition) target.budget.called()
   return attempted(env, target, body, options)
 }
 
@@ -261,16 +267,15 @@ function checkedName(name: string): string {
 
 function checkedPolicy(name: string, policy: TargetPolicy): Required<TargetPolicy> {
   const whole = { ...DEFAULTS, ...policy }
-  for (const [field, value] of Object.entries(whole))
-    if (!Number.isSafeInteger(value) || value < (field === 'waitingMax' ? 0 : 1))
+  for (const [field, value] of Object.entries(whole)) {
+    const min = field === 'waitingMax' ? 0 : 1
+    if (!Number.isSafeInteger(value) || value < min)
       throw new PolityError(
         'input.invalid',
-        `${field} of the target ${name} must be a whole number above 0`,
-        {
-          target: name,
-          field,
-        },
+        `${field} of the target ${name} must be a whole number from ${min} on`,
+        { target: name, field },
       )
+  }
   return whole
 }
 

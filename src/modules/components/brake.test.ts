@@ -2,7 +2,15 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type BrakeRow, HOLD_MS, type Judgement, judgeLeases, WINDOW_MS } from './brake.ts'
+import {
+  type BrakeRow,
+  HOLD_MS,
+  type Judgement,
+  judgeLeases,
+  judgeOwners,
+  type OwnJudgement,
+  WINDOW_MS,
+} from './brake.ts'
 import type { WatchedLease } from './leases.ts'
 
 const START_MS = 1_000_000_000
@@ -172,5 +180,111 @@ describe('the brake', () => {
       }),
       { numRuns: 60 },
     )
+  })
+})
+
+/** A watch over the leases of several owners: `alive` renew in time, the others never again. */
+function realm(owners: Readonly<Record<string, { readonly alive: number; readonly silent: number }>>) {
+  const all = new Map<string, WatchedLease>()
+  for (const [owner, { alive, silent }] of Object.entries(owners))
+    for (const id of ids(alive + silent)) {
+      const isAlive = Number(id.slice(1)) < alive
+      all.set(`${owner}/${id}`, lease(`${owner}/${id}`, { owner, version: isAlive ? 1 : 0 }))
+    }
+  const brakes = new Map<string, BrakeRow>()
+  const lost: string[] = []
+  const events: string[] = []
+  let held = false
+  const renewAll = (nowMs: number) => {
+    for (const [id, each] of all)
+      if (each.version === 1) all.set(id, { ...each, renewedAtMs: nowMs, expiresAtMs: nowMs + each.ttlMs })
+  }
+  const apply = ({ owner = 'all', brake, event, declare }: OwnJudgement, nowMs: number) => {
+    if (brake === null) brakes.delete(owner)
+    else if (brake !== undefined) brakes.set(owner, brake)
+    if (event !== undefined) events.push(`${owner} ${event}`)
+    for (const each of declare) {
+      all.set(each.id, { ...each, lostAtMs: nowMs })
+      lost.push(each.id)
+    }
+  }
+  return {
+    lost,
+    events,
+    wasHeld: () => held,
+    run(fromMs: number, untilMs: number) {
+      for (let nowMs = fromMs; nowMs < untilMs; nowMs += ROUND_MS) {
+        if (nowMs % 20_000 === 0) renewAll(nowMs)
+        const leases = [...all.values()]
+        const brake = brakes.get('all')
+        const own = new Map([...brakes].filter(([owner]) => owner !== 'all'))
+        const sight = { leases, brake, nowMs, graceFromMs: 0, holdMs: HOLD_MS, probesWork: true }
+        for (const judged of judgeOwners(sight, own)) apply(judged, nowMs)
+        held ||= brakes.get('all')?.phase === 'holding'
+      }
+    },
+    fall(id: string) {
+      const each = all.get(id)
+      if (each !== undefined) all.set(id, { ...each, version: 0 })
+    },
+  }
+}
+
+describe('the brake of several owners', () => {
+  it('is not pulled for everybody by one who lets his own die, however many', () => {
+    const run = realm({
+      mallory: { alive: 0, silent: 100 },
+      alice: { alive: 4, silent: 0 },
+      bob: { alive: 1, silent: 0 },
+    })
+    run.run(START_MS, START_MS + 90_000)
+    expect(run.events).toEqual(['mallory pulled'])
+    run.fall('alice/c0')
+    run.run(START_MS + 90_000, START_MS + 200_000)
+    expect([run.wasHeld(), run.lost]).toEqual([false, ['alice/c0']])
+  })
+
+  it('holds his own, and lets them go one by one', () => {
+    const run = realm({ mallory: { alive: 2, silent: 5 }, alice: { alive: 4, silent: 0 } })
+    run.run(START_MS, START_MS + 62_000 + HOLD_MS)
+    expect([run.events, run.lost]).toEqual([['mallory pulled'], []])
+    run.run(START_MS + 62_000 + HOLD_MS, START_MS + HOLD_MS + 120_000)
+    expect(run.events).toEqual(['mallory pulled', 'mallory confirmed'])
+    expect(run.lost).toEqual([2, 3, 4, 5, 6].map((at) => `mallory/c${at}`))
+  })
+
+  it('is pulled for everybody when everybody is silent, few or many', () => {
+    for (const owners of [
+      { alice: { alive: 0, silent: 10 }, bob: { alive: 0, silent: 2 } },
+      { alice: { alive: 0, silent: 10 }, bob: { alive: 0, silent: 10 } },
+      {
+        a: { alive: 0, silent: 1 },
+        b: { alive: 0, silent: 1 },
+        c: { alive: 0, silent: 1 },
+        d: { alive: 3, silent: 0 },
+      },
+      {
+        alice: { alive: 0, silent: 40 },
+        bob: { alive: 5, silent: 3 },
+        carol: { alive: 1, silent: 2 },
+        dan: { alive: 1, silent: 1 },
+      },
+    ]) {
+      const run = realm(owners)
+      run.run(START_MS, START_MS + 100_000)
+      expect([run.wasHeld(), run.lost]).toEqual([true, []])
+    }
+  })
+
+  it('is over for everybody once only one owner is still silent', () => {
+    const run = realm({
+      mallory: { alive: 0, silent: 30 },
+      alice: { alive: 0, silent: 3 },
+      bob: { alive: 20, silent: 0 },
+    })
+    run.run(START_MS, START_MS + 80_000)
+    run.fall('bob/c0')
+    run.run(START_MS + 80_000, START_MS + 250_000)
+    expect(run.lost).toEqual(['bob/c0'])
   })
 })

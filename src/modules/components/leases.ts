@@ -1,17 +1,30 @@
 // Leases: working rows that say how long each component is taken for alive.
 
 import { Buffer } from 'node:buffer'
-import type { WorkingReads } from '../../kernel/catalog/working-rows.ts'
+import type { RowChange, WorkingReads } from '../../kernel/catalog/working-rows.ts'
 
 /** Working state: id of a component -> LeaseRow. The row's version at a registration is the lease's epoch. */
 export const LEASES = 'components.leases'
 /** Working state: id of a component -> ChecksRow. */
 export const CHECKS = 'components.checks'
 
+/** Working state: one row that every registration of a new id writes, so that they are counted one after the other. */
+export const REGISTRATIONS = 'components.registrations'
+
 /** As many as one scan answers; every list of components is bounded by it. */
 export const COMPONENTS_MAX = 1000
 /** Of one principal. */
 export const OWNED_MAX = 100
+
+/** Rows of a component that left keep their version, and so the count of epochs, for longer than any old instance sleeps. */
+const TOMBSTONE_MS = 30 * 24 * 3600_000
+
+export const goneRow = (table: string, id: string, nowMs: number): RowChange => ({
+  table,
+  key: id,
+  value: null,
+  expiresAtMs: nowMs + TOMBSTONE_MS,
+})
 
 export interface LeaseRow {
   /** `kind:id` of the principal that registered it, and that alone may renew. */

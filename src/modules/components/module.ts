@@ -24,6 +24,7 @@ import {
 } from './contract.ts'
 import { openServiceGateway } from './gateway/gateway.ts'
 import { openTraffic } from './gateway/traffic.ts'
+import { CHECKS, LEASES } from './leases.ts'
 import { applyManifests, declaredModules, driftOf, planOf } from './manifests/manifests.ts'
 import { getComponent, listComponents, statusOf } from './reading.ts'
 import { deregisterComponent, registerComponent, renewLease } from './registering.ts'
@@ -74,6 +75,7 @@ function openComponents(host: ModuleHost, { allow, massLossMs, gateway }: Compon
       services.provide(way),
       lossBrake.provide({ isHolding: async () => (await brakeOf(rows))?.phase === 'holding' }),
     ],
+    sweptTables: [LEASES, CHECKS],
     close: () => watch.close(),
   }
 }

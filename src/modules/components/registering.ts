@@ -15,7 +15,7 @@ import {
   type renew,
 } from './contract.ts'
 import { requireUrl } from './endpoints.ts'
-import { CHECKS, COMPONENTS_MAX, LEASES, type LeaseRow, OWNED_MAX } from './leases.ts'
+import { CHECKS, COMPONENTS_MAX, goneRow, LEASES, type LeaseRow, OWNED_MAX, REGISTRATIONS } from './leases.ts'
 import { TTL_MS } from './schemas.ts'
 
 /** Registers again under a new epoch, if it is the same principal's: what the old instance still sends is stale from then on. */
@@ -40,7 +40,7 @@ export async function registerComponent(
   const epoch = version + 1
   const nowMs = Date.parse(ctx.now)
   const lease: LeaseRow = { owner, epoch, ttlMs, renewedAtMs: nowMs, expiresAtMs: nowMs + ttlMs }
-  ctx.rows.write({ table: LEASES, key: id, value: lease }, { table: CHECKS, key: id, value: null })
+  ctx.rows.write({ table: LEASES, key: id, value: lease }, goneRow(CHECKS, id, nowMs))
   if (before?.lostAtMs !== undefined) ctx.record(ComponentRecovered({ id, epoch }, subjectOf(id)))
   ctx.record(
     ComponentRegistered(
@@ -86,7 +86,8 @@ export async function deregisterComponent(
   const before = await currentLease(ctx, id)
   if (!isHubOwner(ctx.chain)) requireOwner(id, before, ownerOf(ctx.chain))
   if (epoch !== undefined) requireEpoch(id, before, epoch)
-  ctx.rows.write({ table: LEASES, key: id, value: null }, { table: CHECKS, key: id, value: null })
+  const nowMs = Date.parse(ctx.now)
+  ctx.rows.write(goneRow(LEASES, id, nowMs), goneRow(CHECKS, id, nowMs))
   ctx.record(ComponentDeregistered({ id }, subjectOf(id)))
   return { id }
 }
@@ -143,8 +144,10 @@ function requireUnique(names: readonly string[]): void {
     })
 }
 
-/** Registrations at the same moment may pass the bound together; no list depends on it being exact. */
+/** Every list ends at the bound, so it is kept to the one: of registrations at the same moment, one has to look again. */
 async function requireRoom(ctx: CommandContext, owner: string): Promise<void> {
+  const { value = 0 } = await ctx.rows.get(REGISTRATIONS, 'all')
+  ctx.rows.write({ table: REGISTRATIONS, key: 'all', value: (value as number) + 1 })
   const leases = await ctx.rows.scan(LEASES, { limit: COMPONENTS_MAX })
   if (leases.length >= COMPONENTS_MAX)
     throw new PolityError(

@@ -26,16 +26,21 @@ export const CheckFailed = entryType('components.check-failed@1', {
   note: Type.String(),
 })
 export const CheckPassed = entryType('components.check-passed@1', { id: ComponentId, check: Type.String() })
-/** Many leases ran out at once, which is first taken for a fault of the hub: nobody is declared lost. */
+/**
+ * Many leases ran out at once. `hub`: of whoever has components, which is first taken for a fault of the hub, and nobody
+ * is declared lost. `owner`: of one owner only, and nobody of this owner is.
+ */
 export const MassLossSuspected = entryType('components.mass-loss@1', {
   count: Integer,
   total: Integer,
-  suspected: Type.Literal('hub'),
+  suspected: Type.Union([Type.Literal('hub'), Type.Literal('owner')]),
+  owner: Type.Optional(OwnerText),
 })
 /** `renewals`: they came back. `confirmed`: they did not, although the hub's own probes work. */
 export const MassLossEnded = entryType('components.mass-loss-ended@1', {
   outcome: Type.Union([Type.Literal('renewals'), Type.Literal('confirmed')]),
   overdue: Integer,
+  owner: Type.Optional(OwnerText),
 })
 export const ManifestsApplied = entryType('components.manifests-applied@1', {
   digest: Sha256,

@@ -4,13 +4,13 @@ import type { ModuleHost } from '../../kernel/catalog/module.ts'
 import { type Env, pause } from '../../kernel/env.ts'
 import { asPolityError, type ErrorCode } from '../../kernel/errors.ts'
 import { openFailing } from '../../kernel/failing.ts'
-import { type BrakeRow, HOLD_MS, type Judgement, judgeLeases } from './brake.ts'
+import { type BrakeRow, HOLD_MS, judgeOwners, type OwnJudgement } from './brake.ts'
 import type { Checker } from './checks/checker.ts'
 import { ComponentLost, MassLossEnded, MassLossSuspected } from './contract.ts'
-import { allLeases, LEASES, type LeaseRow, type WatchedLease } from './leases.ts'
+import { allLeases, COMPONENTS_MAX, LEASES, type LeaseRow, type WatchedLease } from './leases.ts'
 import { subjectOf } from './registering.ts'
 
-/** Working state, one row each: who watches, and the brake while it is pulled. */
+/** Working state: who watches, in one row; and the brakes that are pulled, of the whole hub and by owner. */
 const WATCHER = 'components.watcher'
 const BRAKE = 'components.brake'
 const ONLY = 'all'
@@ -67,7 +67,13 @@ export function watchComponents(host: Host, ports: WatchPorts): Watch {
 /** Somebody was faster, or the hub is about to close: the next round sees. */
 const PASSING: readonly ErrorCode[] = ['expectation.failed', 'log.saturated', 'log.closed', 'store.fenced']
 
-/** The brake as it stands; also for whoever only asks. */
+/** The brakes of the hub (ONLY) and of owners. */
+async function brakesOf(rows: Host['rows']) {
+  const found = await rows.scan(BRAKE, { limit: COMPONENTS_MAX })
+  return new Map(found.map(({ key, version, value }) => [key, { version, row: value as BrakeRow }]))
+}
+
+/** The brake of the whole hub as it stands; also for whoever only asks. */
 export async function brakeOf(rows: Host['rows']): Promise<BrakeRow | undefined> {
   return (await rows.get(BRAKE, ONLY)).value as BrakeRow | undefined
 }
@@ -111,19 +117,21 @@ function openWatcher(host: Host, { checker, probe, massLossMs = HOLD_MS }: Watch
         return
       }
       const graceFromMs = presence.seen()
-      const { version, value } = await rows.get(BRAKE, ONLY)
-      const brake = value as BrakeRow | undefined
-      const probesWork = brake?.phase === 'holding' && (await probe())
-      const judged = judgeLeases({
+      const brakes = await brakesOf(rows)
+      const isHolding = [...brakes.values()].some(({ row }) => row?.phase === 'holding')
+      const sight = {
         leases,
-        brake,
+        brake: brakes.get(ONLY)?.row,
         nowMs: env.now(),
         graceFromMs,
         holdMs: massLossMs,
-        probesWork,
-      })
-      await recordBrake(host, judged, version)
-      for (const lease of judged.declare) await declareLost(host, lease)
+        probesWork: isHolding && (await probe()),
+      }
+      const own = [...brakes].flatMap(([key, { row }]) => (key === ONLY ? [] : [[key, row] as const]))
+      for (const judged of judgeOwners(sight, new Map(own))) {
+        await recordBrake(host, judged, brakes.get(judged.owner ?? ONLY)?.version)
+        for (const lease of judged.declare) await declareLost(host, lease)
+      }
       checker.keepUp(leases)
     },
     /** Another hub need not wait until the lease has run out. */
@@ -164,18 +172,29 @@ const wasAway = (
   return elapsedMs > AWAY_MS || Math.abs(wallElapsedMs - elapsedMs) > AWAY_MS
 }
 
-async function recordBrake(host: Host, { brake, event, overdue }: Judgement, version: number): Promise<void> {
+async function recordBrake(
+  host: Host,
+  { brake, event, overdue, owner }: OwnJudgement,
+  known: number | undefined,
+): Promise<void> {
   if (brake === undefined) return
-  const ended = (outcome: 'renewals' | 'confirmed') => [MassLossEnded({ outcome, overdue }, BRAKE_SUBJECT)]
+  const key = owner ?? ONLY
+  // What is gone has a version too.
+  const version = known ?? (await host.rows.get(BRAKE, key)).version
+  const whose = owner === undefined ? {} : { owner }
+  const ended = (outcome: 'renewals' | 'confirmed') => [
+    MassLossEnded({ outcome, overdue, ...whose }, BRAKE_SUBJECT),
+  ]
+  const suspected = owner === undefined ? 'hub' : 'owner'
   const drafts =
     event === 'pulled' && brake !== null
-      ? [MassLossSuspected({ count: brake.count, total: brake.total, suspected: 'hub' }, BRAKE_SUBJECT)]
+      ? [MassLossSuspected({ count: brake.count, total: brake.total, suspected, ...whose }, BRAKE_SUBJECT)]
       : event === 'renewals' || event === 'confirmed'
         ? ended(event)
         : []
   await host.record(drafts, {
-    changes: [{ table: BRAKE, key: ONLY, value: brake }],
-    expect: [{ table: BRAKE, key: ONLY, version }],
+    changes: [{ table: BRAKE, key, value: brake }],
+    expect: [{ table: BRAKE, key, version }],
   })
 }
 

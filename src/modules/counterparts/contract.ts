@@ -25,7 +25,7 @@ const Service = Type.Union(
     Type.Literal('swarm_engine'),
     Type.Literal('triumvirate_monitor'),
   ],
-  { description: 'shadowscrolls, legio_cognito, swarm_engine or triumvirate_monitor' },
+  { description: 'a service outside' },
 )
 export type ServiceName = Static<typeof Service>
 

@@ -1,6 +1,7 @@
 // Counterparts: carries analyses to the services outside that are on, and does their work here where they do not answer.
 
 import { defineModule, type Module, type ModuleHost, type OpenedModule } from '../../kernel/catalog/module.ts'
+import { outboxTables } from '../../kernel/counterpart/outbox.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import { openConnections } from './connections.ts'
 import * as contract from './contract.ts'
@@ -40,6 +41,7 @@ function openCounterparts(host: ModuleHost, options: CounterpartsOptions): Opene
     ],
     queries: [status.handle((ctx) => statusOf(ctx, connections))],
     faces: [integrations.provide(integrationsOf(host.reads, connections))],
+    sweptTables: outboxTables('counterparts'),
     async close() {
       await Promise.all([...connections.values()].map((each) => each.close()))
     },

@@ -131,7 +131,7 @@ export const send = command('mesh.send@1', {
       Type.Integer({
         minimum: 1,
         maximum: TIMEOUT_MAX_MS,
-        description: 'for how long the message is worth reading',
+        description: 'for how long the message is worth reading; default: for ever',
       }),
     ),
   },
@@ -148,7 +148,11 @@ export const request = command('mesh.request@1', {
   summary: 'Sends a message to one principal and waits for its reply.',
   input: {
     ...Message,
-    timeoutMs: Type.Integer({ minimum: 1, maximum: TIMEOUT_MAX_MS, description: 'how long to wait' }),
+    timeoutMs: Type.Integer({
+      minimum: 1,
+      maximum: TIMEOUT_MAX_MS,
+      description: 'how long to wait for the reply',
+    }),
   },
   output: Closed({
     request: EventId,
@@ -202,13 +206,17 @@ export const proposeRoutes = command('mesh.propose-routes@1', {
   input: {
     yaml: Yaml,
     watchMs: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: TIMEOUT_MAX_MS, description: 'how long to watch before it stays' }),
+      Type.Integer({
+        minimum: 0,
+        maximum: TIMEOUT_MAX_MS,
+        description: 'how long to watch before it stays; default 0',
+      }),
     ),
     blockedShareMaxPercent: Type.Optional(
       Type.Integer({
         minimum: 0,
         maximum: 100,
-        description: 'when more of the publishing is refused meanwhile, it is rolled back; default 20',
+        description: 'it is rolled back when a larger share of events is refused meanwhile; default 20',
       }),
     ),
     isRehearsalOnly: Type.Optional(Type.Boolean({ description: 'only say what would change' })),

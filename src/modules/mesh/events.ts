@@ -18,11 +18,11 @@ export interface CloudEvent {
   readonly [extension: string]: unknown
 }
 
-/** What came in by a webhook is recorded by that module, in the form of EVENTS; contracts do not import each other in circles. */
-const RECEIVED = 'webhooks.event-received@1'
-const EVENTS: readonly string[] = [EventPublished.name, RECEIVED]
+/** What came in by a webhook or a broker is recorded by that module, in the form of EVENTS; contracts do not import each other in circles. */
+const RECEIVED = ['webhooks.event-received@1', 'brokers.event-received@1'] as const
+const EVENTS: readonly string[] = [EventPublished.name, ...RECEIVED]
 /** The entry types under which the mesh records what others publish. */
-const CARRIERS: readonly string[] = [EventPublished.name, MessageSent.name, ReplySent.name, RECEIVED]
+const CARRIERS: readonly string[] = [EventPublished.name, MessageSent.name, ReplySent.name, ...RECEIVED]
 
 /** For one addressee's inbox only, whoever else may read the log. */
 export const isMessage = ({ type }: Pick<Entry, 'type'>): boolean =>

@@ -186,7 +186,7 @@ export const nack = command('mesh.nack@1', {
       Type.Integer({
         minimum: 0,
         maximum: 86_400_000,
-        description: 'how long to wait before they come again',
+        description: 'how long to wait before they come again; default: longer after each attempt',
       }),
     ),
     reason: Type.Optional(FailureReason),
@@ -256,7 +256,7 @@ const Followed = Closed({
 })
 
 export const listSubscriptions = query('mesh.subscriptions@1', {
-  summary: 'Subscriptions of the caller, of everybody for whoever reads the log.',
+  summary: 'Subscriptions of the caller; those of everybody, where the caller may read the whole log.',
   input: {
     ...paging(Type.String({ maxLength: 2048, description: 'go on after this one' }), {
       size: SUBSCRIPTIONS_PAGE_SIZE,

@@ -1,9 +1,10 @@
 // The event mesh: events, messages and routes as facts of the log, taken from it by subscriptions.
 
+import type { CommandContext } from '../../kernel/catalog/context.ts'
 import { defineModule, type Module, type ModuleHost, type OpenedModule } from '../../kernel/catalog/module.ts'
 import { pageOf } from '../../kernel/catalog/page-of.ts'
 import { PolityError } from '../../kernel/errors.ts'
-import { openPull } from '../../kernel/feed/pull.ts'
+import { openPull, type Pull } from '../../kernel/feed/pull.ts'
 import {
   activateRoutes,
   defineType,
@@ -63,7 +64,7 @@ import {
 import { showActive } from './showing.ts'
 import { openMeshStream } from './streaming.ts'
 import { closeSubscription, INBOX, openSubscription, pauseOne } from './subscribing.ts'
-import { type TakePorts, takeSome } from './taking.ts'
+import { openWaiting, type TakePorts, takeSome } from './taking.ts'
 import { openValidating } from './validating.ts'
 import { ROUTES_ACTIVE, routes, types } from './views.ts'
 
@@ -81,7 +82,14 @@ function openMesh(host: ModuleHost, options: MeshOptions): OpenedModule {
   const validating = openValidating(host.env, options.isValidating ?? true)
   validating.register('schema', schemaValidator(host))
   const publishing = { host, options, routing, validating, counting, blocking }
-  const taking: TakePorts = { host, pull, routing, closing: closing.signal, waited: new Set() }
+  const taking: TakePorts = {
+    host,
+    pull,
+    routing,
+    closing: closing.signal,
+    waited: new Set(),
+    waiting: openWaiting(),
+  }
   forgetClosed(host)
   followReplies(host)
   return {
@@ -108,11 +116,7 @@ function openMesh(host: ModuleHost, options: MeshOptions): OpenedModule {
       seek.handle((ctx, input) => seekTo(ctx, input, taking)),
       retry.handle((ctx, input) => retrySome(ctx, input, taking)),
       drop.handle((ctx, input) => dropSome(ctx, input, taking)),
-      sweepGroup.handle(async ({ chain, rows }, { group }) => {
-        if (chain.some(({ kind }) => kind !== 'hub'))
-          throw new PolityError('denied', 'only the hub itself clears away what closed subscriptions leave')
-        return { isDone: await pull.forget(rows, group) }
-      }),
+      sweepGroup.handle((ctx, { group }) => sweepOne(ctx, group, pull)),
     ],
     queries: [
       listTypes.handle((ctx, input) => pageOf(ctx, types, input, ({ value }) => value)),
@@ -142,6 +146,12 @@ function openMesh(host: ModuleHost, options: MeshOptions): OpenedModule {
       await blocking.close()
     },
   }
+}
+
+async function sweepOne({ chain, rows }: CommandContext, group: string, pull: Pull) {
+  if (chain.some(({ kind }) => kind !== 'hub'))
+    throw new PolityError('denied', 'only the hub itself clears away what closed subscriptions leave')
+  return { isDone: await pull.forget(rows, group) }
 }
 
 /** In turns, each a commit of its own: a subscription may have set thousands of items aside. */

@@ -47,7 +47,8 @@ const attribute = (maxLength: number, description: string) =>
 export const Subject = attribute(256, 'what the event is about: text without control characters')
 export const EventKey = attribute(256, 'what orders the events: text without control characters')
 export const EventId = attribute(128, 'an id of the event: text without control characters')
-const Correlation = attribute(256, 'an id: text without control characters')
+const Correlation = attribute(256, 'what belongs together: an id that all its events carry')
+const Causation = attribute(256, 'the id of the event that led to this one')
 export const FailureReason = attribute(512, 'why: text without control characters')
 
 export const Label = Type.String({
@@ -93,9 +94,9 @@ export const EventFields = {
   ),
   audience: Type.Optional(Described(Audience, 'who may see the event; default: what its type or route says')),
   id: Type.Optional(EventId),
-  expiresAt: Type.Optional(Timestamp),
+  expiresAt: Type.Optional(Described(Timestamp, 'after this time, in UTC, nobody takes it any more')),
   correlationId: Type.Optional(Correlation),
-  causationId: Type.Optional(Correlation),
+  causationId: Type.Optional(Causation),
 }
 
 export const Published = noun('mesh.published', {

@@ -156,7 +156,10 @@ export async function ownSubscription(
 ): Promise<SubscriptionRow> {
   const row = await ctx.get(subscriptions, subscriptionKey(actorOf(ctx.chain), name))
   if (row === undefined)
-    throw new PolityError('not-found', `${actorOf(ctx.chain)} has no subscription ${name}: open it first`)
+    throw new PolityError(
+      'not-found',
+      `${actorOf(ctx.chain)} has no subscription ${name}: \`polity mesh subscriptions\` names them, \`polity mesh subscribe\` opens one`,
+    )
   return row.value
 }
 

@@ -2,12 +2,14 @@
 
 import type { CommandContext } from '../../kernel/catalog/context.ts'
 import type { ModuleHost } from '../../kernel/catalog/module.ts'
+import { actorOf } from '../../kernel/catalog/recorder.ts'
 import type { WorkingRows } from '../../kernel/catalog/working-rows.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Pull, PulledItem, PullOptions } from '../../kernel/feed/pull.ts'
 import type { Chain } from '../../kernel/gate/types.ts'
 import { labelOf, mayOpen, mayRead, mayReadAll } from '../../kernel/log/audience.ts'
 import type { Entry } from '../../kernel/log/entry.ts'
+import { openPlaces } from '../../kernel/places.ts'
 import type { Static } from '../../kernel/schema/schema.ts'
 import type { Expression } from '../../kit/cesql/cesql.ts'
 import { matchesType, type TypePattern } from '../../kit/type-pattern.ts'
@@ -33,6 +35,9 @@ import type { SubscriptionRow } from './views.ts'
 
 const TAKEN = 16
 const INBOX_IN_FLIGHT_MAX = 64
+/** Takes of one principal chain that wait at a time, and of everybody: each of them looks again every second. */
+const WAITING_EACH_MAX = 64
+const WAITING_MAX = 1024
 /** Invocations that have waited once: if they have to be tried again, they do not wait again. */
 const WAITED_MAX = 10_000
 
@@ -42,6 +47,32 @@ export interface TakePorts {
   readonly routing: Routing
   readonly closing: AbortSignal
   readonly waited: Set<string>
+  readonly waiting: Waiting
+}
+
+/** Who waits now. */
+export interface Waiting {
+  /** Throws `limit`. */
+  begin(chain: Chain): () => void
+}
+
+export function openWaiting(): Waiting {
+  const all = openPlaces(WAITING_MAX)
+  const each = openPlaces(WAITING_EACH_MAX)
+  return {
+    begin(chain) {
+      const leave = all.take('')
+      const leaveOwn = leave && each.take(actorOf(chain))
+      if (leave !== undefined && leaveOwn !== undefined)
+        return () => {
+          leave()
+          leaveOwn()
+        }
+      leave?.()
+      const whose = leave === undefined ? `${WAITING_MAX}` : `${WAITING_EACH_MAX} of your`
+      throw new PolityError('limit', `${whose} takes wait already: ask without waiting, or later`)
+    },
+  }
 }
 
 export interface TakeInput {
@@ -193,22 +224,27 @@ const inboxOptions = (label: string, now: () => number): PullOptions => ({
  * invocation, which would have to be tried again for every event that came meanwhile.
  */
 async function waitForSome(
-  { id, now }: CommandContext,
+  { id, now, chain }: CommandContext,
   { options }: Following,
   { waitMs, max }: { readonly waitMs: number; readonly max: number },
-  { host, pull, closing, waited }: TakePorts,
+  { host, pull, closing, waited, waiting }: TakePorts,
 ): Promise<void> {
   if (waited.has(id)) return
+  const leave = waiting.begin(chain)
   if (waited.size >= WAITED_MAX) waited.clear()
   waited.add(id)
   const untilMs = Date.parse(now) + waitMs
   const looking: WorkingRows = { ...host.rows, write: () => undefined }
   const { name } = options
-  while (!closing.aborted && host.env.now() < untilMs) {
-    const { items, next, isFull } = await look(pull, looking, options, { max, size: host.log.head().size })
-    const isMore = next.atMs !== undefined && next.atMs <= host.env.now()
-    if (items > 0 || isFull || isMore) return
-    await pull.news.wait(name, next, untilMs, closing)
+  try {
+    while (!closing.aborted && host.env.now() < untilMs) {
+      const { items, next, isFull } = await look(pull, looking, options, { max, size: host.log.head().size })
+      const isMore = next.atMs !== undefined && next.atMs <= host.env.now()
+      if (items > 0 || isFull || isMore) return
+      await pull.news.wait(name, next, untilMs, closing)
+    }
+  } finally {
+    leave()
   }
 }
 

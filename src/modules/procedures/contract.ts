@@ -52,6 +52,9 @@ export const Procedure = noun('procedures.procedure', {
   digest: Sha256,
   isRetired: Type.Boolean(),
   definedAt: Timestamp,
+  retiredAt: Type.Optional(Timestamp),
+  /** Why it was retired. */
+  reason: Type.Optional(Type.String()),
   definition: Json,
 })
 

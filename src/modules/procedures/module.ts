@@ -42,7 +42,7 @@ export const proceduresModule = defineModule(
             { subject: `procedure/${name}` },
           ),
         )
-        return { ...shown(name, row), isRetired: true }
+        return shown(name, { ...row, retiredAt: ctx.now, ...(reason === undefined ? {} : { reason }) })
       }),
     ],
     queries: [
@@ -54,7 +54,12 @@ export const proceduresModule = defineModule(
 
 async function current(ctx: Pick<CommandContext, 'get'>, name: string): Promise<ProcedureRow> {
   const row = await ctx.get(procedures, name)
-  if (!row) throw new PolityError('not-found', `there is no procedure ${name}`, { name })
+  if (!row)
+    throw new PolityError(
+      'not-found',
+      `there is no procedure ${name}: \`polity procedures list\` names them`,
+      { name },
+    )
   return row.value
 }
 
@@ -80,16 +85,18 @@ async function pinned(
   return { digest, definition: row.definition as Definition }
 }
 
-const shown = (name: string, { digest, definedAt, retiredAt, definition }: ProcedureRow) => ({
+const shown = (name: string, { digest, definedAt, retiredAt, reason, definition }: ProcedureRow) => ({
   name,
   digest,
   isRetired: retiredAt !== undefined,
   definedAt,
+  ...(retiredAt === undefined ? {} : { retiredAt }),
+  ...(reason === undefined ? {} : { reason }),
   definition,
 })
 
 function listed(name: string, row: ProcedureRow) {
-  const { definition, ...rest } = shown(name, row)
+  const { digest, isRetired, definedAt, definition } = shown(name, row)
   const { summary } = definition as Definition
-  return { ...rest, ...(summary === undefined ? {} : { summary }) }
+  return { name, digest, isRetired, definedAt, ...(summary === undefined ? {} : { summary }) }
 }

@@ -12,6 +12,7 @@ import {
   Private,
   type Static,
   Timestamp,
+  type TSchema,
   Type,
 } from '../../kernel/schema/schema.ts'
 
@@ -30,7 +31,7 @@ const CatchUp = Type.Union([Type.Literal('none'), Type.Literal('last'), Type.Lit
 const LateMaxMs = Type.Integer({
   minimum: 1,
   maximum: 366 * 24 * 3600_000,
-  description: 'a time that is later than this, in milliseconds, is not made up any more',
+  description: 'a missed time is not made up any more after so many milliseconds',
 })
 
 const Timing = {
@@ -126,6 +127,9 @@ export const Schedule = noun('schedules.schedule', {
   last: Type.Optional(LastRun),
 })
 
+const defaulting = <T extends TSchema>(schema: T, value: string): T =>
+  Described(schema, `${schema.description}; default ${value}`)
+
 const ScheduleName = Described(Name, 'the name of a schedule')
 
 export const put = command('schedules.put@1', {
@@ -133,11 +137,11 @@ export const put = command('schedules.put@1', {
   input: {
     name: ScheduleName,
     cron: Timing.cron,
-    timezone: Type.Optional(Timing.timezone),
+    timezone: Type.Optional(defaulting(Timing.timezone, 'UTC')),
     action: ActionName,
     input: Type.Optional(Described(Private(Json), 'the input of the action')),
-    catchUp: Type.Optional(CatchUp),
-    lateMaxMs: Type.Optional(LateMaxMs),
+    catchUp: Type.Optional(defaulting(CatchUp, 'none')),
+    lateMaxMs: Type.Optional(defaulting(LateMaxMs, 'none is too late')),
   },
   output: noun('schedules.put', { name: Name, nextDue: Timestamp }),
   errors: ['name.unknown', 'denied', 'schedules.full'],

@@ -1,6 +1,7 @@
 // One slot of one schedule: claimed, carried out under a key of its own, and noted, each in a commit that the row's version fences.
 
 import type { Caller } from '../../kernel/catalog/decide.ts'
+import { isConflict } from '../../kernel/conflict.ts'
 import { pause } from '../../kernel/env.ts'
 import { asPolityError, type ErrorCode, PolityError } from '../../kernel/errors.ts'
 import type { Draft } from '../../kernel/log/entry.ts'
@@ -10,6 +11,7 @@ import { planOf } from './planning.ts'
 import {
   type Claim,
   type LastRun,
+  noTick,
   TICKS,
   type TickerHost,
   type TickRow,
@@ -72,14 +74,11 @@ export async function fire(host: TickerHost, name: string, ticking: Ticking): Pr
       : await claimNext(host, found, ticking)
     return claimed !== undefined && (await carryOut(host, claimed, ticking))
   } catch (error) {
-    if (isNews(error)) return false
+    // The row was written by another hub, or by whoever put or removed the schedule.
+    if (isConflict(error)) return false
     throw error
   }
 }
-
-/** The row was written by another hub, or by whoever put or removed the schedule. */
-const isNews = (error: unknown): boolean =>
-  error instanceof PolityError && error.code === 'expectation.failed'
 
 /** The row is read before the schedule: whatever is put in between makes the next write of this row fail. */
 async function find(host: TickerHost, name: string): Promise<Found | undefined> {
@@ -88,7 +87,7 @@ async function find(host: TickerHost, name: string): Promise<Found | undefined> 
   const schedule = (await host.reads.get(schedules, name))?.value
   if (!schedule || schedule.stopped) {
     await host.record([], {
-      changes: [tickChange(name, null)],
+      changes: [noTick(name, host.env.now())],
       expect: [{ table: TICKS, key: name, version }],
     })
     return undefined

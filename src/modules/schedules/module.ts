@@ -4,8 +4,12 @@ import type { CommandContext, Invocable } from '../../kernel/catalog/context.ts'
 import { callerOf, requireInScope } from '../../kernel/catalog/decide.ts'
 import { baseName } from '../../kernel/catalog/definition.ts'
 import { defineModule, type ModuleHost, type OpenedModule } from '../../kernel/catalog/module.ts'
+import { nearest } from '../../kernel/catalog/nearest.ts'
 import { pageOf } from '../../kernel/catalog/page-of.ts'
+import { actorOf } from '../../kernel/catalog/recorder.ts'
 import { PolityError } from '../../kernel/errors.ts'
+import type { Chain } from '../../kernel/gate/types.ts'
+import { mayReadAll } from '../../kernel/log/audience.ts'
 import type { ViewRow } from '../../kernel/log/views.ts'
 import {
   type Fields,
@@ -30,7 +34,7 @@ import {
 import { timetableOf } from './cron.ts'
 import { requireWhole } from './firing.ts'
 import { openTicker, type Ticker } from './ticker.ts'
-import { TICKS, type TickRow, tickChange, timeOf } from './ticks.ts'
+import { noTick, TICKS, type TickRow, tickChange, timeOf } from './ticks.ts'
 
 export const SCHEDULES_MAX = 1_000
 
@@ -48,7 +52,7 @@ function openSchedules(host: ModuleHost): OpenedModule {
       remove.handle(async (ctx, { name }) => {
         await current(ctx, name)
         await ctx.rows.get(TICKS, name)
-        ctx.rows.write(tickChange(name, null))
+        ctx.rows.write(noTick(name, Date.parse(ctx.now)))
         ctx.record(ScheduleRemoved({ name }, { subject: `schedule/${name}` }))
         return { name }
       }),
@@ -67,10 +71,11 @@ function openSchedules(host: ModuleHost): OpenedModule {
     queries: [
       list.handle((ctx, input) =>
         pageOf(ctx, schedules, input, async (row) =>
-          shown(row, (await host.rows.get(TICKS, row.key)).value as TickRow | undefined),
+          shown(row, (await host.rows.get(TICKS, row.key)).value as TickRow | undefined, ctx.chain),
         ),
       ),
     ],
+    sweptTables: [TICKS],
     close: () => ticker.close(),
   }
 }
@@ -119,7 +124,7 @@ function requireTaken(
   const definition = definitions()
     .filter(({ kind, name }) => kind === 'command' && (name === action || baseName(name) === action))
     .at(-1)
-  if (!definition) throw new PolityError('name.unknown', `there is no action ${action}`, { action })
+  if (!definition) throw unknownAction(definitions(), action)
   try {
     validate(definition.schema, input, `the input of ${action}`)
   } catch (error) {
@@ -130,6 +135,13 @@ function requireTaken(
     }))
     throw new PolityError(error.code, error.message, { violations })
   }
+}
+
+function unknownAction(definitions: ReturnType<ModuleHost['definitions']>, action: string): PolityError {
+  const names = definitions.filter(({ kind }) => kind === 'command').map(({ name }) => baseName(name))
+  const suggestions = nearest(action, [...new Set(names)])
+  const hint = suggestions.length === 0 ? '' : `: did you mean ${suggestions.join(' or ')}?`
+  return new PolityError('name.unknown', `there is no action ${action}${hint}`, { action, suggestions })
 }
 
 async function requirePlace({ rows }: Pick<CommandContext, 'rows'>): Promise<void> {
@@ -149,12 +161,20 @@ function askerOf(ctx: CommandContext): ScheduleRow['asker'] {
 
 async function current(ctx: Pick<CommandContext, 'get'>, name: string): Promise<ViewRow<ScheduleRow>> {
   const row = await ctx.get(schedules, name)
-  if (!row) throw new PolityError('not-found', `there is no schedule ${name}`, { name })
+  if (!row)
+    throw new PolityError('not-found', `there is no schedule ${name}: \`polity schedules list\` names them`, {
+      name,
+    })
   return row
 }
 
-function shown({ key, value }: ViewRow<ScheduleRow>, tick: TickRow | undefined): Static<typeof Schedule> {
-  const { cron, timezone, catchUp, lateMaxMs, action, stopped } = value
+function shown(
+  { key, value }: ViewRow<ScheduleRow>,
+  tick: TickRow | undefined,
+  chain: Chain,
+): Static<typeof Schedule> {
+  const { cron, timezone, catchUp, lateMaxMs, action, stopped, asker } = value
+  const isTold = mayReadAll(chain) || actorOf(chain) === actorOf(asker.chain as Chain)
   return {
     name: key,
     cron,
@@ -166,12 +186,17 @@ function shown({ key, value }: ViewRow<ScheduleRow>, tick: TickRow | undefined):
     ...(stopped ? { reason: `${stopped.message} (${stopped.code})` } : {}),
     isRunning: tick?.claim !== undefined,
     ...(tick?.nextMs == null || stopped ? {} : { nextDue: timeOf(tick.nextMs) }),
-    ...(tick?.last ? { last: lastOf(tick.last) } : {}),
+    ...(tick?.last ? { last: lastOf(tick.last, isTold) } : {}),
   }
 }
 
-const lastOf = ({ slotMs, finishedMs, ...ended }: NonNullable<TickRow['last']>) => ({
+/** What an action says of its failure may speak of its input, which is private: it is for those who may know that. */
+const lastOf = (
+  { slotMs, finishedMs, message, ...ended }: NonNullable<TickRow['last']>,
+  isTold: boolean,
+) => ({
   slot: timeOf(slotMs),
   finishedAt: timeOf(finishedMs),
   ...ended,
+  ...(isTold && message !== undefined ? { message } : {}),
 })

@@ -35,10 +35,16 @@ export interface LastRun {
   readonly message?: string
 }
 
-export const tickChange = (name: string, row: TickRow | null): RowChange => ({
+/** The row of a schedule that is gone keeps its version for so long: whoever slept meanwhile must not take a new one for it. */
+const TOMBSTONE_MS = 7 * 24 * 3600_000
+
+export const tickChange = (name: string, row: TickRow): RowChange => ({ table: TICKS, key: name, value: row })
+
+export const noTick = (name: string, nowMs: number): RowChange => ({
   table: TICKS,
   key: name,
-  value: row,
+  value: null,
+  expiresAtMs: nowMs + TOMBSTONE_MS,
 })
 
 export const timeOf = (ms: number): string => new Date(ms).toISOString()

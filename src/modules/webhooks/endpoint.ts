@@ -20,8 +20,10 @@ export async function ownEndpoint(reads: Pick<Reads, 'get'>, chain: Chain, id: s
 }
 
 export const isOwn = (chain: Chain, { owner }: Pick<EndpointRow, 'owner'>): boolean =>
-  owner === actorOf(chain) ||
-  (chain.length > 0 && chain.every(({ kind, roles }) => kind === 'hub' || roles.includes('owner')))
+  owner === actorOf(chain) || isHubOwner(chain)
+
+export const isHubOwner = (chain: Chain): boolean =>
+  chain.length > 0 && chain.every(({ kind, roles }) => kind === 'hub' || roles.includes('owner'))
 
 export function shapeOf(row: EndpointRow): Static<typeof EndpointShape> {
   const { endpoint, url, types, filter, mode, description, isOrdered, publicKey, owner, isEnabled, reason } =

@@ -10,8 +10,9 @@ import { filterOf, wantedBy } from './filtering.ts'
 import { type Content, keyOf, SENDER, type SendingPorts } from './sending.ts'
 import { type EndpointRow, endpoints, ROSTER, roster } from './views.ts'
 
-/** Endpoints of one hub. */
+/** Endpoints of one hub, and of one principal that is no owner of it. */
 export const ENDPOINTS_MAX = 1000
+export const OWNED_MAX = 100
 /** Deliveries of one endpoint that are being committed at a time. */
 const IN_FLIGHT_MAX = 16
 /** A full queue of deliveries passes; what is lost here would not come again. */

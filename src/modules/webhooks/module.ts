@@ -24,7 +24,7 @@ import { hookReceiver } from './faces.ts'
 import { openFeeding } from './feeding.ts'
 import { openReceiver, putOneSource, removeOneSource, SEEN } from './receiving.ts'
 import { pageOfOwn, registerOne, removeOne, rotateOne, switchOne, updateOne } from './registering.ts'
-import { type SendingPorts, webhookSender } from './sending.ts'
+import { FAILING, type SendingPorts, webhookSender } from './sending.ts'
 import { DEFAULTS, type WebhooksOptions } from './settings.ts'
 import { sources } from './views.ts'
 
@@ -65,7 +65,7 @@ function openWebhooks(host: ModuleHost, options: Required<WebhooksOptions>): Ope
       }),
     ],
     faces: [hookReceiver.provide(openReceiver(ports))],
-    sweptTables: [SEEN],
+    sweptTables: [SEEN, FAILING],
     close: () => feeding.close(),
   }
 }

@@ -56,7 +56,7 @@ function messageOf(event: CloudEvent, mode: Addressed['mode']): HttpMessage {
 }
 
 /** Standard Webhooks, "Payload structure": type, timestamp and data; what else is known of the event beside them. */
-function standardPayload({ type, time, data, id, source, subject }: CloudEvent): HttpMessage {
+function standardPayload({ type, time, data, id, source, subject, hops }: CloudEvent): HttpMessage {
   const payload = {
     type,
     timestamp: time,
@@ -64,6 +64,7 @@ function standardPayload({ type, time, data, id, source, subject }: CloudEvent):
     id,
     source,
     ...(subject === undefined ? {} : { subject }),
+    ...(hops === undefined ? {} : { hops }),
   }
   return {
     headers: { 'content-type': 'application/json; charset=utf-8' },

@@ -16,6 +16,8 @@ export interface IncomingEvent {
   readonly subject?: string
   readonly claimedSource?: string
   readonly claimedTime?: string
+  /** How often it was passed on from hub to hub, as the sender says. */
+  readonly hops?: number
   readonly data?: unknown
 }
 
@@ -56,7 +58,11 @@ const incoming = (event: CloudEvent, provenId: string | undefined): IncomingEven
   id: provenId ?? `${event.source} ${event.id}`,
   type: event.type,
   claimedSource: event.source,
-  ...present({ subject: textOf(event.subject), claimedTime: textOf(event.time) }),
+  ...present({
+    subject: textOf(event.subject),
+    claimedTime: textOf(event.time),
+    hops: hopsOf(event.hops),
+  }),
   ...(event.data_base64 === undefined
     ? present({ data: event.data })
     : { data: { base64: event.data_base64 } }),
@@ -64,9 +70,13 @@ const incoming = (event: CloudEvent, provenId: string | undefined): IncomingEven
 
 /** Standard Webhooks, "Payload structure". */
 function standardEvent(body: unknown, proof: Proof): IncomingEvent {
-  const { type, timestamp, data } = recordOf(body)
+  const { type, timestamp, data, hops } = recordOf(body)
   if (typeof type !== 'string') throw new PolityError('webhooks.event', 'the payload has no `type`')
-  return { id: proof.id ?? '', type, ...present({ data, claimedTime: textOf(timestamp) }) }
+  return {
+    id: proof.id ?? '',
+    type,
+    ...present({ data, claimedTime: textOf(timestamp), hops: hopsOf(hops) }),
+  }
 }
 
 /** GitHub names the event in a header; of others, nothing is known but what stands in the body. */
@@ -80,7 +90,7 @@ function plainEvent(
   const named = scheme === 'github' ? textOf(headers['x-github-event']) : textOf(members.type)
   const action = scheme === 'github' ? textOf(members.action) : undefined
   const type = [named ?? 'event', ...(action === undefined ? [] : [action])].join('.')
-  return { id: proof.id ?? '', type, data: body }
+  return { id: proof.id ?? '', type, data: body, ...present({ hops: hopsOf(members.hops) }) }
 }
 
 function recordOf(value: unknown): Readonly<Record<string, unknown>> {
@@ -97,6 +107,10 @@ const textOf = (value: unknown): string | undefined =>
   value.isWellFormed()
     ? value
     : undefined
+
+/** In the headers of binary mode a number is text. */
+const hopsOf = (value: unknown): number | undefined =>
+  /^[1-9][0-9]{0,5}$/.test(String(value)) ? Number(value) : undefined
 
 const present = <T extends Readonly<Record<string, unknown>>>(
   members: T,

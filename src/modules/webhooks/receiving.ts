@@ -22,6 +22,8 @@ import { type SourceRow, sources } from './views.ts'
 export const SEEN = 'webhooks.seen'
 const SEEN_KEPT_MS = 7 * 86_400_000
 const SOURCES_MAX = 256
+/** Hubs that feed each other in a circle do so no more often than this. */
+const HOPS_MAX = 8
 /** Requests that arrive at the same time with the same event. */
 const CONFLICTS_MAX = 8
 
@@ -62,10 +64,19 @@ async function receiveOne(
   const nowSeconds = Math.floor(host.env.now() / 1000)
   const proof = await proveRequest(source, request, { secret: secretFor(host, source), nowSeconds })
   takeRate(source.name)
-  const events = eventsOf(source, request, proof)
+  const received = eventsOf(source, request, proof)
+  const events = received.filter(({ hops = 0 }) => hops <= HOPS_MAX)
+  // Refused, it would only be sent again.
+  if (events.length < received.length) host.onFailure(circling(source))
   for (const event of events) await admit(host, source, event)
   return commitOnce({ host }, source, events)
 }
+
+const circling = ({ name }: SourceRow): PolityError =>
+  new PolityError(
+    'webhooks.event',
+    `what came to the source ${name} has gone from hub to hub ${HOPS_MAX} times: an endpoint leads back to it`,
+  )
 
 /** Strangers are not told where a secret should be; whoever runs the hub is. */
 const secretFor =
@@ -126,7 +137,11 @@ async function commitOnce(
 }
 
 /** One vault subject per event, so that each can be erased by itself. */
-function draftOf(source: SourceRow, { id, type, data, ...said }: IncomingEvent, entryId: string): Draft {
+function draftOf(
+  source: SourceRow,
+  { id, type, data, hops = 0, ...said }: IncomingEvent,
+  entryId: string,
+): Draft {
   const audience = audienceOf([source.principal, ...(source.audience ?? [])])
   return EventReceived(
     {
@@ -134,7 +149,7 @@ function draftOf(source: SourceRow, { id, type, data, ...said }: IncomingEvent, 
       source: source.principal,
       type: typeBelow(source.prefix, type),
       lane: 'normal',
-      hops: 0,
+      hops,
       hook: source.name,
       ...said,
       ...(data === undefined ? {} : { privateData: data }),

@@ -12,7 +12,7 @@ import {
   SECRET_SIZE_MIN_BYTES,
 } from '../../kit/standard-webhooks.ts'
 import type { register, rotate, update } from './actions.ts'
-import { isOwn, ownEndpoint, shapeOf } from './endpoint.ts'
+import { isHubOwner, isOwn, ownEndpoint, shapeOf } from './endpoint.ts'
 import {
   EndpointDisabled,
   EndpointEnabled,
@@ -21,7 +21,7 @@ import {
   EndpointUpdated,
   SecretRotated,
 } from './facts.ts'
-import { ENDPOINTS_MAX } from './feeding.ts'
+import { ENDPOINTS_MAX, OWNED_MAX } from './feeding.ts'
 import { filterOf, invalidAt, requirePatterns } from './filtering.ts'
 import { handshake } from './handshake.ts'
 import { secretBytes } from './payload.ts'
@@ -58,6 +58,8 @@ export async function registerOne(
   )
   const secret = made.secret ?? secretText
   const { chain, token, id: endpoint } = ctx
+  // A handshake takes its time, and whoever began it meanwhile may be through.
+  await requireRoom(ctx)
   ctx.record(
     EndpointRegistered(
       {
@@ -187,6 +189,10 @@ async function requireRoom(ctx: CommandContext): Promise<void> {
   const rows = await ctx.list(endpoints, { limit: ENDPOINTS_MAX })
   if (rows.length >= ENDPOINTS_MAX)
     throw new PolityError('limit', `this hub has ${ENDPOINTS_MAX} endpoints: remove one that is not needed`)
+  const owner = actorOf(ctx.chain)
+  const owned = rows.filter(({ value }) => value.owner === owner).length
+  if (owned >= OWNED_MAX && !isHubOwner(ctx.chain))
+    throw new PolityError('limit', `${owner} has ${OWNED_MAX} endpoints: remove one that is not needed`)
 }
 
 /** Throws `input.invalid`, `secret.missing`; never shows the value. */

@@ -1,6 +1,7 @@
 // The sender: makes each attempt out of the log and of the keys in force, and disables endpoints that take nothing any more.
 
 import type { ModuleHost } from '../../kernel/catalog/module.ts'
+import type { RowChange } from '../../kernel/catalog/working-rows.ts'
 import type { Delivery, PreparedDelivery, Sender } from '../../kernel/deliveries/deliveries.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import { tokens } from '../../kernel/identity/contract.ts'
@@ -9,7 +10,7 @@ import type { Entry } from '../../kernel/log/entry.ts'
 import type { CloudEvent } from '../../kit/cloudevents-http.ts'
 import { meshAdmission, meshEventOf } from '../mesh/contract.ts'
 import { isText } from './endpoint.ts'
-import { EndpointDisabled } from './facts.ts'
+import { EndpointDisabled, EventReceived } from './facts.ts'
 import { isOpenable } from './filtering.ts'
 import { type SigningKeys, secretBytes, signedRequest } from './payload.ts'
 import type { WebhooksOptions } from './settings.ts'
@@ -17,7 +18,16 @@ import { type EndpointRow, endpoints } from './views.ts'
 
 export const SENDER = 'webhooks'
 /** Endpoint -> since when nothing got through to it. */
-const FAILING = 'webhooks.failing'
+export const FAILING = 'webhooks.failing'
+/** A row that is gone keeps its version for so long: longer than any commit is under way. */
+const TOMBSTONE_MS = 3600_000
+
+const notFailing = (endpoint: string, nowMs: number): RowChange => ({
+  table: FAILING,
+  key: endpoint,
+  value: null,
+  expiresAtMs: nowMs + TOMBSTONE_MS,
+})
 
 export interface SendingPorts {
   readonly host: ModuleHost
@@ -89,7 +99,8 @@ async function entryAt({ log }: ModuleHost, seq: number): Promise<Entry | undefi
 async function eventFor(host: ModuleHost, { chain }: EndpointRow, entry: Entry): Promise<CloudEvent> {
   const isOpen = isOpenable(entry) && mayOpen(chain, entry)
   const data = isOpen ? ((await host.reveal(entry.data)) as Entry['data']) : entry.data
-  return meshEventOf({ ...entry, data })
+  const event = meshEventOf({ ...entry, data })
+  return entry.type === EventReceived.name ? { ...event, hops: Number(entry.data.hops) + 1 } : event
 }
 
 /** Throws `secret.missing`, and `webhooks.event` where the secret was erased. */
@@ -122,7 +133,7 @@ async function disable(host: ModuleHost, endpoint: string, reason: 'gone' | 'fai
   const row = (await host.reads.get(endpoints, endpoint))?.value
   if (row?.isEnabled !== true) return
   await host.record([EndpointDisabled({ endpoint, reason }, { subject: `webhooks/${endpoint}` })], {
-    changes: [{ table: FAILING, key: endpoint, value: null }],
+    changes: [notFailing(endpoint, host.env.now())],
   })
 }
 
@@ -135,7 +146,7 @@ async function noteSettled(
   const known = await host.rows.get(FAILING, lane)
   const since = known.value as string | undefined
   if (state === 'delivered') {
-    if (since !== undefined) await host.record([], { changes: [{ table: FAILING, key: lane, value: null }] })
+    if (since !== undefined) await host.record([], { changes: [notFailing(lane, host.env.now())] })
     return
   }
   const firstMs = Date.parse(since ?? createdAt)

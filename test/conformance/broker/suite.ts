@@ -240,13 +240,14 @@ export function describeBroker(name: string, make: () => Promise<BrokerPlace>): 
       if (!place.cut) return skip()
       const receiver = await follow()
       const all = ids(40)
-      const seen = new Map<string, number>()
+      const seen = new Set<string>()
       const receiving = (async () => {
         while (seen.size < all.length)
           try {
             const got = await receive(receiver, 4, 200)
+            for (const { id = '' } of got) seen.add(id)
+            // The broker may know of it although its answer is lost.
             await receiver.ack(got.map(tokenOf))
-            for (const { id = '' } of got) seen.set(id, (seen.get(id) ?? 0) + 1)
           } catch (error) {
             expect(await codeOf(Promise.reject(error))).toBe('broker.unreachable')
             await sleep(20)
@@ -264,7 +265,7 @@ export function describeBroker(name: string, make: () => Promise<BrokerPlace>): 
           }
       }
       await receiving
-      expect([...seen.keys()].sort()).toEqual([...all].sort())
+      expect([...seen].sort()).toEqual([...all].sort())
       // Sent again under the same ids, none of them stands in the stream twice.
       const whole = await take(await follow({ group: 'whole' }), all.length)
       expect(whole.map(({ id }) => id)).toEqual(all)

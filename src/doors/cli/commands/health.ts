@@ -12,7 +12,7 @@ export async function run(call: Call): Promise<ExitCode> {
   const health = await openHubClient(addressOf(call.settings)).json('/health', {
     alsoStatus: SERVICE_UNAVAILABLE,
   })
-  await showAnswer(call, health)
+  await showAnswer(call, health, 'health')
   const { status } = (health ?? {}) as { readonly status?: unknown }
   return status === 'ok' ? EXIT.ok : EXIT.failed
 }

@@ -89,7 +89,7 @@ interface Door extends GatewayPorts {
   readonly way: ServiceGateway
   readonly connections: Connections
   readonly liveness: Liveness
-  readonly places: { take(): () => void }
+  readonly places: { take(caller: Caller): () => void }
 }
 
 /** Throws while the answer has not begun. */
@@ -99,7 +99,7 @@ async function serveRequest(door: Door, request: RawRequest): Promise<void> {
   const asked = askedFor(raw, raw.method ?? '', caller)
   requireMethod(asked.method)
   requirePermitted(door.permit, asked)
-  const leave = door.places.take()
+  const leave = door.places.take(caller)
   const life = lifeOf(request.response, door.closing)
   const unwatch = door.liveness.watch(watchedOf(door, raw, asked, life.end))
   const noted = openNote(way, asked)
@@ -161,7 +161,7 @@ async function carryWebSocket(
   onAnswer: (status: number) => void,
 ): Promise<void> {
   const { way, connections, closing } = door
-  const leave = door.places.take()
+  const leave = door.places.take(asked.caller)
   const ended = new AbortController()
   const end = () => ended.abort()
   socket.once('close', end)
@@ -272,15 +272,29 @@ function lifeOf(response: RawRequest['response'], closing: AbortSignal) {
   }
 }
 
+/** Of the places of the gateway: however many streams one principal holds open, there is room for others. */
+const OWN_SHARE_MAX = 0.75
+
 function openPlaces(max: number) {
+  const ownMax = Math.ceil(max * OWN_SHARE_MAX)
+  const own = new Map<string, number>()
   let count = 0
   return {
-    take(): () => void {
-      if (count >= max)
-        throw new PolityError('limit', `${max} requests are under way through the gateway: try again later`)
+    take({ chain }: Caller): () => void {
+      const principal = actorOf(chain)
+      const mine = own.get(principal) ?? 0
+      if (count >= max || mine >= ownMax)
+        throw new PolityError(
+          'limit',
+          `${Math.min(count, max)} requests are under way through the gateway, ${mine} of them yours: try again later`,
+        )
       count += 1
+      own.set(principal, mine + 1)
       return () => {
         count -= 1
+        const left = (own.get(principal) ?? 1) - 1
+        if (left > 0) own.set(principal, left)
+        else own.delete(principal)
       }
     },
   }

@@ -6,6 +6,7 @@ import type { PolityError } from '../../errors.ts'
 import type { LoadAccess } from '../access.ts'
 import type { Broker, OutgoingMessage, SendOutcome } from '../broker.ts'
 import { refusalOf, refused, requireBatch, tooLarge } from '../checking.ts'
+import { natsNames } from './content-type.ts'
 import { ANSWER_MS, isRefusal, type Live, openNatsLink, refusalBy } from './connecting.ts'
 import { probeNats } from './probe.ts'
 import { openNatsReceiver } from './receiver.ts'
@@ -39,7 +40,7 @@ async function sendOne({ connection, client }: Live, message: OutgoingMessage): 
   const maxBytes = (connection.info?.max_payload ?? Number.POSITIVE_INFINITY) - HEADERS_ROOM_BYTES
   if (body.length > maxBytes) return tooLarge(body.length, maxBytes)
   const sent = natsHeaders()
-  for (const [name, value] of Object.entries(headers)) sent.set(name, value)
+  for (const [name, value] of Object.entries(natsNames(headers))) sent.set(name, value)
   try {
     const { duplicate } = await client.publish(place, body, { msgID: id, headers: sent, timeout: ANSWER_MS })
     return duplicate ? 'known' : 'stored'

@@ -6,6 +6,7 @@ import { type Env, pause } from '../../env.ts'
 import { PolityError } from '../../errors.ts'
 import type { ReceivedMessage, Receiver, ReceiverOptions } from '../broker.ts'
 import { refused, requireReceiveMax, unreachable } from '../checking.ts'
+import { plainNames } from './content-type.ts'
 import { ANSWER_MS, type Live, type NatsLink } from './connecting.ts'
 
 const NAME = /^[A-Za-z0-9_-]{1,128}$/
@@ -137,18 +138,19 @@ function take(message: Msg, got: ReceivedMessage[]): 'ended' | PolityError | und
 function messageOf({ subject, reply, headers, data }: Msg): ReceivedMessage | undefined {
   const tokens = reply?.split('.') ?? []
   const at = tokens.length >= 11 ? 4 : 2
-  const [deliveries, position] = [Number(tokens[at + 2]), tokens[at + 3]]
-  if (reply === undefined || tokens[0] !== '$JS' || position === undefined || !Number.isSafeInteger(deliveries))
+  const [deliveries, sequence, storedAt] = [Number(tokens[at + 2]), tokens[at + 3], tokens[at + 5]]
+  if (reply === undefined || tokens[0] !== '$JS' || storedAt === undefined || !Number.isSafeInteger(deliveries))
     return undefined
   const names = Object.create(null) as Record<string, string>
   for (const name of headers?.keys() ?? []) names[name.toLowerCase()] = headers?.get(name) ?? ''
   const { 'nats-msg-id': id, ...own } = names
   return {
     place: subject,
-    position,
+    // A stream that is made anew counts from 1 again; when a message was stored tells them apart.
+    position: `${sequence}-${storedAt}`,
     deliveries,
     token: reply,
-    headers: own,
+    headers: plainNames(own),
     // The buffer beneath belongs to the connection.
     body: data.slice(),
     ...(id === undefined ? {} : { id }),

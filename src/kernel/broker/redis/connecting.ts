@@ -1,6 +1,6 @@
 // A connection to Redis that never queues what it cannot send: what is asked of it while it is down fails at once.
 
-import { Redis, type RedisOptions } from 'ioredis'
+import { Redis } from 'ioredis'
 import { PolityError } from '../../errors.ts'
 import type { BrokerAccess, LoadAccess } from '../access.ts'
 import { refused, unreachable } from '../checking.ts'
@@ -67,7 +67,7 @@ async function connect(load: LoadAccess): Promise<Redis> {
   }
 }
 
-const optionsOf = (access: BrokerAccess): RedisOptions => ({
+const optionsOf = (access: BrokerAccess) => ({
   host: access.host,
   port: access.port,
   lazyConnect: true,
@@ -75,10 +75,10 @@ const optionsOf = (access: BrokerAccess): RedisOptions => ({
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
   disableClientInfo: true,
-  protocol: 2,
+  protocol: 2 as const,
   connectionName: 'polity',
   connectTimeout: CONNECT_MS,
-  retryStrategy: (times) => Math.min(RECONNECT_MIN_MS * 2 ** Math.min(times, 10), RECONNECT_MAX_MS),
+  retryStrategy: (times: number) => Math.min(RECONNECT_MIN_MS * 2 ** Math.min(times, 10), RECONNECT_MAX_MS),
   ...(access.user === undefined ? {} : { username: access.user }),
   ...(access.password === undefined ? {} : { password: access.password }),
   ...(access.database === undefined ? {} : { db: access.database }),

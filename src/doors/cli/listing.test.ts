@@ -1,0 +1,379 @@
+// Every list of the catalog begins with what a person asks for, fits a terminal, and steers none.
+
+import { describe, expect, it } from 'vitest'
+import type { Definition } from '../../kernel/catalog/definition.ts'
+import { loadContracts } from './contracts.ts'
+import { presentationOf } from './presentations.ts'
+import { moreOf } from './render.ts'
+import { definitionsOf } from './shape.ts'
+import { textWidth } from './text-width.ts'
+import { durationText, timeText } from './times.ts'
+
+const ID = '01a1fa2d-f42e-7000-86c9-a3a22bb8997f'
+const AT = '2026-11-20T18:15:31.870Z'
+const DIGEST = `sha256:${'ab'.repeat(32)}`
+const WORDS = 'connect ECONNREFUSED 127.0.0.1:7399 and then some more words that no column has room for'
+
+const component = {
+  capabilities: ['cart', 'payments', 'orders.read'],
+  checks: [],
+  endpoints: [{ protocol: 'http', url: 'http://127.0.0.1:7399' }],
+  epoch: 3,
+  id: 'shop',
+  kind: 'service',
+  metadata: { team: 'sales' },
+  name: 'The shop',
+  owner: 'user:owner',
+  ttlMs: 60_000,
+  version: '1.2.3',
+  registeredAt: AT,
+  health: 'warning',
+  reasons: [`check up: ${WORDS}`],
+  renewedAt: AT,
+  expiresAt: AT,
+  checkReports: [{ name: 'up', state: 'warning', note: WORDS, since: AT }],
+}
+const subscription = {
+  ackWaitMs: 30_000,
+  deliverMax: 5,
+  filter: "partitionkey LIKE 'order/%' AND lane = 'urgent' AND source = 'component:shop'",
+  inFlightMax: 64,
+  name: 'invoices',
+  orderBy: 'key',
+  owner: 'user:owner',
+  types: ['order.created', 'payment.**', 'refund.granted', 'customer.moved'],
+  createdAt: AT,
+  isPaused: false,
+  cursor: 'NjY5MTUz',
+  lag: 12,
+  underWay: 2,
+  parked: 1,
+  dead: 1,
+}
+const event = {
+  specversion: '1.0',
+  id: ID,
+  source: 'component:shop',
+  type: 'order.created',
+  subject: 'order/7',
+  time: AT,
+  data: { total: 3 },
+}
+const run = {
+  run: ID,
+  action: 'procedures.start@1',
+  status: 'parked',
+  principal: 'user:owner > agent:deploy-bot',
+  decision: ID,
+  startedAt: AT,
+  finishedAt: '2026-11-20T18:17:31.870Z',
+  journal: `hmac-${DIGEST}`,
+  reason: WORDS,
+  step: 'announce',
+}
+const page = (...items: readonly unknown[]) => ({ items })
+const part = { outcome: 'fallback', reference: ID, code: 'counterpart.timeout', isKept: true }
+
+/** An answer of each, and the words with which its first heading, or its first line, begins. */
+const ANSWERS: Readonly<Record<string, readonly [first: string, answer: unknown]>> = {
+  'components.drift': [
+    'ID',
+    page({ kind: 'other-version', id: 'shop', declared: '1.0.0', registered: '1.2.3' }),
+  ],
+  'components.get': ['id', component],
+  'components.list': ['ID       HEALTH', page(component, { ...component, id: 'billing', reasons: [] })],
+  'components.manifests': [
+    'MODULE',
+    page({
+      id: 'shop',
+      version: '1.0.0',
+      stage: 100,
+      priority: 10,
+      isEnabled: true,
+      dependencies: [{ id: 'billing', range: '>=1.0.0', isOptional: false }],
+    }),
+  ],
+  'components.plan': [
+    '#  MODULE',
+    {
+      order: [{ position: 0, id: 'shop', version: '1.0.0', stage: 100, reason: WORDS }],
+      problems: [{ kind: 'missing', module: 'ghost', sentence: WORDS }],
+      remarks: [],
+    },
+  ],
+  'components.traffic': [
+    'COMPONENT',
+    page({
+      component: 'shop',
+      method: 'GET',
+      path: `/v1/orders/{id}/${'lines/'.repeat(20)}`,
+      requests: 100_000,
+      status2xx: 1,
+      status3xx: 1,
+      status4xx: 1,
+      status5xx: 1,
+      upgraded: 0,
+      p50Ms: 1.5,
+      p95Ms: 20,
+      p99Ms: 1500,
+    }),
+  ],
+  'config.rehearse': [
+    'status',
+    {
+      digest: DIGEST,
+      changes: [
+        { key: 'log.level', before: 'warn', after: 'info', reload: 'live', origin: `/data/${WORDS}.yaml:1` },
+        { key: 'egress.allow', after: ['10.20.0.0/16', WORDS], reload: 'restart', origin: 'x' },
+      ],
+      restart: ['egress.allow'],
+      masked: ['http.port'],
+    },
+  ],
+  'counterparts.analyze': [
+    'analysis',
+    {
+      analysis: {
+        analysis_id: ID,
+        repositories: {
+          main: { status: 'analyzed', health_score: 60.7, security_grade: 'U', findings: 28 },
+        },
+      },
+      attestation: part,
+      archive: part,
+      dashboard: part,
+      swarm: { outcome: 'lost', isKept: false },
+      degradationLevel: 'partial',
+      degradationFormula: 'degradation/1',
+      degradationReason: WORDS,
+    },
+  ],
+  'counterparts.status': [
+    'degradation',
+    {
+      degradationLevel: 'partial',
+      degradationReason: WORDS,
+      services: [
+        {
+          service: 'triumvirate_monitor',
+          priority: 'high',
+          status: 'unhealthy',
+          breaker: 'half-open',
+          probe: 'unhealthy',
+          waiting: 7,
+          kept: 7,
+          forwarded: 0,
+          refused: 0,
+          isFallbackInUse: true,
+          lastSuccessAt: AT,
+          lastError: 'counterpart.unreachable',
+        },
+      ],
+    },
+  ],
+  health: [
+    'status',
+    {
+      status: 'ok',
+      release: '0.1.0',
+      startedAt: AT,
+      log: { origin: 'polity.invalid/main/51a73781793fb30c', size: 79 },
+      gate: { mode: 'enforce', bundle: DIGEST },
+      memoryRssBytes: 275_587_072,
+      stages: [{ stage: 'law', status: 'passed', startedAt: AT, durationMs: 1414 }],
+      streams: 0,
+    },
+  ],
+  'mesh.parked': [
+    'ENTRY',
+    page({ seq: 15, state: 'dead', attempts: 5, reason: WORDS, parkedAt: AT, key: 'order/7', event }),
+  ],
+  'mesh.propose-routes': [
+    'status',
+    {
+      status: 'rehearsed',
+      digest: DIGEST,
+      rehearsal: {
+        events: 4,
+        blocked: [{ type: 'order.created', source: 'component:shop', code: 'mesh.trust', count: 3 }],
+        unblocked: [],
+        rerouted: [{ type: 'order.created', changes: ['lane urgent', WORDS], count: 1 }],
+      },
+    },
+  ],
+  'mesh.subscriptions': ['NAME      STATE   LAG', page(subscription)],
+  'mesh.take': ['delivery  15.', { name: 'invoices', items: [{ id: `15.${ID}`, attempt: 2, event }] }],
+  'mesh.types': [
+    'TYPE',
+    page({
+      type: 'order.created',
+      major: 1,
+      schema: { properties: { total: {}, currency: {}, customer: {} } },
+      privateFields: ['email'],
+      audience: ['component:billing', 'role:sales', 'public'],
+    }),
+  ],
+  'procedures.list': [
+    'NAME     STATE',
+    page({ name: 'release', digest: DIGEST, isRetired: false, definedAt: AT, summary: `${WORDS} ${WORDS}` }),
+  ],
+  'runs.get': ['run', run],
+  'runs.journal': [
+    'STEP',
+    {
+      run: ID,
+      status: 'running',
+      ...page(
+        { name: 'plan', kind: 'step', state: 'done', attempts: 1, at: AT, result: { a: [WORDS, WORDS] } },
+        { name: 'go', kind: 'signal', state: 'waiting', attempts: 0, at: AT, until: AT },
+        { name: 'x', kind: 'step', state: 'failed', attempts: 4, at: AT, code: 'denied', message: WORDS },
+      ),
+    },
+  ],
+  'runs.list': [`RUN${' '.repeat(35)}STATUS`, page(run)],
+  'schedules.list': [
+    'NAME     STATE',
+    page({
+      name: 'nightly',
+      cron: '0 3 * * *',
+      timezone: 'America/Argentina/Buenos_Aires',
+      catchUp: 'none',
+      action: 'counterparts.analyze',
+      status: 'stopped',
+      reason: WORDS,
+      isRunning: false,
+      nextDue: AT,
+      last: { slot: AT, finishedAt: AT, status: 'failed', code: 'denied', message: WORDS },
+    }),
+  ],
+  'webhooks.deliveries': [
+    'DELIVERY',
+    page({
+      id: ID,
+      seq: 5,
+      state: 'failed',
+      createdAt: AT,
+      nextAt: AT,
+      attempts: [{ at: AT, durationMs: 5, error: WORDS }],
+    }),
+  ],
+  'webhooks.list': [
+    'ENDPOINT',
+    page({
+      endpoint: ID,
+      url: `https://hooks.example.com/${'deep/'.repeat(20)}`,
+      types: ['order.created', 'payment.**'],
+      mode: 'standard',
+      isOrdered: false,
+      owner: 'user:owner',
+      isEnabled: false,
+      reason: 'failing',
+      registeredAt: AT,
+    }),
+  ],
+  'webhooks.sources': [
+    'NAME',
+    page({
+      name: 'shopify',
+      scheme: 'cloudevents',
+      prefix: 'shop.in.everything.that.happens',
+      principal: 'component:shopify-connector',
+      secret: 'file:/run/credentials/polity/shopify-secret',
+      putAt: AT,
+    }),
+  ],
+}
+
+const linesOf = (name: string, answer: unknown, width: number | undefined) =>
+  presentationOf(name)?.lines(answer, { width, isWhole: false }) ?? ['no presentation']
+
+describe('an answer about what runs here', () => {
+  it.each(Object.entries(ANSWERS))('%s begins with what a person asks for', (name, [first, answer]) => {
+    expect(linesOf(name, answer, 100)[0]?.startsWith(first), linesOf(name, answer, 100)[0]).toBe(true)
+  })
+
+  it.each(Object.entries(ANSWERS))('%s fits 100 columns', (name, [, answer]) => {
+    for (const line of linesOf(name, answer, 100)) expect(textWidth(line), line).toBeLessThanOrEqual(100)
+  })
+
+  it.each(Object.entries(ANSWERS))('%s does not steer the terminal', (name, [, answer]) => {
+    const hostile = poisoned(answer)
+    const { remarks } = presentationOf(name) ?? {}
+    for (const width of [40, 100, undefined])
+      for (const line of linesOf(name, hostile, width)) expect(line).not.toMatch(/[\p{Cc}\u202e]/u)
+    expect(() => remarks?.(hostile)).not.toThrow()
+  })
+
+  it('is cut nowhere when a program reads it', () => {
+    expect(linesOf('runs.list', page(run), undefined).join('\n')).toContain(WORDS)
+    expect(linesOf('mesh.subscriptions', page(subscription), undefined)[1]).toContain(subscription.filter)
+  })
+})
+
+it('every list of the catalog has columns in an order that somebody chose', async () => {
+  const lists = (await loadContracts()).flatMap(definitionsOf).filter(isList)
+  expect(lists.length).toBeGreaterThan(20)
+  expect(lists.map(({ name }) => name).filter((name) => presentationOf(name) === undefined)).toEqual([])
+})
+
+const isList = ({ kind, output, cli }: Definition): boolean =>
+  kind === 'query' &&
+  cli?.isHidden !== true &&
+  Object.hasOwn((output as { readonly properties?: object }).properties ?? {}, 'items')
+
+function poisoned(value: unknown): unknown {
+  if (typeof value === 'string') return `${value}\u001b[2J\n\u202e`
+  if (Array.isArray(value)) return value.map(poisoned)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, poisoned(each)]))
+}
+
+describe('what people should know besides', () => {
+  const remarksOf = (name: string, output: unknown) => presentationOf(name)?.remarks?.(output) ?? []
+
+  it('are the ways out of a parked run', () => {
+    expect(remarksOf('runs.get', run).join(' ')).toContain(`polity runs resolve ${ID} announce`)
+    expect(remarksOf('runs.list', page(run, run))).toEqual(remarksOf('runs.get', run))
+    expect(remarksOf('runs.list', page({ ...run, status: 'done' }))).toEqual([])
+  })
+
+  it('is how a run is told what it waits for', () =>
+    expect(remarksOf('runs.journal', ANSWERS['runs.journal']?.[1]).at(-1)).toBe(
+      `it waits for a word: polity runs signal ${ID} go`,
+    ))
+
+  it('is how to acknowledge what was taken, and that nothing was', () => {
+    expect(remarksOf('mesh.take', ANSWERS['mesh.take']?.[1])).toEqual([
+      'what is not acknowledged comes again: polity mesh ack invoices DELIVERY',
+    ])
+    const asked = { name: 'inbox', items: [{ id: '1', attempt: 1, event: { ...event, request: ID } }] }
+    expect(remarksOf('mesh.inbox', asked)[1]).toContain('polity mesh reply')
+    expect(remarksOf('mesh.ack', { name: 'invoices', count: 0 })[0]).toMatch(/^NONE of these/)
+    expect(remarksOf('mesh.ack', { name: 'invoices', count: 1 })).toEqual([])
+  })
+
+  it('is how to go on, also after a number', () => {
+    expect(moreOf({ items: [1], after: 12 })).toBe('12')
+    expect(moreOf({ items: [1], after: 'k' })).toBe('k')
+    expect(moreOf({ items: [1] })).toBeUndefined()
+  })
+})
+
+describe('times', () => {
+  it('are short on a terminal, have their year elsewhere, and are shown as they are when they are none', () => {
+    expect(timeText(AT, 100)).toMatch(/^11-2\d \d\d:\d\d:\d\d$/)
+    expect(timeText(AT, undefined)).toMatch(/^2026-11-2\d \d\d:\d\d:\d\d$/)
+    expect(timeText('soon', 100)).toBe('soon')
+  })
+
+  it.each([
+    [0, '0 ms'],
+    [999, '999 ms'],
+    [1500, '1.5 s'],
+    [30_000, '30 s'],
+    [60_000, '1 min'],
+    [5_400_000, '1.5 h'],
+    [432_000_000, '5 d'],
+    [Number.NaN, 'NaN'],
+  ])('of %d ms', (ms, text) => expect(durationText(ms)).toBe(text))
+})
