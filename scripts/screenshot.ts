@@ -9,6 +9,8 @@ import { openHttpDoor } from '../src/doors/http/server.ts'
 import { type Hub, openHub } from '../src/hub.ts'
 import type { Caller } from '../src/kernel/catalog/decide.ts'
 import { attest } from '../src/modules/attest/module.ts'
+import { componentsModule } from '../src/modules/components/module.ts'
+import { meshModule } from '../src/modules/mesh/module.ts'
 import { mirror } from '../src/modules/mirror/module.ts'
 import { state } from '../src/modules/state/module.ts'
 import { findChromium, launchChromium } from '../test/e2e/chromium.ts'
@@ -26,7 +28,7 @@ const executablePath = findChromium()
 if (executablePath === undefined) throw new Error('there is no Chromium: apt-get install chromium')
 
 const dir = mkdtempSync(join(tmpdir(), 'fleet-'))
-const hub = await openHub({ modules: [state, mirror, attest] })
+const hub = await openHub({ modules: [state, mirror, attest, componentsModule(), meshModule()] })
 const door = await openHttpDoor(hub, { host: '127.0.0.1', port: 0, webDir: WEB_DIR })
 const browser = await launchChromium(executablePath)
 try {
@@ -52,6 +54,13 @@ async function fill({ invoke, identity, ownerToken }: Hub): Promise<void> {
   const broken = join(dir, 'legacy')
   execFileSync('git', ['init', '--quiet', broken])
   await invoke(owner, 'mirror.analyze', { paths: [broken] })
+  await invoke(owner, 'components.register', { id: 'billing-api', version: '4.2.0' })
+  // Nothing listens there.
+  const checks = [
+    { name: 'up', kind: 'tcp', url: 'tcp://127.0.0.1:9', intervalMs: 1000, failuresBeforeCritical: 1 },
+  ]
+  await invoke(owner, 'components.register', { id: 'edge-proxy', version: '1.9.3', checks })
+  await invoke(owner, 'mesh.subscribe', { name: 'invoices', types: ['order.created', 'payment.**'] })
   await invoke(owner, 'state.put', { namespace: 'releases', key: 'billing-api', value: { version: '4.2.0' } })
   await invoke(BOT, 'token.create', { kind: 'agent', id: 'deploy-bot-2' })
 }
@@ -64,6 +73,7 @@ async function picture(from: Browser, colorScheme: 'light' | 'dark', path: strin
   await page.getByRole('link', { name: OPENED }).click()
   await page.getByRole('heading', { name: 'Findings' }).waitFor()
   await page.locator('#entry-list .entry').first().waitFor()
+  await page.locator('#components').getByText('check up: connect').waitFor()
   await page.mouse.move(1, 1)
   await page.screenshot({ path, animations: 'disabled' })
   await context.close()

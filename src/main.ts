@@ -27,8 +27,14 @@ async function loadSettings(): Promise<ProgramSettings> {
 
 /** Every module that comes along, with what the configuration says to it. */
 async function loadModules(configuration: Configuration): Promise<readonly Module[]> {
-  const { archiveOptions, componentsOptions, counterpartsOptions, meshOptions, webhooksOptions } =
-    await import('./module-options.ts')
+  const {
+    archiveOptions,
+    brokersOptions,
+    componentsOptions,
+    counterpartsOptions,
+    meshOptions,
+    webhooksOptions,
+  } = await import('./module-options.ts')
   return Promise.all([
     import('./modules/state/module.ts').then(({ state }) => state),
     import('./modules/mirror/module.ts').then(({ mirror }) => mirror),
@@ -39,6 +45,9 @@ async function loadModules(configuration: Configuration): Promise<readonly Modul
     import('./modules/mesh/module.ts').then(({ meshModule }) => meshModule(meshOptions(configuration))),
     import('./modules/webhooks/module.ts').then(({ webhooksModule }) =>
       webhooksModule(webhooksOptions(configuration)),
+    ),
+    import('./modules/brokers/module.ts').then(({ brokersModule }) =>
+      brokersModule(brokersOptions(configuration)),
     ),
     import('./modules/components/module.ts').then(({ componentsModule }) =>
       componentsModule(componentsOptions(configuration)),

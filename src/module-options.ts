@@ -3,6 +3,7 @@
 import type { Configuration } from './kernel/config/configuration.ts'
 import type { Setting } from './kernel/config/setting.ts'
 import { type ArchiveOptions, archiveSettings } from './modules/archive/settings.ts'
+import { type BrokersOptions, parseConnections } from './modules/brokers/settings.ts'
 import type { ComponentsOptions } from './modules/components/settings.ts'
 import type { CounterpartsOptions, ServiceOptions } from './modules/counterparts/settings.ts'
 import type { MeshOptions } from './modules/mesh/settings.ts'
@@ -51,6 +52,10 @@ export const webhooksOptions = ({ read }: Configuration): WebhooksOptions => ({
   disableAfterMs: read(settings.WEBHOOKS_DISABLE_AFTER_MS),
   allowedOrigins: read(settings.WEBHOOKS_ALLOWED_ORIGINS),
   ratePerMinute: read(settings.WEBHOOKS_RATE),
+})
+
+export const brokersOptions = ({ read }: Configuration): BrokersOptions => ({
+  brokers: parseConnections(read(settings.BROKERS_CONNECTIONS)),
 })
 
 export async function counterpartsOptions({ read }: Configuration): Promise<CounterpartsOptions> {

@@ -55,6 +55,7 @@ describe('the settings', () => {
     modules.componentsOptions(configuration)
     void modules.meshOptions(configuration).isStrict
     modules.webhooksOptions(configuration)
+    modules.brokersOptions(configuration)
     await modules.counterpartsOptions(configuration)
     const server = readFileSync(join(import.meta.dirname, 'server.ts'), 'utf8')
     for (const name of ['MIRROR_AT_START', 'CONFIG_FOLLOW', 'CONFIG_WATCH_MS'])

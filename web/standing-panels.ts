@@ -1,4 +1,4 @@
-// The small sections beside the log: components and their health, runs that wait or failed, subscriptions and their lag.
+// The small sections at the top: components and their health, runs that wait or failed, subscriptions and their lag.
 
 import { ApiError, get } from './api.ts'
 import { coalesced } from './coalesced.ts'
@@ -8,7 +8,7 @@ import { timeElement, whole } from './numbers.ts'
 import type { Entry } from './shapes.ts'
 import { readComponents, readRuns, readSubscriptions, type Standing, type Standings } from './standings.ts'
 
-const SHOWN_MAX = 6
+const SHOWN_MAX = 4
 const COMPONENTS_MAX = 1000
 const SUBSCRIPTIONS_MAX = 100
 const RUNS_MAX = 20
@@ -129,12 +129,12 @@ function draw({ id, command }: Panel, { items, summary }: Standings): void {
     )
 }
 
-const standingItem = ({ name, state, tone, detail, since }: Standing): HTMLLIElement =>
+const standingItem = ({ name, state, tone, detail, at, event }: Standing): HTMLLIElement =>
   element(
     'li',
     { class: 'standing' },
     element('span', { class: 'standing-name' }, name),
     element('span', { class: 'verdict', 'data-tone': tone }, state),
     detail !== '' && element('span', { class: 'sentence' }, detail),
-    since !== '' && element('span', { class: 'meta' }, timeElement(since)),
+    at !== '' && element('span', { class: 'meta' }, `${event} `, timeElement(at)),
   )

@@ -1,7 +1,7 @@
 // How components, runs and subscriptions stand, read from the API: a name, a word for the state, and why.
 
 import { count, type Json, list, raw, record, text } from './json.ts'
-import { counted, whole } from './numbers.ts'
+import { whole } from './numbers.ts'
 import type { Tone } from './words.ts'
 
 export interface Standing {
@@ -14,7 +14,9 @@ export interface Standing {
   /** Why, or what it is. */
   readonly detail: string
   /** RFC 3339; empty where no time matters. */
-  readonly since: string
+  readonly at: string
+  /** What was then: renewed, started, ended. */
+  readonly event: string
 }
 
 export interface Standings {
@@ -28,15 +30,20 @@ const TONES: readonly Tone[] = ['bad', 'wait', 'plain', 'good']
 const inOrder = (items: readonly Standing[]): Standing[] =>
   [...items].sort((a, b) => TONES.indexOf(a.tone) - TONES.indexOf(b.tone))
 
-function standingsOf(items: readonly Standing[], what: string, isMore: boolean): Standings {
+/** Those that need somebody first, counted by what is the matter with them; `total` says how many there are. */
+function standingsOf(items: readonly Standing[], total?: string): Standings {
   const states = new Map<string, number>()
   const ordered = inOrder(items)
   for (const { state, tone, trouble = state } of ordered)
-    if (tone === 'bad' || tone === 'wait') states.set(trouble, (states.get(trouble) ?? 0) + 1)
-  const troubles = [...states].map(([state, times]) => `${whole(times)} ${state}`)
-  const total = `${isMore ? 'more than ' : ''}${counted(items.length, what)}`
-  return { items: ordered, summary: [total, ...troubles].join(' · ') }
+    if (total === undefined || tone === 'bad' || tone === 'wait')
+      states.set(trouble, (states.get(trouble) ?? 0) + 1)
+  const counts = [...states].map(([state, times]) => `${whole(times)} ${state}`)
+  return { items: ordered, summary: [...(total === undefined ? [] : [total]), ...counts].join(' · ') }
 }
+
+/** The heading beside it says of what. */
+const totalOf = ({ length }: readonly unknown[], after: unknown): string =>
+  `${after === undefined ? '' : 'more than '}${whole(length)}`
 
 const HEALTH = new Map<string, Tone>([
   ['passing', 'good'],
@@ -53,10 +60,11 @@ export function readComponents(page: unknown): Standings {
       // A word of a later release is no good news.
       tone: HEALTH.get(raw(health)) ?? 'bad',
       detail: list(reasons).map(text).join('; ') || `${text(kind)} ${text(version)}`.trim(),
-      since: raw(renewedAt),
+      at: raw(renewedAt),
+      event: 'renewed',
     }
   })
-  return standingsOf(components, 'component', after !== undefined)
+  return standingsOf(components, totalOf(components, after))
 }
 
 const STATUS = new Map<string, Tone>([
@@ -66,10 +74,10 @@ const STATUS = new Map<string, Tone>([
   ['done', 'good'],
 ])
 
-/** `pages` answer for one status each. */
+/** `pages` answer for one status each; runs that are done are nobody's concern, so there is no total. */
 export function readRuns(pages: readonly unknown[]): Standings {
   const runs = pages.flatMap((page) => list(record(page).items).map(record)).map(runOf)
-  return standingsOf(runs, 'run', false)
+  return standingsOf(runs)
 }
 
 function runOf(run: Json): Standing {
@@ -79,7 +87,9 @@ function runOf(run: Json): Standing {
     state: text(status),
     tone: STATUS.get(raw(status)) ?? 'bad',
     detail: [whyOf(run), text(run.run)].filter((part) => part !== '').join(' · '),
-    since: raw(finishedAt) || raw(startedAt),
+    ...(finishedAt === undefined
+      ? { at: raw(startedAt), event: 'started' }
+      : { at: raw(finishedAt), event: 'ended' }),
   }
 }
 
@@ -96,10 +106,11 @@ export function readSubscriptions(page: unknown): Standings {
       name: text(name),
       ...lagOf(count(lag), count(dead), isPaused === true),
       detail: `${list(types).map(text).join(', ')} for ${text(owner)}`,
-      since: '',
+      at: '',
+      event: '',
     }
   })
-  return standingsOf(subscriptions, 'subscription', after !== undefined)
+  return standingsOf(subscriptions, totalOf(subscriptions, after))
 }
 
 /** What was set aside for good waits for a person; entries not looked at wait for whoever takes them. */

@@ -33,7 +33,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1
 /** The real world. */
 export function systemEnv(): Env {
   const now = () => Date.now()
-  const random = (sizeBytes: number) => new Uint8Array(randomBytes(sizeBytes))
+  const random = pooledRandom()
   const monotonic = () => performance.now()
   return {
     now,
@@ -43,6 +43,26 @@ export function systemEnv(): Env {
     sleepUntil: (atMs, signal) => sleep(monotonic, atMs, signal),
   }
 }
+
+/** The operating system is asked for much at a time: each asking costs more than the bytes. */
+function pooledRandom(): (sizeBytes: number) => Uint8Array {
+  let pool = new Uint8Array(0)
+  let used = 0
+  return (sizeBytes) => {
+    if (sizeBytes > RANDOM_POOL_SIZE_BYTES / 8) return new Uint8Array(randomBytes(sizeBytes))
+    if (used + sizeBytes > pool.length) {
+      pool = new Uint8Array(randomBytes(RANDOM_POOL_SIZE_BYTES))
+      used = 0
+    }
+    const given = pool.slice(used, used + sizeBytes)
+    // Nobody finds in memory what somebody else was given.
+    pool.fill(0, used, used + sizeBytes)
+    used += sizeBytes
+    return given
+  }
+}
+
+const RANDOM_POOL_SIZE_BYTES = 4096
 
 /**
  * UUIDv7 generator: 48-bit milliseconds, then a 12-bit counter in rand_a

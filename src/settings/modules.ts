@@ -1,9 +1,11 @@
 // What the modules that come along may be told.
 
+import { parseAccess } from '../kernel/broker/access.ts'
 import { setting } from '../kernel/config/setting.ts'
 import { PolityError } from '../kernel/errors.ts'
 import { Secret, Type } from '../kernel/schema/schema.ts'
 import { parseCopies } from '../modules/archive/copies.ts'
+import { parseConnections } from '../modules/brokers/settings.ts'
 import { Count, Duration, Names, Switch, Text } from './shapes.ts'
 
 export const ARCHIVE_COPIES = setting('archive.copies', Names, {
@@ -113,6 +115,20 @@ export const WEBHOOKS_RATE = setting('webhooks.ratePerMinute', Count(1, 1_000_00
   fallback: 600,
   reload: 'restart',
 })
+
+export const BROKERS_CONNECTIONS = setting('brokers.connections', Names, {
+  summary:
+    'message brokers as `NAME=URL`: `nats://`, `tls://`, `redis://` or `rediss://`, with `user`, and `password`, `token`, `credentials`, `ca` as references',
+  fallback: [],
+  check: (list) => requireBrokers(list),
+  isGuarded: true,
+  reload: 'restart',
+})
+
+/** Reads every one, so that a mistake is told before the start; no secret is looked at. */
+function requireBrokers(list: readonly string[]): void {
+  for (const text of Object.values(parseConnections(list))) parseAccess(text, async () => '')
+}
 
 /** A service of the ecosystem: its address turns it on, and its token is a reference. */
 const service = (key: string, name: string, variable: string) => ({

@@ -11,6 +11,8 @@ import { type HttpDoor, openHttpDoor } from '../../src/doors/http/server.ts'
 import { type Hub, openHub } from '../../src/hub.ts'
 import type { Caller } from '../../src/kernel/catalog/decide.ts'
 import { attest } from '../../src/modules/attest/module.ts'
+import { componentsModule } from '../../src/modules/components/module.ts'
+import { meshModule } from '../../src/modules/mesh/module.ts'
 import { mirror } from '../../src/modules/mirror/module.ts'
 import { state } from '../../src/modules/state/module.ts'
 import { launchChromium, requireChromium } from './chromium.ts'
@@ -42,7 +44,7 @@ describe.skipIf(executablePath === undefined)('the live page', () => {
     hub = await openHub({
       dir: join(dir, 'data'),
       anchorPath: join(dir, 'anchor'),
-      modules: [state, mirror, attest],
+      modules: [state, mirror, attest, componentsModule(), meshModule()],
     })
     owner = await hub.identity.byToken(hub.ownerToken)
     const paths = ['billing', HOSTILE_NAME, 'without-commits'].map((name) => join(dir, name))
@@ -102,6 +104,33 @@ describe.skipIf(executablePath === undefined)('the live page', () => {
       /without-commits[\s\S]+no commit[\s\S]+failed/,
     )
     expect(await page.locator('.log-size').textContent()).toContain(`${hub.log.head().size} entries`)
+  })
+
+  it('shows components, runs and subscriptions only where there are any, and what needs somebody first', async () => {
+    const page = await signedIn(DESK)
+    await row(page, 'billing').waitFor()
+    expect(await page.locator('#components').isVisible()).toBe(false)
+    expect(await page.locator('#subscriptions').isVisible()).toBe(false)
+
+    const register = (id: string, checks: unknown) =>
+      hub.invoke(owner, 'components.register', { id, version: '1.0.0', checks })
+    await register('a-shop', [])
+    await register('b-shop', [{ name: 'up', kind: 'tcp', url: 'tcp://127.0.0.1:1', intervalMs: 1000 }])
+    await hub.invoke(owner, 'mesh.subscribe', { name: 'orders', types: ['order.*'] })
+    const components = page.locator('#components .standing')
+    await page.getByText('check up:').waitFor()
+    expect(await components.locator('.standing-name').allInnerTexts()).toEqual(['b-shop', 'a-shop'])
+    expect(await page.locator('#components .standings-summary').innerText()).toMatch(/^2 · 1 /)
+    expect(await page.locator('#subscriptions .standing').innerText()).toMatch(/up to date|lag \d+/)
+
+    const asking = { to: 'component:nobody', type: 'quote.wanted', timeoutMs: 1 }
+    await expect(hub.invoke(owner, 'mesh.request', asking)).rejects.toMatchObject({ code: 'mesh.no-reply' })
+    await page.getByText('(mesh.no-reply)').first().waitFor()
+    expect(await page.locator('#runs .standing').first().innerText()).toMatch(/^mesh\.request\s+failed/)
+
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByText('polity sign-in').waitFor()
+    expect(await page.content()).not.toContain('b-shop')
   })
 
   it('takes names from repositories for text', async () => {

@@ -1,6 +1,6 @@
 // A process that owns a hub and carries out many runs at a time: the victim of the fault tests of many runs.
 
-import { appendFileSync, writeSync } from 'node:fs'
+import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { openHub } from '../../src/hub.ts'
@@ -10,7 +10,8 @@ import { manySteps } from './runs.fixture.ts'
 /** `count`: runs that it begins; `store`: a database that other hubs share, and the realm in it. */
 const [root = '', name = '', count = '0', storeUrl = '', realm = 'main'] = process.argv.slice(2)
 
-const say = (line: string) => writeSync(1, `${line}\n`)
+/** Waits for a listener that is slow, where a bare write would fail the step that says it. */
+const say = (line: string) => process.stdout.write(`${line}\n`)
 
 const hub = await openHub({
   dir: join(root, name),

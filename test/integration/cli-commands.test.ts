@@ -303,7 +303,7 @@ describe('how it is', () => {
     })
     expect((await polity(['status'])).stdout).not.toContain('state.put')
     expect((await polity(['status', '--all'])).stdout).toContain('state.put@1')
-    expect((await polity(['health'])).stdout).toMatch(/^gate +mode enforce, bundle sha256:/m)
+    expect((await polity(['health'])).stdout).toMatch(/^gate +enforce, rules sha256:/m)
     expect(await answer('health')).toMatchObject({ status: 'ok' })
     const { checks } = await answer('doctor')
     expect(checks.filter(({ status }: { status: string }) => status === 'fail')).toEqual([])

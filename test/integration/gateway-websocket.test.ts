@@ -155,6 +155,32 @@ describe('a WebSocket through the gateway', () => {
     expect(await refusalOf(connectTo(served.url, '/svc/odd/ws', served.token))).toBe(502)
   })
 
+  it('whose backend answers with far too many fields is refused, and leaves no connection behind', async () => {
+    await using served = await openGatewayHub()
+    const ended = Promise.withResolvers<void>()
+    const upgrade = ['Connection: Upgrade', 'Upgrade: websocket']
+    const url = await tcpBackend((socket) => {
+      socket.on('close', () => ended.resolve())
+      socket.on('data', () =>
+        socket.write(
+          `${['HTTP/1.1 101 Yes', ...upgrade, ...Array<string>(300).fill('X: 1')].join('\r\n')}\r\n\r\n`,
+        ),
+      )
+    })
+    await served.register('odd', url)
+    const host = new URL(served.url).host
+    const answer = await raw(
+      served.url,
+      [
+        ...['GET /svc/odd/ HTTP/1.1', `Host: ${host}`, `Authorization: Bearer ${served.token}`],
+        ...[...upgrade, 'Sec-WebSocket-Version: 13'],
+        ...['Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', '', ''],
+      ].join('\r\n'),
+    )
+    expect(answer.slice(0, 12)).toBe('HTTP/1.1 502')
+    await ended.promise
+  })
+
   it('is refused for what is no handshake, and other upgrades are ordinary requests', async () => {
     await using served = await openGatewayHub()
     const { url } = await echo()

@@ -230,6 +230,7 @@ describe('a request through the gateway', () => {
       ['Content-Length: +5'],
       ['Content-Length: 0x5'],
       ['X: a\nTransfer-Encoding: chunked'],
+      ['Host: elsewhere.example', 'Content-Length: 0'],
     ])
       expect((await send(lines, `0\r\n\r\n${inner}`)).slice(0, 12)).toBe('HTTP/1.1 400')
     expect(seen).toEqual([])
@@ -286,6 +287,21 @@ describe('bodies', () => {
     expect(answer.statusCode).toBe(413)
     outgoing.destroy()
     expect(seen.filter(({ body }) => body.length > 1000)).toEqual([])
+  })
+
+  it('of one principal leave room for those of others', async () => {
+    await using served = await openGatewayHub({ gateway: { exchangesMax: 4 } })
+    const { url } = await backend((request, response) => {
+      if (request.url === '/hang') response.writeHead(200).flushHeaders()
+      else response.end('quick')
+    })
+    await served.register('telos', url)
+    const { token } = await served.issue({ kind: 'agent', id: 'hog' })
+    const held = await Promise.all([1, 2, 3].map(() => stream(served.url, '/svc/telos/hang', token)))
+    const hog = () => served.anyone('/svc/telos/', { headers: { authorization: `Bearer ${token}` } })
+    expect([(await hog()).status, (await served.owner('/svc/telos/')).status]).toEqual([429, 200])
+    for (const { outgoing } of held) outgoing.destroy()
+    while ((await hog()).status === 429) await new Promise((resolve) => setTimeout(resolve, 5))
   })
 
   it('go through a hundred at a time', async () => {
@@ -388,6 +404,22 @@ describe('a backend that', () => {
     )
     const { answer } = await stream(served.url, '/svc/silent/', served.token)
     await expect(text(answer)).rejects.toThrow()
+  })
+
+  it('answers with a status that there is not: 502, and 204 has no length', async () => {
+    await using served = await openGatewayHub()
+    let head = ''
+    const url = await tcpBackend((socket) =>
+      socket.on('data', () =>
+        socket.write(`HTTP/1.1 ${head}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`),
+      ),
+    )
+    await served.register('odd', url)
+    for (head of ['099 Less', '000 None', '600 More', '999 Most'])
+      expect(problem((await served.owner('/svc/odd/')).json)).toBe('gateway.unreachable')
+    head = '204 Nothing'
+    const { status, headers } = await served.owner('/svc/odd/')
+    expect([status, headers['content-length']]).toEqual([204, undefined])
   })
 
   it('answers 500 is passed on as it is, and no breaker opens', async () => {

@@ -178,7 +178,7 @@ describe('registering', () => {
     expect(tried.filter(({ status }) => status === 'fulfilled')).toHaveLength(100)
     expect(await codeOf(register(hub, { id: 'more' }))).toBe('limit')
     await register(hub, { id: 'more' }, stranger)
-    const [{ id = '' } = {}] = (await ask(hub, 'components.list', { limit: 1 })).items as { id: string }[]
+    const [{ id = '' } = {}] = await list(hub, { limit: 1 })
     await register(hub, { id })
   })
 

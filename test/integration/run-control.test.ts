@@ -299,6 +299,20 @@ describe('a deadline', () => {
     expect(bodies).toEqual([])
   })
 
+  it.each(['before any step', 'after a step'])('ends a handler that does not heed it (%s)', async (how) => {
+    const undone: string[] = []
+    const hub = await openTestHub('memory', {
+      modules: [
+        flow(async (ctx) => {
+          if (how === 'after a step') await ctx.step('one', () => 1, { undo: () => undone.push('one') })
+          await new Promise(() => undefined)
+        }),
+      ],
+    })
+    expect(await codeOf(hub.invoke(owner, 'flow.play', {}, { deadline: inMs(200) }))).toBe('run.deadline')
+    expect(undone).toEqual(how === 'after a step' ? ['one'] : [])
+  })
+
   it.each(['tomorrow', '', '2026-13-01T00:00:00Z', '2026-01-01T00:00:00+01:00', 'x'.repeat(10_000)])(
     'is a time in UTC: %s',
     async (deadline) => {

@@ -47,6 +47,7 @@ describe('a run whose code changed', () => {
     ['comes by less', 'b', (ctx) => ctx.step('a', () => 1)],
     ['fails before it comes by', 'a', () => Promise.reject(new Error('new code fails'))],
     ['takes a step for a sleep', 'a', (ctx) => ctx.sleep('a', { forMs: 1 })],
+    ['sleeps instead', 'a', (ctx) => ctx.sleep('nap', { forMs: 1 })],
     ['moves a step into a branch', 'a', (ctx) => ctx.parallel('x', { y: (s) => s.step('a', () => 1) })],
   ] as [string, string, Flow][])(
     'is parked when it %s, and goes on once the code is back',

@@ -6,6 +6,7 @@ type Load = () => Promise<Contract>
 
 const archive: Load = () => import('../../modules/archive/contract.ts')
 const attest: Load = () => import('../../modules/attest/contract.ts')
+const brokers: Load = () => import('../../modules/brokers/contract.ts')
 const components: Load = () => import('../../modules/components/contract.ts')
 const keys: Load = () => import('../../kernel/keys/contract.ts')
 const counterparts: Load = () => import('../../modules/counterparts/contract.ts')
@@ -37,6 +38,11 @@ export const DERIVED: readonly DerivedWord[] = [
     load: archive,
   },
   { word: 'attest', summary: 'Attestations: sign, list, export.', load: attest },
+  {
+    word: 'brokers',
+    summary: 'NATS JetStream and Redis Streams: sinks that are sent events, sources from which they come.',
+    load: brokers,
+  },
   {
     word: 'components',
     summary: 'Who is there and how they are: list, get, register, renew, plan, drift, traffic.',
@@ -107,6 +113,7 @@ export const loadContracts = (): Promise<Contract[]> =>
   Promise.all([
     archive(),
     attest(),
+    brokers(),
     components(),
     config(),
     counterparts(),

@@ -4,7 +4,7 @@ import type { Entry } from '../../kernel/log/entry.ts'
 import { type Tone, tell, who } from './entry-words.ts'
 import { escapeText } from './escape.ts'
 import { fitText, foldText, padText, textWidth } from './text-width.ts'
-import { timeText } from './times.ts'
+import { localTime } from './times.ts'
 
 /** Makes a verdict stand out where the stream shows styles. */
 export type StyleVerdict = (tone: Tone, verdict: string) => string
@@ -32,7 +32,7 @@ export function entryLines(
   const words = shown === '' ? what : `${what}: ${shown}`
   const head = [
     padText(String(entry.seq), SEQ_WIDTH, true),
-    escapeText(timeText(entry.time, width)),
+    escapeText(localTime(entry.time, width !== undefined)),
     padText(who(entry), ACTOR_WIDTH),
   ].join(GAP)
   const styled = (line: string) =>

@@ -63,6 +63,12 @@ describe('telling an entry', () => {
       { analysis: { analyzed: 1 }, degradationLevel: 'none' },
       'carried the analysis of 1 repository to attestation, archive, dashboard and swarm',
     ],
+    ['components.lost@1', { id: 'shop' }, 'lost the component shop, whose lease ran out'],
+    [
+      'mesh.alert-raised@1',
+      { source: 'component:shop', type: 'health.critical' },
+      'raised an alert because component:shop published health.critical',
+    ],
     ['acme.launched@3', {}, 'acme.launched@3 on repository/x'],
     ['constructor', {}, 'constructor on repository/x'],
   ])('%s', (type, data, what) => expect(told(type, data).what).toBe(what))
@@ -124,6 +130,13 @@ describe('telling an entry', () => {
     expect(types.length).toBeGreaterThan(30)
     const unknown = types.map(({ name }) => name).filter((name) => told(name, {}).what.startsWith(name))
     expect(unknown).toEqual([])
+  })
+
+  it('reads as one sentence with its verdict, which follows a colon', async () => {
+    const types = (await loadContracts()).flatMap((each) => Object.values(each)).filter(isEntryType)
+    const loud = types.map(({ name }) => told(name, {})).filter(({ verdict }) => verdict !== undefined)
+    expect(loud.length).toBeGreaterThan(10)
+    expect(loud.map(({ what }) => what).filter((what) => what.includes(': '))).toEqual([])
   })
 
   it('takes an effect it does not know for a denial, never for an allowance', () => {

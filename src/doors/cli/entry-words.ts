@@ -205,6 +205,18 @@ const TELLERS: Readonly<Record<string, (data: Data) => Told>> = {
   'webhooks.source-put@1': ({ name, prefix }) => plain(`takes events of ${text(name)} as ${text(prefix)}.*`),
   'webhooks.source-removed@1': ({ name }) => plain(`takes no more events of ${text(name)}`),
   'webhooks.event-received@1': ({ type, hook }) => plain(`received ${text(type)} from ${text(hook)}`),
+  'brokers.sink-put@1': ({ name, broker, to }) =>
+    plain(`sends events to ${text(broker)} (${text(to)}) as ${text(name)}`),
+  'brokers.source-put@1': ({ name, broker, prefix }) =>
+    plain(`takes events of ${text(broker)} as ${text(prefix)}.* by ${text(name)}`),
+  'brokers.removed@1': ({ name }) => plain(`ended the flow ${text(name)} of a broker`),
+  'brokers.event-received@1': ({ type, through }) => plain(`received ${text(type)} through ${text(through)}`),
+  'brokers.messages-set-aside@1': ({ name, count, reason }) => ({
+    what: `could not use ${counted(count, 'message', 'messages')} of ${text(name)}`,
+    tone: 'bad',
+    verdict: 'set aside',
+    ...sentenceOf(reason),
+  }),
   'mesh.event-published@1': ({ type, subject }) =>
     plain(`published ${text(type)}${subject === undefined ? '' : ` about ${text(subject)}`}`),
   'mesh.message-sent@1': ({ type, to, run }) =>

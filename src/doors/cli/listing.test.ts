@@ -7,7 +7,7 @@ import { presentationOf } from './presentations.ts'
 import { moreOf } from './render.ts'
 import { definitionsOf } from './shape.ts'
 import { textWidth } from './text-width.ts'
-import { durationText, timeText } from './times.ts'
+import { durationText, localTime, timeText } from './times.ts'
 
 const ID = '01a1fa2d-f42e-7000-86c9-a3a22bb8997f'
 const AT = '2026-11-20T18:15:31.870Z'
@@ -76,6 +76,36 @@ const part = { outcome: 'fallback', reference: ID, code: 'counterpart.timeout', 
 
 /** An answer of each, and the words with which its first heading, or its first line, begins. */
 const ANSWERS: Readonly<Record<string, readonly [first: string, answer: unknown]>> = {
+  'brokers.list': [
+    'BROKER',
+    page({
+      name: 'main',
+      isReachable: false,
+      kind: 'redis',
+      version: '7.2.4',
+      error: WORDS,
+      findings: [
+        { setting: 'appendfsync', value: 'everysec', verdict: 'can-lose', consequence: WORDS, advice: WORDS },
+        { setting: 'appendonly', value: 'yes', verdict: 'safe', consequence: WORDS, advice: WORDS },
+      ],
+    }),
+  ],
+  'brokers.set-aside': ['POSITION', page({ position: '15', state: 'dead', reason: WORDS, at: AT })],
+  'brokers.status': [
+    'NAME    KIND  LAG',
+    page({
+      name: 'orders',
+      kind: 'sink',
+      broker: 'main',
+      place: `a-stream-with-quite-a-long-name-${'x'.repeat(60)}`,
+      owner: 'user:owner',
+      putAt: AT,
+      lag: 12,
+      waiting: 3,
+      setAside: 1,
+      error: WORDS,
+    }),
+  ],
   'components.drift': [
     'ID',
     page({ kind: 'other-version', id: 'shop', declared: '1.0.0', registered: '1.2.3' }),
@@ -360,9 +390,10 @@ describe('what people should know besides', () => {
 })
 
 describe('times', () => {
-  it('are short on a terminal, have their year elsewhere, and are shown as they are when they are none', () => {
+  it('are short on a terminal, whole elsewhere, and shown as they are when they are none', () => {
     expect(timeText(AT, 100)).toMatch(/^11-2\d \d\d:\d\d:\d\d$/)
-    expect(timeText(AT, undefined)).toMatch(/^2026-11-2\d \d\d:\d\d:\d\d$/)
+    expect(timeText(AT, undefined)).toBe(AT)
+    expect(localTime(AT, false)).toMatch(/^2026-11-2\d \d\d:\d\d:\d\d$/)
     expect(timeText('soon', 100)).toBe('soon')
   })
 

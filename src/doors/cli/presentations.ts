@@ -1,5 +1,6 @@
 // How people read particular answers, by the name of the action or query; every other answer has the general form.
 
+import { brokerLines, flowLines, flowRemarks, putFlowLines, setAsideLines } from './brokers.ts'
 import {
   componentLines,
   componentReport,
@@ -84,6 +85,11 @@ const PRESENTATIONS: Readonly<Record<string, Presentation>> = {
   'archive.versions': { lines: versionLines },
   'attest.list': { lines: attestationLines },
   'checkpoints.list': { lines: checkpointLines },
+  'brokers.list': { lines: brokerLines, hasMore: true },
+  'brokers.set-aside': { lines: setAsideLines },
+  'brokers.sink-put': { lines: putFlowLines },
+  'brokers.source-put': { lines: putFlowLines },
+  'brokers.status': { lines: flowLines, remarks: flowRemarks },
   'components.drift': { lines: driftLines, remarks: driftRemarks },
   'components.get': { lines: componentReport },
   'components.list': { lines: componentLines },

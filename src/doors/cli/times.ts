@@ -5,14 +5,18 @@ const MINUTE_MS = 60 * SECOND_MS
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 
-/** `11-20 13:25:55`, or with the year where no terminal is. What is no time is shown as it is; escape it. */
-export function timeText(time: string, width: number | undefined): string {
+/** `11-20 13:25:55` on a terminal; as it was sent where a program may read it. Escape it. */
+export const timeText = (time: string, width: number | undefined): string =>
+  width === undefined ? String(time) : localTime(time, true)
+
+/** `11-20 13:25:55`, or with its year. What is no time is as it was. */
+export function localTime(time: string, isShort: boolean): string {
   const at = new Date(time)
   if (Number.isNaN(at.getTime())) return String(time)
   const two = (value: number) => String(value).padStart(2, '0')
   const day = `${two(at.getMonth() + 1)}-${two(at.getDate())}`
   const clock = [at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(':')
-  return width === undefined ? `${at.getFullYear()}-${day} ${clock}` : `${day} ${clock}`
+  return isShort ? `${day} ${clock}` : `${at.getFullYear()}-${day} ${clock}`
 }
 
 /** `250 ms`, `1.5 s`, `2 min`: in the largest unit of which there is one. */

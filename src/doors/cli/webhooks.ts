@@ -44,7 +44,7 @@ export const endpointReport: Present = (output, { width }) => {
       types,
       filter,
       description,
-      sent: isOrdered ? `${mode}, one after the other` : mode,
+      form: isOrdered ? `${mode}, one after the other` : mode,
       'public key': publicKey,
       owner,
       registered: timeText(registeredAt, width),

@@ -1,6 +1,6 @@
 // Who is asking: a bearer token or the page's session cookie; and whether the browser that asks is on our own page.
 
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Caller } from '../../kernel/catalog/decide.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Identity } from '../../kernel/identity/identity.ts'
@@ -63,6 +63,13 @@ export function requireOwnOrigin(headers: IncomingHttpHeaders, isOriginRequired:
 function isSameHost(origin: string, host: string | undefined): boolean {
   const from = URL.parse(origin)
   return from !== null && host !== undefined && URL.parse(`${from.protocol}//${host}`)?.host === from.host
+}
+
+/** RFC 9112 section 3.2: who goes by the first of two would be elsewhere than who goes by the last. Throws `input.malformed`. */
+export function requireOneHost({
+  headersDistinct: { host = [] },
+}: Pick<IncomingMessage, 'headersDistinct'>): void {
+  if (host.length > 1) throw new PolityError('input.malformed', 'a request has one Host header field')
 }
 
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]']

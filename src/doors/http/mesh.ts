@@ -3,8 +3,8 @@
 import { Readable } from 'node:stream'
 import { actorOf } from '../../kernel/catalog/recorder.ts'
 import { PolityError } from '../../kernel/errors.ts'
-import { openPlaces } from '../../kernel/places.ts'
 import { Closed, Type, validate } from '../../kernel/schema/schema.ts'
+import { openShares } from '../../kernel/shares.ts'
 import { type MeshStream, meshStats, meshStream } from '../../modules/mesh/contract.ts'
 import { formatComment, formatEvent } from '../live/server-sent-events.ts'
 import type { Authenticate } from './authentication.ts'
@@ -36,14 +36,14 @@ export function meshRoutes(
   const stream = hub.face(meshStream)
   if (stream === undefined) return []
   let count = 0
-  const places = openPlaces(STREAMS_EACH_MAX)
+  const shares = openShares(STREAMS_EACH_MAX)
   const open = (request: PrincipalRequest): HttpAnswer => {
     const { signal } = request
     if (count >= streamsMax)
       throw new PolityError('limit', `${streamsMax} mesh streams are open: try again when one has ended`)
     const events = eventsFor(hub, stream, authenticate, request)
     if (signal.aborted) throw new PolityError('cancelled', 'the client has gone')
-    const leave = places.take(actorOf(request.caller.chain))
+    const leave = shares.take(actorOf(request.caller.chain))
     if (leave === undefined)
       throw new PolityError('limit', `you have ${STREAMS_EACH_MAX} mesh streams open: end one of them first`)
     count += 1

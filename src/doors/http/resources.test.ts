@@ -24,6 +24,11 @@ describe('a resource', () => {
     expect((await served.owner('/v1/state/ns')).json).toEqual({ items: [document] })
   })
 
+  it('is a list of runs, too', async () => {
+    await using served = await serve(await openHub({ modules: [state] }))
+    expect((await served.owner('/v1/runs?status=parked')).json).toEqual({ items: [] })
+  })
+
   it('is written over only as the version that the caller saw', async () => {
     await using served = await serve(await openHub({ modules: [state] }))
     const put = (value: number, headers: Record<string, string>) =>
@@ -119,5 +124,6 @@ describe('a resource', () => {
       http: { path: 'lost/{id}' },
     })
     expect(() => resourcePathOf(lost)).toThrow('{id}')
+    expect(() => resourcePathOf({ ...lost, http: { path: '/v1/lost' } })).toThrow('begins with /')
   })
 })

@@ -15,9 +15,11 @@ export const resourceRoutes = (hub: ServedHub): Route[] =>
     return path === undefined ? [] : [resourceRoute(hub, definition, path)]
   })
 
-/** `/v1/state/{namespace}/{key}`. Throws TypeError for a part that is no input field. */
+/** `/v1/state/{namespace}/{key}`. Throws TypeError for a part that is no input field, and for a path of its own. */
 export function resourcePathOf({ name, http, input }: Definition): string | undefined {
   if (http?.path === undefined) return undefined
+  if (http.path.startsWith('/'))
+    throw new TypeError(`${name}: the path ${http.path} begins with /, but stands below /v1/`)
   for (const part of partsOf(http.path))
     if (!Object.hasOwn(input, part)) throw new TypeError(`${name}: the path part {${part}} is no input field`)
   return `/v1/${http.path}`

@@ -8,7 +8,7 @@ import type { Caller } from '../../kernel/catalog/decide.ts'
 import { nearest } from '../../kernel/catalog/nearest.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import { traceparentOf } from './actions.ts'
-import { type Authenticate, isLoopback } from './authentication.ts'
+import { type Authenticate, isLoopback, requireOneHost } from './authentication.ts'
 import type { HttpServer } from './http-server.ts'
 import { parseJsonBody } from './json-body.ts'
 import type { Metrics } from './metrics.ts'
@@ -81,6 +81,7 @@ export function openTransport(
     async (_: FastifyRequest, bytes: Buffer) => parseJsonBody(bytes),
   )
   app.addHook('onRequest', async (request) => {
+    requireOneHost(request.raw)
     ports.checkHost(request)
     if (!rawPaths.has(request.routeOptions.url ?? '')) refuseEncoded(request)
   })

@@ -58,7 +58,9 @@ export function parseAccess(text: string, secret: ReadSecret): { kind: Scheme['k
     }
   const { url, scheme } = parts(text)
   if (url.password !== '')
-    throw invalid('its password stands in the URL: give `?password=env:NAME` or `?password=file:/path` instead')
+    throw invalid(
+      'its password stands in the URL: give `?password=env:NAME` or `?password=file:/path` instead',
+    )
   for (const [name, value] of url.searchParams)
     if (name !== 'user' && !REFERENCE.test(value))
       throw invalid(`its parameter ${name} must be a reference, env:NAME or file:/path`)
@@ -87,7 +89,8 @@ async function accessOf(url: URL, { port, isEncrypted }: Scheme, secret: ReadSec
   const database = url.pathname.slice(1)
   const members = {
     user: user === '' ? undefined : user,
-    password: (await named('password')) ?? (url.password === '' ? undefined : decodeURIComponent(url.password)),
+    password:
+      (await named('password')) ?? (url.password === '' ? undefined : decodeURIComponent(url.password)),
     token: await named('token'),
     credentials: await named('credentials'),
     ca: await named('ca'),

@@ -28,7 +28,9 @@ export function refusalOf({ id, headers, body }: OutgoingMessage): PolityError |
   if (names.length > HEADERS_MAX) return refused(`a message has at most ${HEADERS_MAX} headers`)
   for (const name of names)
     if (!HEADER_NAME.test(name) || !HEADER_VALUE.test(headers[name] ?? ''))
-      return refused(`the header ${JSON.stringify(name.slice(0, 64))} cannot be sent: it must be printable ASCII`)
+      return refused(
+        `the header ${JSON.stringify(name.slice(0, 64))} cannot be sent: it must be printable ASCII`,
+      )
   return undefined
 }
 

@@ -30,6 +30,8 @@ export interface InvokeOptions {
   readonly traceparent?: string
   /** The run that asks: it waits for a run of its own without a place among those that work. */
   readonly parent?: string
+  /** How many runs stand above the new one. */
+  readonly depth?: number
   /** RFC 3339. A run that has not ended by then is undone and ends as failed: `run.deadline`. `input.invalid` for what takes no steps. */
   readonly deadline?: string
   /** Where to send word when the run has ended: `http:` or `https:`. Throws `egress.invalid`, and as `deadline`. */

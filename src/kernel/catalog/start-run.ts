@@ -25,6 +25,7 @@ export async function startRun(ports: InvokePorts, invocation: Invocation): Prom
     correlationId: options.correlationId ?? id,
     ...(options.traceparent === undefined ? {} : { traceparent: options.traceparent }),
     ...(options.parent === undefined ? {} : { parent: options.parent }),
+    ...(options.depth === undefined ? {} : { depth: options.depth }),
     ...(options.deadline === undefined ? {} : { deadline: checkedDeadline(options.deadline) }),
     ...(options.callbackUrl === undefined ? {} : { callbackUrl: options.callbackUrl }),
     startedAt: now,

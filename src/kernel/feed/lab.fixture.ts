@@ -8,6 +8,7 @@ import type { PolityError } from '../errors.ts'
 import { type Entry, entryType } from '../log/entry.ts'
 import { openRealm } from '../realm/open-realm.ts'
 import { Integer, Name } from '../schema/schema.ts'
+import type { EnginePorts } from './engine.ts'
 import type { SubscriptionOptions } from './subscription.ts'
 import { openSubscriptions } from './subscriptions.ts'
 
@@ -38,7 +39,7 @@ export async function lab(env: Env = systemEnv()) {
   closing.push(realm)
   const failures: PolityError[] = []
   const { log, reader, holder, isAlone } = realm
-  const hub = (over: { holder?: string; isAlone?: boolean; env?: Env } = {}) => {
+  const hub = (over: Partial<EnginePorts> = {}) => {
     const subscriptions = openSubscriptions({
       log,
       reader,

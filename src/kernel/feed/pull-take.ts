@@ -29,6 +29,9 @@ import { itemKey } from './subscription-rows.ts'
 
 /** Entries that one take looks at; it answers what it has found by then. */
 const LOOK_MAX = 1000
+/** What is wanted may be asked by an expression that takes its time, and everybody else waits meanwhile: after so many entries a take ends that has looked for so long. */
+const LOOK_MIN = 64
+const LOOK_MS = 50
 /** A cursor that moved less without finding anything is not worth a commit. */
 const UNSAVED_MAX = 256
 
@@ -174,21 +177,27 @@ async function bury(state: Take, item: OpenItem, reason: string): Promise<void> 
 
 /** New entries, until there is no room for more or enough was looked at. */
 async function look(state: Take): Promise<void> {
-  const { log, options } = state
+  const { env, log, options } = state
   const end = Math.min(log.head().size, state.position + LOOK_MAX)
   const isInOrder = options.key === undefined
   const mayLook = () => state.room > 0 && !isFull(state) && !(isInOrder && state.busy.has(''))
-  while (mayLook() && state.position < end) {
+  let isLate = false
+  while (mayLook() && state.position < end && !isLate) {
     const limit = end - state.position
     const page = await log.read({ after: log.cursorAt(state.position), limit })
-    for (const entry of page.entries) {
+    const lateMs = env.monotonic() + LOOK_MS
+    for (const [at, entry] of page.entries.entries()) {
       if (!mayLook()) return
+      isLate = at >= LOOK_MIN && env.monotonic() >= lateMs
+      if (isLate) break
       state.position = entry.seq
       await consider(state, entry)
       state.position = entry.seq + 1
     }
-    if (page.entries.length < limit) state.position = end
+    if (!isLate && page.entries.length < limit) state.position = end
   }
+  // However little it was: the next take goes on behind it.
+  if (isLate) state.isChanged = true
   state.isLooking = mayLook()
   if (state.isLooking && state.position < log.head().size) state.nextAtMs = state.nowMs
 }

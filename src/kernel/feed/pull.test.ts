@@ -26,8 +26,9 @@ const seqs = ({ items }: Taken) => items.map(({ entry }) => nOf(entry))
 const ids = ({ items }: Taken) => items.map(({ delivery }) => delivery)
 
 async function lab() {
-  const clock = { atMs: Date.UTC(2026, 0, 1) }
-  const env: Env = { ...systemEnv(), now: () => clock.atMs }
+  const clock = { atMs: Date.UTC(2026, 0, 1), laterMs: 0 }
+  const real = systemEnv()
+  const env: Env = { ...real, now: () => clock.atMs, monotonic: () => real.monotonic() + clock.laterMs }
   const realm = await openRealm({
     name: 'test',
     contracts: [],
@@ -83,6 +84,26 @@ describe('taking', () => {
     expect(seqs(await take(free, 4, 'a'))).toEqual([1, 3, 5, 7])
     expect(seqs(await take(free, 4, 'b'))).toEqual([9, 11, 13])
     expect(seqs(await take(free, 4, 'c'))).toEqual([])
+  })
+
+  it('ends early where looking takes long, and goes on from there', async () => {
+    const { record, create, take, clock } = await lab()
+    await record(300)
+    await create()
+    let looked = 0
+    const slow = {
+      ...FREE,
+      wants: (entry: Entry) => {
+        looked += 1
+        clock.laterMs += 10
+        return nOf(entry) === 299
+      },
+    }
+    const turns: number[] = []
+    for (let items: readonly number[] = []; items.length === 0; turns.push(looked))
+      items = seqs(await take(slow))
+    // None looks at an entry that another has looked at, and none at all of them.
+    expect(turns).toEqual([64, 128, 192, 256, 300])
   })
 
   it('goes on behind what was acknowledged, and begins where it was told', async () => {

@@ -2,11 +2,15 @@
 
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Env, systemEnv } from '../env.ts'
-import { closeAll, collector, Lost, lab, nOf, numbers, Seen, until, whoOf } from './lab.fixture.ts'
+import { PolityError } from '../errors.ts'
+import { closeAll, collector, hasty, Lost, lab, nOf, numbers, Seen, until, whoOf } from './lab.fixture.ts'
 import type { Subscription } from './subscription.ts'
 import { PARKED, SUBSCRIPTIONS } from './subscription-rows.ts'
 
 afterEach(closeAll)
+
+const positionIn = (rows: readonly { readonly value: string }[]): number =>
+  JSON.parse(rows[0]?.value ?? '{}').position
 
 describe('a subscription', () => {
   it('hands over what its patterns and its filter want, in log order', async () => {
@@ -50,6 +54,36 @@ describe('a subscription', () => {
     await hub().open(second.options)
     await until(() => second.got.length === 1)
     expect(second.got).toEqual([100])
+  })
+
+  it('saves its cursor though it wants nothing of what is read: a restart passes over little', async () => {
+    const { hub, record, rows } = await lab(hasty(systemEnv()))
+    const { options } = collector()
+    await hub().open({ ...options, types: ['thing.seen'] })
+    const position = async () => positionIn(await rows(SUBSCRIPTIONS))
+    for (let n = 0; n < 10; n++) await record(Lost, numbers(1000))
+    expect(await position()).toBe(0)
+    await record(Lost, [1])
+    await until(async () => (await position()) >= 10_000)
+  })
+
+  it('saves later what could not be saved, though nothing new comes', async () => {
+    const { hub, record, rows, realm, failures } = await lab(hasty(systemEnv()))
+    let broken = 0
+    const append: typeof realm.log.append = (...proposal) =>
+      broken-- > 0
+        ? Promise.reject(new PolityError('store.failed', 'the disk is elsewhere'))
+        : realm.log.append(...proposal)
+    const { got, options } = collector()
+    await hub({ log: { ...realm.log, append } }).open(options)
+    broken = 2
+    await record(Seen, numbers(3))
+    await until(() => got.length === 3)
+    await until(async () => positionIn(await rows(SUBSCRIPTIONS)) === 3)
+    expect({ got, told: failures.map(({ code }) => code) }).toEqual({
+      got: [0, 1, 2],
+      told: ['store.failed'],
+    })
   })
 
   it('looks entries up under another type where it is told how', async () => {

@@ -158,8 +158,9 @@ export function orStopped<T>(
   isBusy: () => boolean = () => false,
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const over = new AbortController()
+    let over: AbortController | undefined
     const stop = async () => {
+      over = new AbortController()
       do {
         if (!(await slept(env, env.monotonic() + STOP_GRACE_MS, over.signal))) return
       } while (isBusy())
@@ -169,7 +170,7 @@ export function orStopped<T>(
     else signal.addEventListener('abort', stop, { once: true })
     working.then(resolve, reject).finally(() => {
       signal.removeEventListener('abort', stop)
-      over.abort()
+      over?.abort()
     })
   })
 }

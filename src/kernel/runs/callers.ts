@@ -47,6 +47,7 @@ export function openAsking({ identity, idempotency, open, invoke, ask, runs }: A
         wait: false,
         isPartOfRun: true,
         parent: run.id,
+        depth: (run.depth ?? 0) + 1,
         correlationId: run.correlationId,
         ...(run.traceparent === undefined ? {} : { traceparent: run.traceparent }),
       })

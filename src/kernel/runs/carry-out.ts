@@ -15,36 +15,40 @@ import { scopeIn } from './run-context.ts'
  * the handler is about to begin: what fails in it fails the run.
  */
 export async function carryOut(life: Life, input: () => unknown): Promise<FinishedRun> {
-  const watching = new AbortController()
   const { closing } = life.ports
   const close = () => life.leave(closing.reason)
   if (closing.aborted) close()
   else closing.addEventListener('abort', close, { once: true })
-  watchDeadline(life, watching.signal)
+  const endWatch = watchDeadline(life)
   try {
     return await toItsEnd(life, input)
   } catch (thrown) {
     throw thrown instanceof HubClosing ? asPolityError(thrown, 'cancelled') : thrown
   } finally {
-    watching.abort()
+    endWatch?.()
     closing.removeEventListener('abort', close)
     life.end()
   }
 }
 
-function watchDeadline(life: Life, over: AbortSignal): void {
+/** Answers what ends it. */
+function watchDeadline(life: Life): (() => void) | undefined {
   const { deadline } = life.row
-  if (deadline === undefined) return
+  if (deadline === undefined) return undefined
   const { alarms, env } = life.ports
   const late = new PolityError('run.deadline', `the run was to end by ${deadline}`, { deadline })
   const atMs = Date.parse(deadline)
-  // What is late already does not begin at all.
-  if (atMs <= env.now()) life.stop(late)
-  else
-    alarms.at(atMs, over).then(
-      () => life.stop(late),
-      () => undefined,
-    )
+  if (atMs <= env.now()) {
+    // What is late already does not begin at all.
+    life.stop(late)
+    return undefined
+  }
+  const over = new AbortController()
+  alarms.at(atMs, over.signal).then(
+    () => life.stop(late),
+    () => undefined,
+  )
+  return () => over.abort()
 }
 
 async function toItsEnd(life: Life, input: () => unknown): Promise<FinishedRun> {
@@ -93,7 +97,7 @@ async function toItsFailure(life: Life, thrown: unknown): Promise<FinishedRun> {
   const { signal, stopped, ports } = life
   if (ports.closing.aborted) {
     // What was handed over already need not be done again.
-    await life.settle().catch(() => undefined)
+    await life.flush().catch(() => undefined)
     throw asPolityError(ports.closing.reason, 'cancelled')
   }
   if (signal.aborted && !stopped) throw signal.reason

@@ -161,7 +161,7 @@ export const list = query('runs.list@1', {
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: PAGE_MAX })),
   },
   output: Page(RunState),
-  http: { path: '/v1/runs' },
+  http: { path: 'runs' },
 })
 
 export const get = query('runs.get@1', {

@@ -127,7 +127,11 @@ export async function park(life: Life, { message, facts }: ErrorWire): Promise<F
   )
   const { entries, seals } = seal([fact], life.origin(), env, life.known)
   const drop = life.hasTakeOvers ? [{ table: RUNS_LIVES, key: row.id }] : []
-  if (life.isResumed) for (const write of life.journal.loosen()) life.ride(write)
+  if (life.isResumed) {
+    // No commit writes a row twice.
+    await life.flush()
+    for (const write of life.journal.loosen()) life.ride(write)
+  }
   return { row, size: await life.commitRow(row, { entries, seals, drop }), output: null }
 }
 

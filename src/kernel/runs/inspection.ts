@@ -194,6 +194,7 @@ export async function replayOf(
       input: await openInput(ports, row),
       output: await openInput(ports, { ...row, input: row.output ?? null }),
       reads: { get: context.get, list: context.list },
+      env: ports.env,
       askedKey: (definition, input) => asking.keyOf(row, definition, input).slice(-32),
       ask: (definition, input) => asking.ask(row, definition, input),
     },

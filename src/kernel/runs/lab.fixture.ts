@@ -25,9 +25,14 @@ export const nobodyIsAsked: Asking = {
   ask: refused,
 }
 
-/** `onBody` hears of each body that begins. */
+/** `onBody` hears of each body that begins; quiet steps have results and no facts. */
 export const handlerOf =
-  (effect: 'idempotent' | 'once', steps: number, onBody: (run: string, step: number) => void) =>
+  (
+    effect: 'idempotent' | 'once',
+    steps: number,
+    onBody: (run: string, step: number) => void,
+    isQuiet = false,
+  ) =>
   (): CommandHandler =>
     command('simulation.work@1', {
       summary: '',
@@ -39,7 +44,7 @@ export const handlerOf =
       for (let step = 0; step < steps; step++)
         total += await ctx.step(`${step}`, ({ record }) => {
           onBody(ctx.id, step)
-          record(Stepped({ run: ctx.id, step }))
+          if (!isQuiet) record(Stepped({ run: ctx.id, step }))
           return step
         })
       return { total }

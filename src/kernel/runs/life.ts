@@ -274,6 +274,11 @@ export class Life {
     return this.#recording.settle()
   }
 
+  /** As `settle`, with what could wait. */
+  flush(): Promise<void> {
+    return this.#recording.flush()
+  }
+
   /** Records a step's change under the fence. Throws `run.moved` when another hub has the run. Answers the log size. */
   async commit(step: StepWrite | undefined, more: Partial<Proposal> = {}): Promise<number> {
     const size = await this.#recording.commit(step, more)

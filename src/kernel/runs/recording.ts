@@ -71,6 +71,12 @@ export class Recording {
     }
   }
 
+  /** As `settle`, with what could wait. */
+  async flush(): Promise<void> {
+    this.#isOwed ||= this.#riders.length > 0
+    await this.settle()
+  }
+
   /** Records a step's change under the fence. Throws `run.moved` when another hub has the run. Answers the log size. */
   async commit(step: StepWrite | undefined, more: Partial<Proposal> = {}): Promise<number> {
     try {

@@ -3,6 +3,7 @@
 import type { CommandContext, QueryContext } from '../catalog/context.ts'
 import { callerOf } from '../catalog/decide.ts'
 import type { CommandHandler } from '../catalog/definition.ts'
+import type { Env } from '../env.ts'
 import { asPolityError, PolityError } from '../errors.ts'
 import { canonicalText } from '../schema/canonical.ts'
 import { errorOfStep, type Journal, type StepKind } from './journal.ts'
@@ -24,6 +25,7 @@ export interface ReplayPorts {
   /** Opened. */
   readonly output: unknown
   readonly reads: Pick<QueryContext, 'get' | 'list'>
+  readonly env: Pick<Env, 'monotonic' | 'sleepUntil'>
   /** The last 32 characters of the key under which the run asked for an action. */
   readonly askedKey: (definition: { readonly name: string }, input: unknown) => string
   readonly ask: (definition: { readonly name: string }, input: unknown) => Promise<unknown>
@@ -56,12 +58,17 @@ export async function replayRun(ports: ReplayPorts, row: RunRow): Promise<Replay
 /** A handler that swallows a departure does not hide it: the first one is kept. */
 async function comeThrough(course: Course): Promise<Departure | undefined> {
   const { ports, row, over } = course
-  const ended = Promise.resolve(ports.handler(contextOf(course, ''), ports.input as never))
+  const ended = (async () => ports.handler(contextOf(course, ''), ports.input as never))()
   const departed = new Promise<never>((_, reject) =>
     over.signal.addEventListener('abort', () => reject(over.signal.reason), { once: true }),
   )
+  const limit = new AbortController()
+  const tooLong = ports.env.sleepUntil(ports.env.monotonic() + REPLAY_MAX_MS, limit.signal).then(() => {
+    throw new PolityError('timeout', `it did not come to its end within ${REPLAY_MAX_MS / 1000} s`)
+  })
+  tooLong.catch(() => undefined)
   try {
-    const output = await Promise.race([ended, departed])
+    const output = await Promise.race([ended, departed, tooLong])
     if (row.status !== 'done') return { sentence: `it ended as ${row.status}, and as done now` }
     if (canonicalText(output ?? null) === canonicalText(ports.output ?? null)) return undefined
     return { sentence: 'its output is another one now' }
@@ -74,8 +81,13 @@ async function comeThrough(course: Course): Promise<Departure | undefined> {
     return {
       sentence: `it ended ${row.error ? `with ${row.error.code}` : 'as done'}, and with ${code} now: ${message}`,
     }
+  } finally {
+    limit.abort()
   }
 }
+
+/** With recorded results only, code that is still under way by then waits for something that is no step. */
+const REPLAY_MAX_MS = 10_000
 
 /** The code came by the steps in another order than that in which they were recorded. */
 function orderOf({ ports: { journal }, visited }: Course): Departure | undefined {

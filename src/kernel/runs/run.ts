@@ -10,6 +10,8 @@ export const RUNS = 'runs'
 export const RUNS_OPEN = 'runs.open'
 /** Working state: `end of keeping/run id` -> nothing: what `tidy` drops, and when. */
 export const RUNS_ENDED = 'runs.ended'
+/** Runs below one another: one that asks for itself would otherwise take all the room that there is for runs. */
+export const RUN_DEPTH_MAX = 32
 /** A run that has ended can be looked up this long, and its journal with it. */
 const RUN_KEPT_MS = 7 * 24 * 3600_000
 /** A person has this long to say what became of a step that may have happened. */
@@ -28,6 +30,8 @@ export interface RunRow extends Caller {
   readonly traceparent?: string
   /** The run that asked for it. */
   readonly parent?: string
+  /** How many runs stand above it. */
+  readonly depth?: number
   readonly status: RunStatus
   /** The hub that carries it out, or did so last. */
   readonly carrier?: string

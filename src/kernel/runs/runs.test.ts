@@ -7,8 +7,10 @@ import { viewsOf } from '../log/view.ts'
 import { type FaultPlan, faultyStore, NO_FAULTS } from '../simulator/faults.ts'
 import { type Life, type Simulation, simulation } from '../simulator/realm.ts'
 import { memoryStore } from '../store/memory/memory-store.ts'
+import { RUN_STEPS } from './journal.ts'
 import { handlerOf, nobodyIsAsked, stepped } from './lab.fixture.ts'
 import { RUNS, type RunRow } from './run.ts'
+import { RUNS_OPEN_EACH_MAX } from './run-shares.ts'
 import { openRuns, RUNS_OPEN_MAX, type Runs } from './runs.ts'
 
 const views = viewsOf({ stepped })
@@ -19,9 +21,22 @@ interface Scene {
   readonly effect: 'idempotent' | 'once'
   /** `run/step` -> how often its body began. */
   readonly bodies: Map<string, number>
+  /** Its steps have results and no facts. */
+  readonly isQuiet: boolean
+  /** What a body found that began too early. */
+  readonly early: unknown[]
 }
 
-function openLifeRuns({ sim, effect, bodies }: Scene, life: Life): Runs {
+/** A body that begins before the results that it builds upon are durable would outlive them in a crash. */
+function expectRecordedBefore({ data }: Simulation, run: string, step: number): void {
+  const rows = data.tables.get(RUN_STEPS)
+  for (let before = 0; before < step; before++) {
+    const { state } = JSON.parse(rows?.get(`${run}/${before}`)?.value ?? '{}') as { state?: string }
+    expect(state, `step ${before} of ${run} when ${step} begins`).toBe('done')
+  }
+}
+
+function openLifeRuns({ sim, effect, bodies, isQuiet, early }: Scene, life: Life): Runs {
   const env = sim.env.process(life.isAlive)
   const reader = faultyStore(memoryStore(sim.data), {
     chance: sim.chance,
@@ -36,9 +51,20 @@ function openLifeRuns({ sim, effect, bodies }: Scene, life: Life): Runs {
     stepKey: sim.vaultKey,
     source: 'polity://simulation',
     reads: life.views,
-    handlerOf: handlerOf(effect, STEPS, (run, step) => {
-      if (life.isAlive()) bodies.set(`${run}/${step}`, (bodies.get(`${run}/${step}`) ?? 0) + 1)
-    }),
+    handlerOf: handlerOf(
+      effect,
+      STEPS,
+      (run, step) => {
+        if (!life.isAlive()) return
+        bodies.set(`${run}/${step}`, (bodies.get(`${run}/${step}`) ?? 0) + 1)
+        try {
+          expectRecordedBefore(sim, run, step)
+        } catch (error) {
+          early.push(error)
+        }
+      },
+      isQuiet,
+    ),
     open: async (form) => form,
     asking: nobodyIsAsked,
     onProgress: () => undefined,
@@ -112,7 +138,8 @@ async function play(scene: Scene, count: number, killsMs: readonly number[]): Pr
 
 const entriesOf = ({ data }: Simulation) => data.entries.map(({ seq, bytes }) => parseEntry(seq, bytes))
 
-function expectOnce({ sim, effect, bodies }: Scene): void {
+function expectOnce({ sim, effect, bodies, isQuiet, early }: Scene): void {
+  expect(early).toEqual([])
   const rows = [...(sim.data.tables.get(RUNS)?.values() ?? [])].map(
     ({ value }) => JSON.parse(value ?? '{}') as RunRow,
   )
@@ -129,7 +156,7 @@ function expectOnce({ sim, effect, bodies }: Scene): void {
     )
     if (effect === 'idempotent') expect(row.status, JSON.stringify(row.error)).toBe('done')
     if (row.status === 'done') {
-      expect(steps).toHaveLength(STEPS)
+      expect(steps).toHaveLength(isQuiet ? 0 : STEPS)
       expect(row.output).toEqual({ total: 6 })
     } else expect(row).toMatchObject({ status: 'unknown', error: { code: 'run.unknown' } })
   }
@@ -160,9 +187,10 @@ describe.each(['idempotent', 'once'] as const)('%s runs', (effect) => {
         fc.integer({ min: 0, max: 2 ** 32 - 1 }),
         plans,
         kills,
-        async (seed, faults, killsMs) => {
+        fc.boolean(),
+        async (seed, faults, killsMs, isQuiet) => {
           const sim = simulation({ seed, views, faults })
-          const scene: Scene = { sim, effect, bodies: new Map() }
+          const scene: Scene = { sim, effect, bodies: new Map(), isQuiet, early: [] }
           await sim.run(play(scene, 5, killsMs))
           expectOnce(scene)
         },
@@ -172,12 +200,17 @@ describe.each(['idempotent', 'once'] as const)('%s runs', (effect) => {
   })
 })
 
-describe.each(['idempotent', 'once'] as const)('an %s run', (effect) => {
+describe.each([
+  ['idempotent', false],
+  ['idempotent', true],
+  ['once', false],
+  ['once', true],
+] as const)('an %s run (without facts: %s)', (effect, isQuiet) => {
   it('ends once when its process is killed in any millisecond of it', async () => {
     const statuses = new Set<string>()
     for (let killMs = 0; killMs < 90; killMs++) {
       const sim = simulation({ seed: killMs, views, faults: { ...NO_FAULTS, latencyMaxMs: 6 } })
-      const scene: Scene = { sim, effect, bodies: new Map() }
+      const scene: Scene = { sim, effect, bodies: new Map(), isQuiet, early: [] }
       await sim.run(play(scene, 1, [killMs]))
       expectOnce(scene)
       for (const { type, data } of entriesOf(sim))
@@ -192,6 +225,8 @@ describe('a run', () => {
     sim: simulation({ seed: 7, views, faults }),
     effect,
     bodies: new Map(),
+    isQuiet: false,
+    early: [],
   })
 
   it('waits for room on the disk and then ends as if nothing had been', async () => {
@@ -234,10 +269,17 @@ describe('a run', () => {
     await sim.run(
       (async () => {
         const { runs } = await live(limits)
-        const ids = Array.from({ length: RUNS_OPEN_MAX }, (_, index) => `run${index}`)
-        for (const id of ids) runs.draft(rowOf(id))
+        const ids = Array.from({ length: RUNS_OPEN_MAX - 1 }, (_, index) => `run${index}`)
         const limit = expect.objectContaining({ code: 'run.limit' })
+        // One principal has a share, beside which there is room for others; who may do everything may have the rest.
+        for (const id of ids.slice(0, RUNS_OPEN_EACH_MAX)) runs.draft(rowOf(id))
         expect(() => runs.draft(rowOf('more'))).toThrow(limit)
+        const [somebody] = rowOf('').chain
+        const other = [{ ...somebody, id: 'other' }] as RunRow['chain']
+        runs.draft({ ...rowOf('of another'), chain: other })
+        const owner = [{ ...somebody, roles: ['owner'] }] as RunRow['chain']
+        for (const id of ids.slice(RUNS_OPEN_EACH_MAX)) runs.draft({ ...rowOf(id), chain: owner })
+        expect(() => runs.draft({ ...rowOf('more'), chain: owner })).toThrow(limit)
         runs.abandon('run5')
         expect(runs.draft(rowOf('more')).row).toMatchObject({ id: 'more', status: 'running' })
         expect(() => runs.draft(rowOf('even more'))).toThrow(limit)

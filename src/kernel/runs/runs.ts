@@ -17,7 +17,17 @@ import { HubClosing, Life, type LifePorts, type LifeStart, RUNS_LIVES, type Take
 import { loadRun } from './load-run.ts'
 import { patiently } from './patient-append.ts'
 import { openPlaces } from './places.ts'
-import { type CarriedRun, isEnded, noRun, openWrite, RUNS, type RunRow, runWrite } from './run.ts'
+import {
+  type CarriedRun,
+  isEnded,
+  noRun,
+  openWrite,
+  RUN_DEPTH_MAX,
+  RUNS,
+  type RunRow,
+  runWrite,
+} from './run.ts'
+import { openRunShares } from './run-shares.ts'
 import { stepCipher } from './step-cipher.ts'
 import { journalPlaces } from './tidying.ts'
 
@@ -101,6 +111,7 @@ export function openRuns(ports: RunsPorts): Runs {
   const held = new Map<string, Held>()
   /** Drafted runs, until they are held or abandoned. */
   const drafted = new Set<string>()
+  const shares = openRunShares()
   /** Drafted runs of which something was asked before they began. */
   const early = new Set<string>()
   /** Whoever waits for the end of a run that another hub has. */
@@ -129,6 +140,7 @@ export function openRuns(ports: RunsPorts): Runs {
   const release = (each: Held, end: FinishedRun | undefined, error?: unknown) => {
     held.delete(each.id)
     early.delete(each.id)
+    shares.leave(each.id)
     if (end) each.ended.resolve(end)
     else each.ended.reject(error)
     for (const look of [...looking]) look()
@@ -189,7 +201,11 @@ export function openRuns(ports: RunsPorts): Runs {
 
   const takeUp = async (found: readonly CarriedRun[]) => {
     // All at once, so that a run that waits for another finds it held.
-    for (const { row } of found) if (!held.has(row.id)) queue(hold(row.id, true), row.deadline)
+    for (const { row } of found) {
+      if (held.has(row.id)) continue
+      shares.resume(row)
+      queue(hold(row.id, true), row.deadline)
+    }
   }
 
   const hear = (id: string, control: Control) => {
@@ -268,6 +284,7 @@ export function openRuns(ports: RunsPorts): Runs {
     underWay: (id) => [...(held.get(id)?.life?.underWay ?? [])],
     abandon(id) {
       drafted.delete(id)
+      shares.leave(id)
       early.delete(id)
     },
     isDurable: async (id) => (await reader.load(RUNS, [id])).value.has(id),
@@ -277,7 +294,13 @@ export function openRuns(ports: RunsPorts): Runs {
           'run.limit',
           `${RUNS_OPEN_MAX} runs are under way or in line: try again when one has ended`,
         )
+      if ((draft.depth ?? 0) >= RUN_DEPTH_MAX)
+        throw new PolityError(
+          'run.limit',
+          `${RUN_DEPTH_MAX} runs wait below one another already: does ${draft.action} ask for itself?`,
+        )
       const row = newRow(ports, draft)
+      shares.take(row)
       drafted.add(row.id)
       return { row, rows: [runWrite(row), openWrite(row)] }
     },

@@ -1,4 +1,4 @@
-// Sends what comes one by one in batches, in the order in which it came; while nobody answers, all of it waits.
+// Sends what comes one by one in batches, in the order in which it came; while they cannot be sent, all of it waits.
 
 import { type Env, pause } from '../../kernel/env.ts'
 import { asPolityError, PolityError } from '../../kernel/errors.ts'
@@ -16,7 +16,7 @@ export interface Batching<T> {
 
 export interface BatchingPorts<T> {
   readonly env: Env
-  /** For each item, in order, why it was refused. Rejects with `broker.unreachable` to be asked again with all of them. */
+  /** For each item, in order, why it was refused. What it rejects with is of none of them: it is asked again. */
   readonly send: (items: readonly T[]) => Promise<readonly (PolityError | undefined)[]>
   readonly onFailure: (error: PolityError) => void
   readonly onSuccess: () => void
@@ -31,12 +31,12 @@ interface Waiting<T> {
 export function openBatching<T>(ports: BatchingPorts<T>): Batching<T> {
   const queue: Waiting<T>[] = []
   const state: { failure: PolityError | undefined } = { failure: undefined }
-  let running: Promise<void> | undefined
+  let isRunning = false
   const run = async () => {
     // Whoever adds in the same turn is of the same batch.
     await Promise.resolve()
     while (queue.length > 0) await sendBatch(ports, queue.splice(0, BATCH_MAX), state)
-    running = undefined
+    isRunning = false
   }
   return {
     add(item, signal) {
@@ -51,7 +51,9 @@ export function openBatching<T>(ports: BatchingPorts<T>): Batching<T> {
       else {
         signal.addEventListener('abort', abort, { once: true })
         queue.push({ item, signal, settle })
-        running ??= run()
+        if (isRunning) return promise
+        isRunning = true
+        void run()
       }
       return promise
     },
@@ -80,10 +82,6 @@ async function sendBatch<T>(
       const error = asPolityError(thrown)
       state.failure = error
       onFailure(error)
-      if (error.code !== 'broker.unreachable') {
-        for (const { settle } of batch) settle(error)
-        return
-      }
       const signal = AbortSignal.any(batch.map((each) => each.signal))
       await pause(env, delayBefore(RETRY, attempt + 1, random01(env)), signal)
     }

@@ -51,7 +51,9 @@ export function openConnections(host: ModuleHost, { brokers = {} }: BrokersOptio
     },
     async close() {
       isClosed = true
-      await Promise.all([...opened.values()].map((one) => one.then((it) => it.close()).catch(() => undefined)))
+      await Promise.all(
+        [...opened.values()].map((one) => one.then((it) => it.close()).catch(() => undefined)),
+      )
     },
   }
 }

@@ -47,7 +47,7 @@ const withUriSource = (event: CloudEvent): CloudEvent => ({
 })
 
 /** Hubs that an event came through before, where it came through a broker. */
-export const hubsOf = ({ type, data }: Pick<Entry, 'type' | 'data'>): readonly string[] =>
+const hubsOf = ({ type, data }: Pick<Entry, 'type' | 'data'>): readonly string[] =>
   type === EventReceived.name && Array.isArray(data.hubs) ? data.hubs.map(String) : []
 
 /** Throws `input.invalid` for a placeholder that is none. */
@@ -59,7 +59,10 @@ export function requireTemplate(to: string): void {
         `/to cannot hold ${whole.slice(0, 64)}: there are ${PLACEHOLDERS.map((each) => `{${each}}`).join(', ')}`,
       )
   if (/[{}]/.test(to.replace(/\{[^{}]*\}/g, '')) || /[\s\p{Cc}*>]/u.test(to))
-    throw new PolityError('input.invalid', '/to cannot hold spaces, *, >, or a brace that is not of a placeholder')
+    throw new PolityError(
+      'input.invalid',
+      '/to cannot hold spaces, *, >, or a brace that is not of a placeholder',
+    )
 }
 
 /** What the event says becomes words of letters, digits, `-` and `_`: no dot, wildcard or brace of its own. */
@@ -79,9 +82,10 @@ export function placeFor(to: string, event: CloudEvent): string {
 
 const WORD_MAX_CHARS = 64
 
-const word = (text: string): string =>
-  text.slice(0, WORD_MAX_CHARS).replace(/[^A-Za-z0-9_-]/g, '-') || '-'
+const word = (text: string): string => text.slice(0, WORD_MAX_CHARS).replace(/[^A-Za-z0-9_-]/g, '-') || '-'
 
 /** Every place that a template can lead to, as a pattern of subjects. */
 export const patternOf = (to: string): string =>
-  to.endsWith('{type}') ? `${to.slice(0, -'{type}'.length).replace(/\{[a-z]+\}/g, '*')}>` : to.replace(/\{[a-z]+\}/g, '*')
+  to.endsWith('{type}')
+    ? `${to.slice(0, -'{type}'.length).replace(/\{[a-z]+\}/g, '*')}>`
+    : to.replace(/\{[a-z]+\}/g, '*')

@@ -75,7 +75,10 @@ async function ownerOf(
   if (before !== undefined && !isOwn(chain, before)) throw unknownFlow(name)
   if (before !== undefined && before.kind !== kind) throw invalidAt('/name', `is that of a ${before.kind}`)
   if (before === undefined && (await ctx.list(flows, { limit: FLOWS_MAX })).length >= FLOWS_MAX)
-    throw new PolityError('limit', `this hub has ${FLOWS_MAX} sinks and sources: remove one that is not needed`)
+    throw new PolityError(
+      'limit',
+      `this hub has ${FLOWS_MAX} sinks and sources: remove one that is not needed`,
+    )
   return {
     id: before?.id ?? ctx.id,
     owner: actorOf(chain),

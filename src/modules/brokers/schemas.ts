@@ -100,7 +100,7 @@ export const FlowShape = Closed({
   error: Type.Optional(Text),
 })
 
-export const FindingShape = Closed({
+const FindingShape = Closed({
   setting: Text,
   value: Text,
   verdict: Type.Union([

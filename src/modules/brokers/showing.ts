@@ -24,9 +24,7 @@ export async function listBrokers(
   { connections }: FlowPorts,
 ): Promise<{ items: Static<typeof BrokerShape>[] }> {
   const rows = (await ctx.list(flows, { limit: FLOWS_MAX })).map(({ value }) => value)
-  const placesAt = (broker: string) => [
-    ...new Set(rows.filter((row) => row.broker === broker).map(placeOf)),
-  ]
+  const placesAt = (broker: string) => [...new Set(rows.filter((row) => row.broker === broker).map(placeOf))]
   return {
     items: await Promise.all(connections.names.map((name) => connections.report(name, placesAt(name)))),
   }

@@ -5,9 +5,11 @@ import type { ModuleHost } from '../../kernel/catalog/module.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import { openFailing } from '../../kernel/failing.ts'
 import type { Subscription } from '../../kernel/feed/subscription.ts'
+import type { Chain } from '../../kernel/gate/types.ts'
 import { tokens } from '../../kernel/identity/contract.ts'
 import { mayOpen, mayRead } from '../../kernel/log/audience.ts'
 import type { Entry } from '../../kernel/log/entry.ts'
+import type { Expression } from '../../kit/cesql/cesql.ts'
 import {
   attributesOf,
   eventTypeOf,
@@ -55,17 +57,16 @@ export async function openSink(ports: FlowPorts, row: SinkRow): Promise<Sink> {
     env: host.env,
     send: (entries) => sendAll(ports, row, entries),
     onFailure: (error) =>
-      failing.fails(new PolityError(error.code, `the sink ${name} waits: ${error.message}`, { sink: name }, error)),
+      failing.fails(
+        new PolityError(error.code, `the sink ${name} waits: ${error.message}`, { sink: name }, error),
+      ),
     onSuccess: () => failing.works(),
   })
   const subscription = await host.subscriptions.open({
     name: id,
     types,
     typeOf,
-    filter: (entry) =>
-      !isMessage(entry) &&
-      mayRead(chain, entry) &&
-      (filter === undefined || filter.matches(attributesOf(meshEventOf(entry)) as never)),
+    filter: wantedBy(chain, filter),
     from: from === 'start' ? 'start' : seq + 1,
     key: () => undefined,
     inFlightMax: IN_FLIGHT_MAX,
@@ -81,6 +82,13 @@ export async function openSink(ports: FlowPorts, row: SinkRow): Promise<Sink> {
   }
 }
 
+export const wantedBy =
+  (chain: Chain, filter: Expression | undefined) =>
+  (entry: Entry): boolean =>
+    !isMessage(entry) &&
+    mayRead(chain, entry) &&
+    (filter === undefined || filter.matches(attributesOf(meshEventOf(entry)) as never))
+
 /** What is not to be sent counts as sent. */
 async function sendAll(
   ports: FlowPorts,
@@ -89,7 +97,9 @@ async function sendAll(
 ): Promise<readonly (PolityError | undefined)[]> {
   await requireInForce(ports.host, row)
   const prepared = await Promise.all(entries.map((entry) => prepare(ports, row, entry)))
-  const messages = prepared.filter((one) => one !== undefined && !(one instanceof PolityError))
+  const messages = prepared.filter(
+    (one): one is OutgoingMessage => one !== undefined && !(one instanceof PolityError),
+  )
   const broker = await ports.connections.broker(row.broker)
   const outcomes = messages.length === 0 ? [] : await broker.send(messages)
   let at = 0
@@ -112,7 +122,10 @@ async function requireInForce({ reads, env }: ModuleHost, row: SinkRow): Promise
     token.revokedAt === undefined &&
     (token.expiresAt === undefined || Date.parse(token.expiresAt) > env.now())
   if (!isLive)
-    throw new PolityError('auth.expired', `the token with which the sink ${row.name} was put has ended: put it again`)
+    throw new PolityError(
+      'auth.expired',
+      `the token with which the sink ${row.name} was put has ended: put it again`,
+    )
 }
 
 async function prepare(
@@ -121,15 +134,16 @@ async function prepare(
   entry: Entry,
 ): Promise<OutgoingMessage | PolityError | undefined> {
   const { host, hub } = ports
-  const { chain, to } = row
-  if ((await host.face(meshAdmission)?.mayFollow(chain, entry)) === false) return undefined
-  const isOpen = isCarrier(entry) && mayOpen(chain, entry)
-  const data = isOpen ? ((await host.reveal(entry.data)) as Entry['data']) : entry.data
+  const { chain, to, broker } = row
   try {
+    if ((await host.face(meshAdmission)?.mayFollow(chain, entry)) === false) return undefined
+    const isOpen = isCarrier(entry) && mayOpen(chain, entry)
+    const data = isOpen ? ((await host.reveal(entry.data)) as Entry['data']) : entry.data
     const message = messageOf(entry, meshEventOf({ ...entry, data }), to, hub)
-    return isFromThere(entry, row.broker, message.place) ? undefined : message
+    return isFromThere(entry, broker, message.place) ? undefined : message
   } catch (error) {
-    if (error instanceof PolityError) return error
+    // Of this event alone; what ails the hub ails them all, and they wait.
+    if (error instanceof PolityError && (error instanceof FinalError || error.status < 500)) return error
     throw error
   }
 }

@@ -82,7 +82,12 @@ async function run(ports: FlowPorts, row: SourceRow, state: State, signal: Abort
     } catch (thrown) {
       if (signal.aborted) break
       const { code, message } = asPolityError(thrown)
-      state.failure = new PolityError(code, `the source ${row.name} waits: ${message}`, { source: row.name }, thrown)
+      state.failure = new PolityError(
+        code,
+        `the source ${row.name} waits: ${message}`,
+        { source: row.name },
+        thrown,
+      )
       failing.fails(state.failure)
       await drop(state)
       failures += 1
@@ -116,7 +121,7 @@ interface Read {
 }
 
 /** First the log, then the broker. What comes again because of a crash in between is recognised by its marks. */
-export async function takeIn(
+async function takeIn(
   ports: FlowPorts,
   row: SourceRow,
   receiver: Pick<Receiver, 'ack'>,
@@ -146,7 +151,11 @@ async function readOne(ports: FlowPorts, row: SourceRow, message: ReceivedMessag
 }
 
 /** As whoever publishes it here would be; a hub without a mesh has no routes. */
-async function admit({ host }: FlowPorts, { prefix, principal }: SourceRow, event: IncomingEvent): Promise<void> {
+async function admit(
+  { host }: FlowPorts,
+  { prefix, principal }: SourceRow,
+  event: IncomingEvent,
+): Promise<void> {
   const { type, subject, data } = event
   await host.face(meshAdmission)?.admit({
     type: typeBelow(prefix, type),
@@ -187,10 +196,7 @@ async function commit({ host }: FlowPorts, row: SourceRow, reads: readonly Read[
             ...marks.map(({ key }) => ({ table: SEEN, key, value: expiresAtMs, expiresAtMs })),
             ...aside.changes(nowMs),
           ],
-          expect: [
-            ...marks.map(({ key, version }) => ({ table: SEEN, key, version })),
-            ...aside.expect,
-          ],
+          expect: [...marks.map(({ key, version }) => ({ table: SEEN, key, version })), ...aside.expect],
         },
       )
       return
@@ -213,13 +219,18 @@ async function freshMarks(
       const key = `${id}/${hash('sha256', event.key, 'hex')}`
       if (fresh.has(key)) continue
       const { version, value } = await rows.get(SEEN, key)
-      if (typeof value !== 'number' || value <= nowMs) fresh.set(key, { event, place: message.place, key, version })
+      if (typeof value !== 'number' || value <= nowMs)
+        fresh.set(key, { event, place: message.place, key, version })
     }
   return [...fresh.values()]
 }
 
 /** One entry for all that is set aside of one reception, so that a flood of them is no flood of entries. */
-async function freshRefusals({ rows, env }: FlowPorts['host'], { id, name }: SourceRow, reads: readonly Read[]) {
+async function freshRefusals(
+  { rows, env }: FlowPorts['host'],
+  { id, name }: SourceRow,
+  reads: readonly Read[],
+) {
   const fresh: { key: string; version: number; message: ReceivedMessage; refusal: PolityError }[] = []
   for (const { message, refusal } of reads) {
     if (refusal === undefined) continue

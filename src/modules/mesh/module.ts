@@ -26,7 +26,14 @@ import * as contract from './contract.ts'
 import { openCounting } from './counting.ts'
 import { declareType } from './declared.ts'
 import { eventTypeOf, isCarrier } from './events.ts'
-import { legacyBus, meshAdmission, meshStats, meshStream, meshValidators } from './faces.ts'
+import {
+  legacyBus,
+  type MeshAdmission,
+  meshAdmission,
+  meshStats,
+  meshStream,
+  meshValidators,
+} from './faces.ts'
 import { SubscriptionClosed } from './facts.ts'
 import {
   ack,
@@ -47,7 +54,7 @@ import {
 } from './following.ts'
 import { openLegacyBus, publishAsLegacy } from './legacy.ts'
 import { followReplies, replyOne, requestOne, sendOne } from './messaging.ts'
-import { admitFrom, publishAll, publishOne, SEEN } from './publishing.ts'
+import { admitFrom, type PublishPorts, publishAll, publishOne, SEEN } from './publishing.ts'
 import { openRouting } from './routing.ts'
 import { schemaValidator } from './schema-validator.ts'
 import type { MeshOptions } from './settings.ts'
@@ -128,11 +135,7 @@ function openMesh(host: ModuleHost, options: MeshOptions): OpenedModule {
       meshValidators.provide(validating),
       legacyBus.provide(openLegacyBus(host)),
       meshStats.provide({ counts: counting.counts }),
-      meshAdmission.provide({
-        admit: (event) => admitFrom(host.reads, event, publishing),
-        mayFollow: async (chain, entry) =>
-          !isCarrier(entry) || maySubscribe(await routing.active(host.reads), eventTypeOf(entry), chain),
-      }),
+      meshAdmission.provide(admissionOf(host, publishing)),
       meshStream.provide(openMeshStream(host, routing)),
     ],
     sweptTables: [...pull.tables.swept, SEEN],
@@ -147,6 +150,12 @@ function openMesh(host: ModuleHost, options: MeshOptions): OpenedModule {
     },
   }
 }
+
+const admissionOf = ({ reads }: ModuleHost, publishing: PublishPorts): MeshAdmission => ({
+  admit: (event) => admitFrom(reads, event, publishing),
+  mayFollow: async (chain, entry) =>
+    !isCarrier(entry) || maySubscribe(await publishing.routing.active(reads), eventTypeOf(entry), chain),
+})
 
 async function sweepOne({ chain, rows }: CommandContext, group: string, pull: Pull) {
   if (chain.some(({ kind }) => kind !== 'hub'))

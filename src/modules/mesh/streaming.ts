@@ -1,5 +1,6 @@
 // The live stream of events: what the caller may take, as it is published, at the pace of whoever reads.
 
+import { setImmediate } from 'node:timers/promises'
 import type { ModuleHost } from '../../kernel/catalog/module.ts'
 import { pause } from '../../kernel/env.ts'
 import type { Chain } from '../../kernel/gate/types.ts'
@@ -41,9 +42,12 @@ async function* eventsAfter(
   while (!signal.aborted) {
     const table = await routing.active(host.reads)
     const page = await log.read({ after: cursor, limit: PAGE_SIZE })
-    const seen = page.entries.filter((entry) => isWanted(entry, wanted, chain, table, env.now()))
-    for (const entry of seen)
-      yield { cursor: log.cursorAt(entry.seq + 1), event: await eventFor(chain, entry, undefined, host) }
+    for (const entry of page.entries) {
+      if (isWanted(entry, wanted, chain, table, env.now()))
+        yield { cursor: log.cursorAt(entry.seq + 1), event: await eventFor(chain, entry, undefined, host) }
+      // An expression may take its time, and everybody else waits meanwhile.
+      await setImmediate()
+    }
     cursor = page.cursor ?? cursor
     const isMore = page.entries.length === PAGE_SIZE
     if (!isMore && (await isQuiet(host, log.positionOf(cursor), signal))) yield { cursor }

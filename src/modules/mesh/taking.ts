@@ -9,8 +9,8 @@ import type { Pull, PulledItem, PullOptions } from '../../kernel/feed/pull.ts'
 import type { Chain } from '../../kernel/gate/types.ts'
 import { labelOf, mayOpen, mayRead, mayReadAll } from '../../kernel/log/audience.ts'
 import type { Entry } from '../../kernel/log/entry.ts'
-import { openPlaces } from '../../kernel/places.ts'
 import type { Static } from '../../kernel/schema/schema.ts'
+import { openShares } from '../../kernel/shares.ts'
 import type { Expression } from '../../kit/cesql/cesql.ts'
 import { matchesType, type TypePattern } from '../../kit/type-pattern.ts'
 import { maySubscribe } from './admission.ts'
@@ -57,8 +57,8 @@ export interface Waiting {
 }
 
 export function openWaiting(): Waiting {
-  const all = openPlaces(WAITING_MAX)
-  const each = openPlaces(WAITING_EACH_MAX)
+  const all = openShares(WAITING_MAX)
+  const each = openShares(WAITING_EACH_MAX)
   return {
     begin(chain) {
       const leave = all.take('')

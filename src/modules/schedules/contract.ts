@@ -127,7 +127,7 @@ export const Schedule = noun('schedules.schedule', {
   last: Type.Optional(LastRun),
 })
 
-const defaulting = <T extends TSchema>(schema: T, value: string): T =>
+const defaulting = <T extends TSchema & { readonly description?: string }>(schema: T, value: string): T =>
   Described(schema, `${schema.description}; default ${value}`)
 
 const ScheduleName = Described(Name, 'the name of a schedule')

@@ -9,7 +9,9 @@ import { describeBroker } from './suite.ts'
 await describeOnServer('NATS', NATS_PORT, () =>
   describeBroker('nats', async () => {
     const stream = randomName()
-    await asNatsAdmin(NATS_PORT, (manager) => manager.streams.add({ name: stream, subjects: [`${stream}.>`] }))
+    await asNatsAdmin(NATS_PORT, (manager) =>
+      manager.streams.add({ name: stream, subjects: [`${stream}.>`] }),
+    )
     const proxy = await openCuttingProxy(NATS_PORT)
     const access = { host: '127.0.0.1', port: proxy.port, isEncrypted: false }
     return {

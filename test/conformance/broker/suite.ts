@@ -44,7 +44,9 @@ export function describeBroker(name: string, make: () => Promise<BrokerPlace>): 
       headers: { 'ce-id': id, 'content-type': 'text/plain' },
       body: Buffer.from(text),
     })
-    const follow = (over: { readonly broker?: Broker; readonly group?: string; readonly from?: 'now' } = {}) =>
+    const follow = (
+      over: { readonly broker?: Broker; readonly group?: string; readonly from?: 'now' } = {},
+    ) =>
       (over.broker ?? broker).follow({
         stream: place.stream,
         group: over.group ?? 'group',

@@ -65,10 +65,12 @@ export async function openWebhooks({
   engine = 'memory',
   options = {},
   env,
+  policyDir,
 }: {
   readonly engine?: Engine
   readonly options?: WebhooksOptions
   readonly env?: Env
+  readonly policyDir?: string
 } = {}) {
   const failures: string[] = []
   const hub = await openTestHub(engine, {
@@ -76,6 +78,7 @@ export async function openWebhooks({
     egress: { allow: ['127.0.0.1'] },
     onFailure: ({ code, message }) => failures.push(`${code} ${message}`),
     ...(env === undefined ? {} : { env }),
+    ...(policyDir === undefined ? {} : { policyDir }),
   })
   return { hub, failures, ...asking(hub) }
 }

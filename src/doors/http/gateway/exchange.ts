@@ -3,7 +3,7 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
 import { PolityError } from '../../../kernel/errors.ts'
 import type { Instance, ServiceGateway } from '../../../modules/components/gateway/service-gateway.ts'
-import { answerFields, bodyOf, requestFields, type Sender } from './headers.ts'
+import { answerFields, answerStatus, bodyOf, requestFields, type Sender } from './headers.ts'
 import { type Answered, answerOf, type Connections, Unanswered } from './outgoing.ts'
 import { type GatewayTarget, pathAt } from './target.ts'
 
@@ -148,6 +148,22 @@ function mayGoElsewhere(thrown: unknown, method: string, isBodyTaken: boolean): 
 
 const shown = (thrown: unknown): unknown => (thrown instanceof Unanswered ? thrown.error : thrown)
 
+/** Throws `gateway.unreachable`. */
+function headOf(answer: IncomingMessage, instance: Instance, target: GatewayTarget) {
+  try {
+    const status = answerStatus(answer.statusCode, instance)
+    const raw = answer.rawHeaders
+    // RFC 9110 section 8.6: a length there would make somebody wait for a body, or take the next answer for it.
+    const shown = status === 204 ? raw.filter((_, at) => !isLength(raw[at - (at % 2)])) : raw
+    return { status, fields: answerFields(shown, instance, target) }
+  } catch (error) {
+    answer.destroy()
+    throw error
+  }
+}
+
+const isLength = (name: string | undefined): boolean => name?.toLowerCase() === 'content-length'
+
 /** Streams the answer. What breaks now can only be shown by breaking off. */
 async function passBack(
   exchange: Exchange,
@@ -162,8 +178,7 @@ async function passBack(
       `${instance.component} switches to a protocol nobody asked for`,
     )
   }
-  const status = answer.statusCode ?? 502
-  const fields = answerFields(answer.rawHeaders, instance, target)
+  const { status, fields } = headOf(answer, instance, target)
   const response = begin()
   exchange.answered(instance, status, answer.headers)
   response.writeHead(status, fields)

@@ -9,7 +9,7 @@ import { asPolityError, PolityError } from '../../../kernel/errors.ts'
 import { gatewayRequest, services } from '../../../modules/components/contract.ts'
 import { pathClassOf } from '../../../modules/components/gateway/path-class.ts'
 import type { Instance, ServiceGateway } from '../../../modules/components/gateway/service-gateway.ts'
-import type { Authenticate } from '../authentication.ts'
+import { type Authenticate, requireOneHost } from '../authentication.ts'
 import type { Upgrades } from '../http-server.ts'
 import type { RawRequest, RawRoute } from '../raw-route.ts'
 import type { RequestLine } from '../request-log.ts'
@@ -133,6 +133,7 @@ async function serveUpgrade(door: Door, raw: IncomingMessage, socket: Duplex, he
   const id = randomUUID()
   let status = 0
   try {
+    requireOneHost(raw)
     door.checkHost(raw)
     const asked = askedFor(raw, WEBSOCKET, await door.authenticate(raw.headers, true))
     requirePermitted(door.permit, asked)

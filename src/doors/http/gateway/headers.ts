@@ -134,6 +134,14 @@ const withoutSession = (cookies: readonly string[]): string =>
  */
 const SANDBOX = 'sandbox allow-scripts allow-forms allow-popups allow-downloads'
 
+/** RFC 9110 section 15: 200 to 599, and 101 where it was asked for. Throws `gateway.unreachable`. */
+export function answerStatus(status: number | undefined, { component }: Instance): number {
+  if (status !== undefined && ((status >= 200 && status <= 599) || status === 101)) return status
+  throw new PolityError('gateway.unreachable', `the answer of ${component} has no status that there is`, {
+    component,
+  })
+}
+
 /** What the client gets to see, as Node takes it: names and values in turn. Throws `gateway.unreachable`. */
 export function answerFields(
   raw: readonly string[],

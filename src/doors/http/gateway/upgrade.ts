@@ -1,11 +1,12 @@
 // WebSockets through the gateway (RFC 6455): the handshake is decided like a request, then bytes go both ways as they are.
 
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { PolityError } from '../../../kernel/errors.ts'
 import type { Instance, ServiceGateway } from '../../../modules/components/gateway/service-gateway.ts'
 import { problemAnswer } from '../problems.ts'
-import { answerFields, requestFields, type Sender } from './headers.ts'
+import { answerFields, answerStatus, requestFields, type Sender } from './headers.ts'
 import { type Answered, answerOf, type Connections, Unanswered } from './outgoing.ts'
 import { GATEWAY_PREFIX, type GatewayTarget, pathAt } from './target.ts'
 
@@ -98,10 +99,9 @@ async function carry(
   { outgoing, answer, upgraded }: Answered,
 ): Promise<void> {
   const { socket, head, way, target, signal } = handshake
-  const status = answer.statusCode ?? 502
-  const fields = answerFields(answer.rawHeaders, instance, target)
-  handshake.answered(instance, status)
   const other = upgraded?.socket ?? answer
+  const { status, fields } = checkedHead(answer, instance, target, other)
+  handshake.answered(instance, status)
   const { promise, resolve } = Promise.withResolvers<void>()
   const end = () => {
     socket.destroy()
@@ -137,6 +137,24 @@ async function carry(
   } finally {
     clearTimeout(silence)
     signal.removeEventListener('abort', end)
+  }
+}
+
+/** Throws `gateway.unreachable`, and does not leave the connection behind. */
+function checkedHead(
+  { statusCode, rawHeaders }: IncomingMessage,
+  instance: Instance,
+  target: GatewayTarget,
+  connection: Socket | IncomingMessage,
+) {
+  try {
+    return {
+      status: answerStatus(statusCode, instance),
+      fields: answerFields(rawHeaders, instance, target),
+    }
+  } catch (error) {
+    connection.destroy()
+    throw error
   }
 }
 

@@ -6,10 +6,10 @@ import {
   type Broker,
   type BrokerReport,
   type OutgoingMessage,
+  REPEAT_WINDOW_MS,
   type ReceivedMessage,
   type Receiver,
   type ReceiverOptions,
-  REPEAT_WINDOW_MS,
   type SendOutcome,
 } from '../broker.ts'
 import { refusalOf, refused, requireBatch, requireReceiveMax, unreachable } from '../checking.ts'

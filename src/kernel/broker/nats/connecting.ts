@@ -1,6 +1,6 @@
 // A connection to NATS that buffers nothing while it is down: what is asked of it then fails at once.
 
-import { jetstream, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream'
+import { type JetStreamClient, type JetStreamManager, jetstream } from '@nats-io/jetstream'
 import {
   AuthorizationError,
   connect,

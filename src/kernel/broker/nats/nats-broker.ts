@@ -6,8 +6,8 @@ import type { PolityError } from '../../errors.ts'
 import type { LoadAccess } from '../access.ts'
 import type { Broker, OutgoingMessage, SendOutcome } from '../broker.ts'
 import { refusalOf, refused, requireBatch, tooLarge } from '../checking.ts'
-import { natsNames } from './content-type.ts'
 import { ANSWER_MS, isRefusal, type Live, openNatsLink, refusalBy } from './connecting.ts'
+import { natsNames } from './content-type.ts'
 import { probeNats } from './probe.ts'
 import { openNatsReceiver } from './receiver.ts'
 
@@ -46,7 +46,10 @@ async function sendOne({ connection, client }: Live, message: OutgoingMessage): 
     return duplicate ? 'known' : 'stored'
   } catch (error) {
     if (isNobody(error))
-      return refused(`no stream of NATS takes the subject ${place}: make one, or send to another subject`, error)
+      return refused(
+        `no stream of NATS takes the subject ${place}: make one, or send to another subject`,
+        error,
+      )
     if (isRefusal(error)) return refusalBy(error)
     throw error
   }
@@ -60,5 +63,7 @@ const subjectRefusal = (subject: string): PolityError | undefined =>
   subject.length > SUBJECT_MAX_CHARS ||
   subject.startsWith('$') ||
   !subject.split('.').every((token) => TOKEN.test(token))
-    ? refused(`a subject has up to ${SUBJECT_MAX_CHARS} characters: words without spaces, * and >, joined by dots`)
+    ? refused(
+        `a subject has up to ${SUBJECT_MAX_CHARS} characters: words without spaces, * and >, joined by dots`,
+      )
     : undefined

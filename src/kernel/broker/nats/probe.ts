@@ -1,6 +1,6 @@
 // What of a NATS server and its streams can lose messages, as far as the protocol shows it.
 
-import { type StreamInfo, StorageType } from '@nats-io/jetstream'
+import { StorageType, type StreamInfo } from '@nats-io/jetstream'
 import { millis } from '@nats-io/transport-node'
 import { compare, valid } from 'semver'
 import { type BrokerReport, type Finding, REPEAT_WINDOW_MS, type Verdict } from '../broker.ts'
@@ -11,7 +11,10 @@ const SOUND_VERSION = '2.10.23'
 /** From it on, `sync_interval: always` is in the form that the vendor describes for servers that stand alone. */
 const ADVISED_VERSION = '2.12.0'
 
-export async function probeNats({ connection, manager }: Live, places: readonly string[]): Promise<BrokerReport> {
+export async function probeNats(
+  { connection, manager }: Live,
+  places: readonly string[],
+): Promise<BrokerReport> {
   const version = connection.info?.version ?? 'unknown'
   const { streams } = await manager()
   const names = new Set<string>()
@@ -23,7 +26,8 @@ export async function probeNats({ connection, manager }: Live, places: readonly 
         setting: `${place}: stream`,
         value: 'none',
         verdict: 'unknown',
-        consequence: 'no stream takes this subject or has this name, or this user may not see it: nothing arrives',
+        consequence:
+          'no stream takes this subject or has this name, or this user may not see it: nothing arrives',
         advice: 'make a stream for it',
       })
     for (const name of found) names.add(name)
@@ -98,13 +102,21 @@ function streamFindings({ config, state }: StreamInfo): Finding[] {
       config.num_replicas,
       config.num_replicas >= 3
         ? verdictOf('safe', 'one server may be lost')
-        : verdictOf('can-lose', 'the stream is lost with its server', 'keep three replicas, where there is a cluster'),
+        : verdictOf(
+            'can-lose',
+            'the stream is lost with its server',
+            'keep three replicas, where there is a cluster',
+          ),
     ),
     found(
       'retention',
       config.retention,
       config.retention === 'interest'
-        ? verdictOf('can-lose', 'a message for which no consumer is there yet is dropped', 'use limits or workqueue')
+        ? verdictOf(
+            'can-lose',
+            'a message for which no consumer is there yet is dropped',
+            'use limits or workqueue',
+          )
         : verdictOf('safe', 'what is not acknowledged stays, within the limits below'),
     ),
     ...limits.map(([setting, value, isLosing]) =>
@@ -121,7 +133,11 @@ function streamFindings({ config, state }: StreamInfo): Finding[] {
       `${windowMs} ms`,
       windowMs >= REPEAT_WINDOW_MS
         ? verdictOf('safe', 'repetitions within it are recognised by their id')
-        : verdictOf('can-double', 'a repetition that comes later is stored again', 'set it to two minutes or more'),
+        : verdictOf(
+            'can-double',
+            'a repetition that comes later is stored again',
+            'set it to two minutes or more',
+          ),
     ),
     found('messages', state.messages, verdictOf('safe', 'what the stream holds now')),
   ]

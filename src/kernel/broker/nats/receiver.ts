@@ -6,8 +6,8 @@ import { type Env, pause } from '../../env.ts'
 import { PolityError } from '../../errors.ts'
 import type { ReceivedMessage, Receiver, ReceiverOptions } from '../broker.ts'
 import { refused, requireReceiveMax, unreachable } from '../checking.ts'
-import { plainNames } from './content-type.ts'
 import { ANSWER_MS, type Live, type NatsLink } from './connecting.ts'
+import { plainNames } from './content-type.ts'
 
 const NAME = /^[A-Za-z0-9_-]{1,128}$/
 /** Handed over and not settled, over all receivers of a group. */
@@ -18,10 +18,15 @@ const CONSUMER_NOT_FOUND = 10014
 const GRACE_MS = 2_000
 
 /** Throws `broker.refused` for a stream that is not there: streams are made by whoever runs the broker. */
-export async function openNatsReceiver(link: NatsLink, env: Env, options: ReceiverOptions): Promise<Receiver> {
+export async function openNatsReceiver(
+  link: NatsLink,
+  env: Env,
+  options: ReceiverOptions,
+): Promise<Receiver> {
   const { stream, group } = options
   for (const name of [stream, group])
-    if (!NAME.test(name)) throw refused(`${JSON.stringify(name.slice(0, 64))} is no name: letters, digits, - and _`)
+    if (!NAME.test(name))
+      throw refused(`${JSON.stringify(name.slice(0, 64))} is no name: letters, digits, - and _`)
   await link.use((live) => makeConsumer(live, options))
   let isClosed = false
   const use = <T>(act: (live: Live) => Promise<T>) => {
@@ -105,7 +110,9 @@ async function pull(
     },
   })
   try {
-    connection.publish(`${API}.CONSUMER.MSG.NEXT.${stream}.${group}`, JSON.stringify(request), { reply: inbox })
+    connection.publish(`${API}.CONSUMER.MSG.NEXT.${stream}.${group}`, JSON.stringify(request), {
+      reply: inbox,
+    })
     const closed = connection.closed().then(() => done.abort())
     closed.catch(() => undefined)
     await pause(env, forMs, AbortSignal.any([signal, done.signal]))
@@ -139,7 +146,12 @@ function messageOf({ subject, reply, headers, data }: Msg): ReceivedMessage | un
   const tokens = reply?.split('.') ?? []
   const at = tokens.length >= 11 ? 4 : 2
   const [deliveries, sequence, storedAt] = [Number(tokens[at + 2]), tokens[at + 3], tokens[at + 5]]
-  if (reply === undefined || tokens[0] !== '$JS' || storedAt === undefined || !Number.isSafeInteger(deliveries))
+  if (
+    reply === undefined ||
+    tokens[0] !== '$JS' ||
+    storedAt === undefined ||
+    !Number.isSafeInteger(deliveries)
+  )
     return undefined
   const names = Object.create(null) as Record<string, string>
   for (const name of headers?.keys() ?? []) names[name.toLowerCase()] = headers?.get(name) ?? ''
@@ -160,6 +172,7 @@ function messageOf({ subject, reply, headers, data }: Msg): ReceivedMessage | un
 /** Asked for an answer, the server says when it knows. One connection keeps their order. */
 async function settle({ connection }: Live, tokens: readonly string[], word: string): Promise<void> {
   for (const token of tokens)
-    if (!token.startsWith('$JS.ACK.')) throw new PolityError('input.invalid', 'this is no token of a delivery')
+    if (!token.startsWith('$JS.ACK.'))
+      throw new PolityError('input.invalid', 'this is no token of a delivery')
   await Promise.all(tokens.map((token) => connection.request(token, word, { timeout: ANSWER_MS })))
 }

@@ -36,7 +36,9 @@ export async function openRedisReceiver(following: Following): Promise<Receiver>
       requireReceiveMax(max)
       const untilMs = env.monotonic() + waitMs
       for (;;) {
-        const got = await withGroup(following, () => takeOnce(consumer, max, untilMs - env.monotonic(), signal))
+        const got = await withGroup(following, () =>
+          takeOnce(consumer, max, untilMs - env.monotonic(), signal),
+        )
         if (got.length > 0 || signal.aborted || env.monotonic() >= untilMs) return got
       }
     },
@@ -46,14 +48,28 @@ export async function openRedisReceiver(following: Following): Promise<Receiver>
     async nack(token, delayMs) {
       // As if it had been idle for all but the delay: whoever looks for what was left behind finds it then.
       const idleMs = options.ackWaitMs - Math.max(0, Math.min(delayMs, options.ackWaitMs))
-      await link.call(['XCLAIM', stream, group, consumer.name, 0, token, 'IDLE', Math.trunc(idleMs), 'JUSTID'])
+      await link.call([
+        'XCLAIM',
+        stream,
+        group,
+        consumer.name,
+        0,
+        token,
+        'IDLE',
+        Math.trunc(idleMs),
+        'JUSTID',
+      ])
     },
     backlog: () => backlogOf(link, options),
     async close() {
       await blocking.close()
       // What it still holds must be found by others, so a consumer that holds something stays.
-      const own = ownPending(await link.call(['XPENDING', stream, group]).catch(() => undefined), consumer.name)
-      if (own === 0) await link.call(['XGROUP', 'DELCONSUMER', stream, group, consumer.name]).catch(() => undefined)
+      const own = ownPending(
+        await link.call(['XPENDING', stream, group]).catch(() => undefined),
+        consumer.name,
+      )
+      if (own === 0)
+        await link.call(['XGROUP', 'DELCONSUMER', stream, group, consumer.name]).catch(() => undefined)
     },
   }
 }
@@ -181,7 +197,9 @@ async function backlogOf(link: RedisLink, { stream, group }: ReceiverOptions) {
 function ownPending(summary: unknown, name: string): number | undefined {
   const consumers = listOf(summary)[3]
   if (summary === undefined) return undefined
-  const own = listOf(consumers).map(listOf).find(([consumer]) => textOf(consumer) === name)
+  const own = listOf(consumers)
+    .map(listOf)
+    .find(([consumer]) => textOf(consumer) === name)
   return own === undefined ? 0 : Number(textOf(own[1]))
 }
 

@@ -84,5 +84,7 @@ function requireKey(stream: string): void {
 
 const keyRefusal = (key: string): PolityError | undefined =>
   key === '' || key.length > KEY_MAX_CHARS || /[\p{Cc}{}]/u.test(key.replace(/^[^{}]*\{[^{}]+\}[^{}]*$/, ''))
-    ? refused(`the key of a stream has 1 to ${KEY_MAX_CHARS} characters, no control characters and one {tag} at most`)
+    ? refused(
+        `the key of a stream has 1 to ${KEY_MAX_CHARS} characters, no control characters and one {tag} at most`,
+      )
     : undefined

@@ -14,6 +14,8 @@ import type { Probe } from './probe.ts'
 import { standingAfter } from './standing.ts'
 
 const CONCURRENT_MAX = 32
+/** Of the components of one owner: checks that hang take their time, and not that of others. */
+const OWNED_CONCURRENT_MAX = 24
 /** Of an interval, up or down: components that came together are not asked together for ever. */
 const JITTER_SHARE = 0.1
 
@@ -27,6 +29,7 @@ export interface Checker {
 
 interface Watched {
   readonly id: string
+  readonly owner: string
   readonly epoch: number
   readonly checks: readonly Static<typeof Check>[]
   readonly nextAtMs: Map<string, number>
@@ -49,26 +52,32 @@ export function openChecker(host: Host, probe: Probe): Checker {
       .finally(() => underWay.delete(tracked))
     underWay.add(tracked)
   }
-  const load = async ({ id, epoch }: WatchedLease) => {
+  /** By owner. */
+  const running = new Map<string, number>()
+  const load = async ({ id, owner, epoch }: WatchedLease) => {
     loading.add(id)
     try {
       const row = (await host.reads.get(components, id))?.value
       if (row === undefined || row.epoch !== epoch) return
       const first = (intervalMs: number) => env.monotonic() + intervalMs * chance(env)
       const nextAtMs = new Map(row.checks.map((check) => [check.name, first(intervalOf(check))]))
-      watched.set(id, { id, epoch, checks: row.checks, nextAtMs, underWay: new Set() })
+      watched.set(id, { id, owner, epoch, checks: row.checks, nextAtMs, underWay: new Set() })
     } finally {
       loading.delete(id)
     }
   }
   const runOne = async (of: Watched, check: Static<typeof Check>) => {
     of.underWay.add(check.name)
+    running.set(of.owner, (running.get(of.owner) ?? 0) + 1)
     try {
       const outcome = await probe(check, closing.signal)
       // Who left or was registered again in between is not spoken of.
       if (!closing.signal.aborted && watched.get(of.id) === of) await keep(host, of, check, outcome)
     } finally {
       of.underWay.delete(check.name)
+      const left = (running.get(of.owner) ?? 1) - 1
+      if (left > 0) running.set(of.owner, left)
+      else running.delete(of.owner)
       const jitter = 1 + JITTER_SHARE * (2 * chance(env) - 1)
       of.nextAtMs.set(check.name, env.monotonic() + intervalOf(check) * jitter)
     }
@@ -80,7 +89,11 @@ export function openChecker(host: Host, probe: Probe): Checker {
       for (const lease of leases) if (!watched.has(lease.id) && !loading.has(lease.id)) track(load(lease))
       const nowMs = env.monotonic()
       for (const [of, check] of dueAt(watched.values(), nowMs))
-        if (underWay.size < CONCURRENT_MAX + loading.size) track(runOne(of, check))
+        if (
+          underWay.size < CONCURRENT_MAX + loading.size &&
+          (running.get(of.owner) ?? 0) < OWNED_CONCURRENT_MAX
+        )
+          track(runOne(of, check))
     },
     forget: () => watched.clear(),
     async close() {

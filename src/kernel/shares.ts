@@ -1,11 +1,11 @@
-// Places that each of many may take, up to a bound: nobody takes those of others.
+// Shares of what all use: each may take so many places, so that nobody takes those of others.
 
-export interface Places {
+export interface Shares {
   /** Answers what gives the place back, once; undefined where all of this one's are taken. */
   take(name: string): (() => void) | undefined
 }
 
-export function openPlaces(eachMax: number): Places {
+export function openShares(eachMax: number): Shares {
   const taken = new Map<string, number>()
   return {
     take(name) {
