@@ -20,7 +20,7 @@ export interface BrokerAccess {
   readonly database?: number
 }
 
-/** Reads secrets anew, so that rotating one needs no restart. Throws `secret.missing`, `config.invalid`. */
+/** Reads secrets when it is called; a client that reconnects by itself goes on with those it has. Throws `secret.missing`, `config.invalid`. */
 export type LoadAccess = () => Promise<BrokerAccess>
 type ReadSecret = (reference: string) => Promise<string>
 

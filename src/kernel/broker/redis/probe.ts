@@ -61,7 +61,7 @@ const FIELDS: Readonly<Record<string, (value: string, info: ReadonlyMap<string, 
       ? [
           'can-lose',
           'replication is asynchronous: a failover loses what was not replicated yet',
-          'keep failover manual, or take repetitions from the log after one (`brokers.sink-put` with `from`)',
+          'keep failover manual, or send from the log again after one, by a sink of another name with `from` start',
         ]
       : ['safe', 'there is no replica to which a failover could lead']
   },
