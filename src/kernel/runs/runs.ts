@@ -10,11 +10,11 @@ import { openAlarms } from './alarms.ts'
 import { cancelAsHub } from './cancel-as-hub.ts'
 import { type Carriers, type CarriersPorts, claim, openCarriers } from './carriers.ts'
 import { carryOut, openInput } from './carry-out.ts'
-import { type Control, NO_CONTROL, readControls } from './control.ts'
+import { type Control, readControls } from './control.ts'
 import type { FinishedRun } from './endings.ts'
 import { Journal } from './journal.ts'
-import { HubClosing, Life, type LifePorts, type LifeStart, RUNS_LIVES, type TakeOvers } from './life.ts'
-import { loadRun } from './load-run.ts'
+import { HubClosing, Life, type LifePorts, type LifeStart } from './life.ts'
+import { loadRun, readRun } from './load-run.ts'
 import { patiently } from './patient-append.ts'
 import { openPlaces } from './places.ts'
 import {
@@ -360,22 +360,6 @@ function newRow({ env, holder, handlerOf, callbacks }: RunsPorts, asked: RunDraf
     journalSalt,
     carrier: holder,
   }
-}
-
-interface ReadRun {
-  readonly run: CarriedRun
-  readonly control: Control
-  readonly journal: Journal
-  readonly takeOvers: TakeOvers | undefined
-}
-
-async function readRun({ reader, cipher }: LifePorts, id: string): Promise<ReadRun> {
-  const run = await loadRun(reader, id)
-  if (!run) throw noRun(id)
-  const control = (await readControls(reader, [id])).get(id) ?? NO_CONTROL
-  const lives = (await reader.load(RUNS_LIVES, [id])).value.get(id)?.value
-  const takeOvers = lives == null ? undefined : (JSON.parse(lives) as TakeOvers)
-  return { run, control, takeOvers, journal: await Journal.load(id, cipher, reader) }
 }
 
 /** Resolves however the work ends. Rejects with the signal's reason. */
