@@ -15,7 +15,7 @@ export async function loadRun(
 }
 
 /** What a life begins with. */
-export interface ReadRun {
+interface ReadRun {
   readonly run: CarriedRun
   readonly control: Control
   readonly journal: Journal
