@@ -251,7 +251,13 @@ describe('refused', () => {
     const other = testLog('log.example/other').grow(1)
     const env = systemEnv()
     await using witness = await openWitness(log, other)
-    await using frozen = await openWitnessAt({ ...env, monotonic: () => 0 }, log, other)
+    const stopped: Env = {
+      ...env,
+      monotonic: () => 0,
+      // What sleeps still wakes: the hub's own loops take their time.
+      sleepUntil: (atMs, signal) => env.sleepUntil(env.monotonic() + atMs, signal),
+    }
+    await using frozen = await openWitnessAt(stopped, log, other)
     const statuses: number[] = []
     for (let size = 1; size <= 202; size++) {
       statuses.push((await frozen.submit(log, size - 1, size)).status)
