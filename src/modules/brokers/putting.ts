@@ -5,10 +5,9 @@ import { areaOf } from '../../kernel/catalog/definition.ts'
 import type { ModuleHost } from '../../kernel/catalog/module.ts'
 import { actorOf } from '../../kernel/catalog/recorder.ts'
 import { PolityError } from '../../kernel/errors.ts'
+import { filterOf, invalidAt, requirePatterns } from '../../kernel/feed/event-filter.ts'
 import type { Chain } from '../../kernel/gate/types.ts'
 import type { Static, Type } from '../../kernel/schema/schema.ts'
-import { compile, type Expression } from '../../kit/cesql/cesql.ts'
-import { parsePattern } from '../../kit/type-pattern.ts'
 import type { putSink, putSource } from './actions.ts'
 import { type Connections, unknownBroker } from './connections.ts'
 import { FlowRemoved, SinkPut, SourcePut } from './facts.ts'
@@ -112,29 +111,3 @@ export function shownOf(row: Settings): Shown {
   const place = row.kind === 'sink' ? row.to : row.stream
   return { name, kind, broker, place, owner, putAt, setAside: 0 }
 }
-
-/** Throws `input.invalid`. */
-function requirePatterns(types: readonly string[]): void {
-  for (const [place, type] of types.entries())
-    try {
-      parsePattern(type)
-    } catch (error) {
-      throw invalidAt(`/types/${place}`, (error as Error).message)
-    }
-}
-
-/** Throws `input.invalid`. */
-export function filterOf(text: string): Expression {
-  let expression: Expression
-  try {
-    expression = compile(text)
-  } catch (error) {
-    throw invalidAt('/filter', (error as Error).message)
-  }
-  const [fault] = expression.faults
-  if (fault) throw invalidAt('/filter', fault.message)
-  return expression
-}
-
-const invalidAt = (pointer: string, message: string): PolityError =>
-  new PolityError('input.invalid', `${pointer} ${message}`, { violations: [{ pointer, message }] })

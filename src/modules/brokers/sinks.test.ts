@@ -1,8 +1,8 @@
 // Which entries a sink takes: those that every link of its chain may read, and no message to an inbox.
 
 import { describe, expect, it } from 'vitest'
+import { filterOf } from '../../kernel/feed/event-filter.ts'
 import type { Entry } from '../../kernel/log/entry.ts'
-import { filterOf } from './putting.ts'
 import { wantedBy } from './sinks.ts'
 
 const entry = (over: Partial<Entry> = {}): Entry => ({

@@ -3,10 +3,11 @@
 import { pause } from '../../kernel/env.ts'
 import { asPolityError, PolityError } from '../../kernel/errors.ts'
 import { openFailing } from '../../kernel/failing.ts'
+import { filterOf } from '../../kernel/feed/event-filter.ts'
 import type { Subscription, SubscriptionOptions } from '../../kernel/feed/subscription.ts'
 import type { Entry } from '../../kernel/log/entry.ts'
 import { eventTypeOf, fullType } from '../mesh/contract.ts'
-import { filterOf, wantedBy } from './filtering.ts'
+import { wantedBy } from './filtering.ts'
 import { type Content, keyOf, SENDER, type SendingPorts } from './sending.ts'
 import { type EndpointRow, endpoints, ROSTER, roster } from './views.ts'
 

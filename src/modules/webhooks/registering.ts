@@ -4,6 +4,7 @@ import type { CommandContext } from '../../kernel/catalog/context.ts'
 import type { ModuleHost } from '../../kernel/catalog/module.ts'
 import { actorOf } from '../../kernel/catalog/recorder.ts'
 import { PolityError } from '../../kernel/errors.ts'
+import { filterOf, invalidAt, requirePatterns } from '../../kernel/feed/event-filter.ts'
 import type { Static, Type } from '../../kernel/schema/schema.ts'
 import {
   formatSecret,
@@ -22,7 +23,6 @@ import {
   SecretRotated,
 } from './facts.ts'
 import { ENDPOINTS_MAX, OWNED_MAX } from './feeding.ts'
-import { filterOf, invalidAt, requirePatterns } from './filtering.ts'
 import { handshake } from './handshake.ts'
 import { secretBytes } from './payload.ts'
 import type { SendingPorts } from './sending.ts'
