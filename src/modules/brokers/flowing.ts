@@ -1,15 +1,11 @@
 // What is put flows: sinks and sources are opened and closed as the log says; every hub looks for itself.
 
-import { pause } from '../../kernel/env.ts'
 import { asPolityError, type PolityError } from '../../kernel/errors.ts'
-import { openFailing } from '../../kernel/failing.ts'
+import { reconcileWithLog } from '../../kernel/feed/reconciling.ts'
 import { FLOWS_MAX } from './putting.ts'
 import { type FlowPorts, openSink, type Sink } from './sinks.ts'
 import { openSource, type Source } from './sources.ts'
 import { type FlowRow, flows, ROSTER, roster } from './views.ts'
-
-const LOOK_MS = 50
-const RETRY_MS = 1_000
 
 export interface Flowing {
   sink(id: string): Sink | undefined
@@ -45,7 +41,7 @@ export function openFlowing(ports: FlowPorts): Flowing {
     looking = looking.catch(() => undefined).then(look)
     return looking
   }
-  const following = follow(ports, refresh, closing.signal)
+  const following = reconcileWithLog(host, refresh, closing.signal)
   return {
     sink: (id) => running.get(id)?.sink,
     source: (id) => running.get(id)?.source,
@@ -57,24 +53,6 @@ export function openFlowing(ports: FlowPorts): Flowing {
       await looking.catch(() => undefined)
       await Promise.all([...running.values()].map(end))
     },
-  }
-}
-
-async function follow({ host }: FlowPorts, refresh: () => Promise<void>, signal: AbortSignal): Promise<void> {
-  const { log, env, onFailure } = host
-  const failing = openFailing(onFailure)
-  while (!signal.aborted && !log.lost.aborted) {
-    const { size } = log.head()
-    try {
-      await refresh()
-      failing.works()
-      await log.published(size + 1, signal)
-      await pause(env, LOOK_MS, signal)
-    } catch (error) {
-      if (signal.aborted || log.lost.aborted) return
-      failing.fails(asPolityError(error))
-      await pause(env, RETRY_MS, signal)
-    }
   }
 }
 

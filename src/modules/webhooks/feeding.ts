@@ -1,9 +1,8 @@
 // Feeds endpoints: one subscription of the log for each that is enabled; what it finds becomes a delivery.
 
-import { pause } from '../../kernel/env.ts'
-import { asPolityError, PolityError } from '../../kernel/errors.ts'
-import { openFailing } from '../../kernel/failing.ts'
+import { PolityError } from '../../kernel/errors.ts'
 import { filterOf } from '../../kernel/feed/event-filter.ts'
+import { reconcileWithLog } from '../../kernel/feed/reconciling.ts'
 import type { Subscription, SubscriptionOptions } from '../../kernel/feed/subscription.ts'
 import type { Entry } from '../../kernel/log/entry.ts'
 import { eventTypeOf, fullType } from '../mesh/contract.ts'
@@ -18,8 +17,6 @@ export const OWNED_MAX = 100
 const IN_FLIGHT_MAX = 16
 /** A full queue of deliveries passes; what is lost here would not come again. */
 const DELIVER_MAX = 100
-const LOOK_MS = 50
-const RETRY_MS = 1_000
 const PAGE_SIZE = 200
 
 export interface Feeding {
@@ -54,7 +51,7 @@ export function openFeeding(ports: SendingPorts): Feeding {
     looking = looking.catch(() => undefined).then(look)
     return looking
   }
-  const following = follow(ports, refresh, closing.signal)
+  const following = reconcileWithLog(host, refresh, closing.signal)
   return {
     refresh,
     async close() {
@@ -63,28 +60,6 @@ export function openFeeding(ports: SendingPorts): Feeding {
       await looking.catch(() => undefined)
       await Promise.all([...fed.values()].map(({ subscription }) => subscription.close()))
     },
-  }
-}
-
-async function follow(
-  { host }: SendingPorts,
-  refresh: () => Promise<void>,
-  signal: AbortSignal,
-): Promise<void> {
-  const { log, env, onFailure } = host
-  const failing = openFailing(onFailure)
-  while (!signal.aborted && !log.lost.aborted) {
-    const { size } = log.head()
-    try {
-      await refresh()
-      failing.works()
-      await log.published(size + 1, signal)
-      await pause(env, LOOK_MS, signal)
-    } catch (error) {
-      if (signal.aborted || log.lost.aborted) return
-      failing.fails(asPolityError(error))
-      await pause(env, RETRY_MS, signal)
-    }
   }
 }
 
