@@ -183,7 +183,7 @@ async function dropDead({ store, env }: WriterPorts, { dead }: Head, signal: Abo
   const [subject, after] = oldest
   try {
     const { drop, next } = await deadRows(subject, after, store)
-    await store.commit({ entries: [], nodes: [], rows: [], drop })
+    await store.commit({ entries: [], nodes: [], rows: [], drop, isErasure: true })
     if (next === undefined) dead.delete(subject)
     else dead.set(subject, next)
   } catch {
@@ -264,6 +264,7 @@ async function commitCandidates(
         ...shredded.flatMap((each) => each.drop),
         ...accepted.flatMap(({ queued }) => queued.proposal.drop ?? []),
       ],
+      ...(shredded.length > 0 ? { isErasure: true } : {}),
       ...pruningOf(accepted),
     })
     head.isUnsure = false

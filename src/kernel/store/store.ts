@@ -53,8 +53,10 @@ export interface RowPlace {
 export interface Batch {
   readonly entries: readonly StoredEntry[]
   readonly nodes: readonly TreeNode[]
-  /** Rows that go without a tombstone (erasure, rebuild). */
+  /** Rows that go without a tombstone (erasure, rebuild, working state that ended). */
   readonly drop?: readonly RowPlace[]
+  /** What this batch removes or replaces was erased on somebody's demand: no log of the engine may hold it any longer. */
+  readonly isErasure?: boolean
   readonly rows: readonly RowWrite[]
   /** The rows of `to` are replaced by those of `from`, which is empty afterwards: a table made aside comes into force. */
   readonly replace?: { readonly from: string; readonly to: string }

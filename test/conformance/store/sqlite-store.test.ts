@@ -49,6 +49,17 @@ describe('a database file', () => {
     db.close()
   })
 
+  it('empties the write-ahead log after an erasure, and after nothing less', async () => {
+    const store = await written()
+    const drop = [{ table: 't', key: 'k' }]
+    await store.commit({ ...EMPTY, drop })
+    expect(statSync(`${path}-wal`).size).toBeGreaterThan(0)
+    await store.commit({ ...EMPTY, rows: [row('t', 'k', 1, '1')] })
+    await store.commit({ ...EMPTY, drop, isErasure: true })
+    expect(statSync(`${path}-wal`).size).toBe(0)
+    await store.close()
+  })
+
   it('of a hub that was killed leaves nothing in the write-ahead log once it is opened', async () => {
     const store = await written()
     const copy = join(folder, 'killed.db')

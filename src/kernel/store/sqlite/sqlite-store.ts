@@ -35,7 +35,7 @@ export function sqliteStore(path: string, mode: 'write' | 'read'): Store {
     ...readerOf(connection, (read) => inTransaction(db, read)),
     commit: async (batch) => {
       guarded(() => commitBatch(db, statement, batch, sizeNow))
-      if (batch.drop?.length || batch.pruneBelow !== undefined) isTruncateDue = true
+      if (batch.isErasure || batch.pruneBelow !== undefined) isTruncateDue = true
       if (isTruncateDue) isTruncateDue = !truncateWal(db)
     },
     sweep: async (table, nowMs, limit) =>
