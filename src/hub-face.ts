@@ -54,7 +54,9 @@ export function faceOf({
     catalog,
     identity,
     gate: {
-      mode: gate.mode,
+      get rollout() {
+        return gate.rollout
+      },
       get bundle() {
         return gate.bundle
       },

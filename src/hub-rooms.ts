@@ -3,6 +3,7 @@
 import { createHmac } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { HubOptions } from './hub-shape.ts'
+import { NO_DESK } from './kernel/catalog/approval-desk.ts'
 import { openAsk } from './kernel/catalog/ask.ts'
 import { type Catalog, openCatalog } from './kernel/catalog/catalog.ts'
 import { factTypes } from './kernel/catalog/decide.ts'
@@ -12,6 +13,7 @@ import { openIdempotency } from './kernel/catalog/idempotency.ts'
 import { type Invoke, type InvokePorts, openInvoke } from './kernel/catalog/invoke.ts'
 import type { OpenedModule } from './kernel/catalog/module.ts'
 import type { Room } from './kernel/catalog/room.ts'
+import { openStandings } from './kernel/catalog/standing.ts'
 import { configRoom } from './kernel/config/room.ts'
 import { type Env, systemEnv } from './kernel/env.ts'
 import { asPolityError, PolityError } from './kernel/errors.ts'
@@ -89,7 +91,7 @@ export interface Features {
 export async function openFeatures(
   options: HubOptions,
   { realm, services, identity, env, source, onFailure }: Ground,
-  definitions: () => readonly Definition[],
+  law: { readonly definitions: () => readonly Definition[]; readonly gate: () => Gate | undefined },
   opening: AsyncDisposableStack,
 ): Promise<Features> {
   const witness = witnessRoom(options.witness)
@@ -109,7 +111,7 @@ export async function openFeatures(
         dir: options.dir,
         onFailure,
         invoke: taking.promise,
-        definitions,
+        ...law,
       },
       [...roomsOf(options), witness, runsRoom(steering.promise)],
       options.modules,
@@ -167,6 +169,7 @@ export interface Acting {
 export function openActing(
   { realm, services, identity, env, source, onFailure }: Ground,
   { catalog, gate }: Law,
+  { opened }: Features,
   opening: AsyncDisposableStack,
 ): Acting {
   const { log, views, committed, vault, reader, vaultKey } = realm
@@ -195,7 +198,11 @@ export function openActing(
     (each) => each.close(),
   )
   const { isSolo } = identity
-  const rooms = { catalog, gate, log, committed, vault, reader, runs, denials, idempotency, isSolo }
+  const sources = opened.flatMap(({ standing }) => standing ?? [])
+  const standings = openStandings(() => sources, committed)
+  const approvals = opened.find(({ desk }) => desk !== undefined)?.desk ?? NO_DESK
+  const deciding = { gate, standings, approvals, isSolo }
+  const rooms = { ...deciding, catalog, log, committed, vault, reader, runs, denials, idempotency }
   const ports: InvokePorts = { ...rooms, turns: openTurns(), env, source, evidenceWritten: new Set() }
   const invoke = openInvoke(ports)
   const ask = openAsk({ ...ports, views })
@@ -233,13 +240,13 @@ const deriveKey = (key: Uint8Array, purpose: string): Uint8Array =>
   createHmac('sha256', key).update(purpose).digest()
 
 const openHubGate = async (
-  { policyDir = STARTER_DIR, mode }: HubOptions,
+  { policyDir = STARTER_DIR, rollout }: HubOptions,
   { definitions }: Catalog,
 ): Promise<Gate> =>
   openGate({
     bundle: await loadBundle(policyDir),
     actions: definitions.map((definition) => ({ name: definition.name, facts: factTypes(definition) })),
-    ...(mode === undefined ? {} : { mode }),
+    ...(rollout === undefined ? {} : { rollout }),
   })
 
 const catalogOf = (modules: readonly OpenedModule[]): Catalog =>

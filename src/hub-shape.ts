@@ -14,7 +14,7 @@ import type { EgressSettings } from './kernel/egress/egress.ts'
 import type { Env } from './kernel/env.ts'
 import type { PolityError } from './kernel/errors.ts'
 import type { Gate } from './kernel/gate/gate.ts'
-import type { Mode } from './kernel/gate/types.ts'
+import type { Rollout } from './kernel/gate/types.ts'
 import type { Identity } from './kernel/identity/identity.ts'
 import type { SignerCommand } from './kernel/log/command-signer.ts'
 import type { ReadableLog } from './kernel/log/log.ts'
@@ -41,7 +41,8 @@ export interface HubOptions {
   readonly timestamps?: TimestampAuthority
   /** Folder of the policy bundle; default: the shipped starter bundle. */
   readonly policyDir?: string
-  readonly mode?: Mode
+  /** How far the rules bind at the first start; afterwards the log says it (`gate.mode`). */
+  readonly rollout?: Rollout
   /** Time limits of witnesses and monitors, where the usual ones do not fit. */
   readonly witness?: WitnessSettings
   /** What the hub was told: it can be asked for and changed, and each start is recorded with it. */
@@ -79,7 +80,7 @@ export interface Hub {
   /** What this hub shows of the logs that it cosigns, and of who cosigns its own. */
   readonly witness: WitnessFace
   /** What is in force. Nobody decides or loads rules but the hub itself. */
-  readonly gate: Pick<Gate, 'mode' | 'bundle'>
+  readonly gate: Pick<Gate, 'rollout' | 'bundle'>
   /** Whose hub it is, as its token says. */
   readonly owner: Caller
   /** The owner's token, in memory; for a folder it is also in DATA/admin.token (0600). */

@@ -97,7 +97,12 @@ function stagesOf(options: HubOptions, out: Outputs, reports: readonly StageRepo
     opens('log', [], async (opening) => out.ground.set(await openGround(options, opening))),
     opens('features', ['log'], async (opening) =>
       out.features.set(
-        await openFeatures(options, out.ground.get(), () => out.law.get().catalog.definitions, opening),
+        await openFeatures(
+          options,
+          out.ground.get(),
+          { definitions: () => out.law.get().catalog.definitions, gate: () => out.law.peek()?.gate },
+          opening,
+        ),
       ),
     ),
     opens('law', ['features'], async () =>
@@ -135,7 +140,7 @@ async function openHubFace(
 ): Promise<Hub> {
   const [ground, features] = [out.ground.get(), out.features.get()]
   const { realm, identity, services, onFailure } = ground
-  const acting = openActing(ground, out.law.get(), opening)
+  const acting = openActing(ground, out.law.get(), features, opening)
   features.steering.resolve(acting.room)
   features.taking.resolve(acting.invoke)
   const owner = await establishOwner(identity, dir === undefined ? undefined : dataPaths(dir).adminToken)

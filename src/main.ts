@@ -14,14 +14,17 @@ process.exitCode = await runCli(process.argv.slice(2), {
 })
 
 async function loadSettings(): Promise<ProgramSettings> {
-  const [{ SETTINGS, FOREIGN_KEYS }, { DATA, ENVIRONMENT, STORE }] = await Promise.all([
-    import('./settings.ts'),
-    import('./settings/hub.ts'),
-  ])
+  const [{ SETTINGS, FOREIGN_KEYS }, { DATA, ENVIRONMENT, STORE }, { BROKERS_CONNECTIONS }] =
+    await Promise.all([import('./settings.ts'), import('./settings/hub.ts'), import('./settings/modules.ts')])
   return {
     table: SETTINGS,
     foreign: FOREIGN_KEYS,
-    keys: { data: DATA.key, environment: ENVIRONMENT.key, store: STORE.key },
+    keys: {
+      data: DATA.key,
+      environment: ENVIRONMENT.key,
+      store: STORE.key,
+      brokers: BROKERS_CONNECTIONS.key,
+    },
   }
 }
 

@@ -9,7 +9,7 @@ import * as settings from './settings/hub.ts'
 
 type Opened = Pick<
   HubOptions,
-  'storeUrl' | 'anchorPath' | 'signer' | 'timestamps' | 'isMlDsa' | 'policyDir' | 'mode' | 'egressAllow'
+  'storeUrl' | 'anchorPath' | 'signer' | 'timestamps' | 'isMlDsa' | 'policyDir' | 'rollout' | 'egressAllow'
 > & { readonly dir: string }
 
 /** Throws `secret.missing` for a reference to nothing, `usage` for settings that belong together. */
@@ -33,7 +33,7 @@ export async function hubOptions(configuration: Configuration): Promise<Opened> 
       timestampCa: read(settings.TIMESTAMP_CA),
     }),
     isMlDsa: read(settings.SIGNER_ML_DSA),
-    mode: read(settings.GATE_MODE),
+    rollout: { mode: read(settings.GATE_MODE) },
     egressAllow: configuration.live(settings.EGRESS_ALLOW),
   }
 }

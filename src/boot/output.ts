@@ -6,6 +6,8 @@ export interface Output<T> {
   set(value: T): void
   /** Throws `internal` before the stage has started: whoever reads it forgot to require it. */
   get(): T
+  /** Undefined before. */
+  peek(): T | undefined
 }
 
 export function output<T>(stage: string): Output<T> {
@@ -14,6 +16,7 @@ export function output<T>(stage: string): Output<T> {
     set: (value) => {
       set = { value }
     },
+    peek: () => set?.value,
     get: () => {
       if (set === undefined) throw new PolityError('internal', `${stage} has not started yet`, { stage })
       return set.value

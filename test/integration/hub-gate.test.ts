@@ -86,7 +86,7 @@ describe.each(['enforce', 'enforce-critical', 'log-only'] as const)(
   (mode: Mode) => {
     it('are what stock cedar-wasm decides too, in effect and in the policies that decide', async () => {
       const { dir, anchorPath } = tempFolder()
-      const hub = await openTestHub('sqlite', { modules, dir, anchorPath, mode })
+      const hub = await openTestHub('sqlite', { modules, dir, anchorPath, rollout: { mode } })
       await beBusy(hub)
       await settle(hub)
       const decisions = await entriesOf(hub, 'action.decided@1')

@@ -288,7 +288,7 @@ describe('hubs in memory', () => {
   })
 
   it('begin with the log, the rules and the owner, in this order', async () => {
-    const hub = await openTestHub('memory', { modules, realm: 'acme', mode: 'log-only' })
+    const hub = await openTestHub('memory', { modules, realm: 'acme', rollout: { mode: 'log-only' } })
     const entries = await entriesOf(hub)
     expect(entries.map(({ type }) => type)).toEqual([
       'log.opened@1',
@@ -308,7 +308,7 @@ describe('hubs in memory', () => {
   it('records other rules once, when they come into force', async () => {
     const folder = tempFolder()
     const bundles = async (mode: 'enforce' | 'log-only') => {
-      const hub = await openTestHub('sqlite', { ...folder, modules, mode })
+      const hub = await openTestHub('sqlite', { ...folder, modules, rollout: { mode } })
       const found = await entriesOf(hub, 'gate.bundle-activated@1')
       await hub.close()
       return found.map(({ data }) => data.mode)

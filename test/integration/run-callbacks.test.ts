@@ -8,6 +8,7 @@ import { PolityError } from '../../src/kernel/errors.ts'
 import { formatPublicKey, parsePublicKey, verifyWebhook } from '../../src/kit/standard-webhooks.ts'
 import { begin, type Flow, flow, outcome } from './lab/flow.ts'
 import { codeOf, entriesOf, openTestHub, owner, tempFolder } from './lab/hubs.ts'
+import { openReceiver, until } from './lab/webhooks.ts'
 
 interface Heard {
   readonly headers: IncomingHttpHeaders
@@ -122,5 +123,83 @@ describe('word of the end of a run', () => {
       'input.invalid',
     )
     expect((await hub.ask(owner, 'runs.list', {})).output).toEqual({ items: [] })
+  })
+
+  it('does not follow a redirect to this machine, and says so under the run', async () => {
+    const inside = await openReceiver()
+    const elsewhere = `${inside.url}/admin?secret=hush`
+    const there = await openReceiver((_, response) => response.writeHead(307, { location: elsewhere }).end())
+    const hub = await openTestHub('memory', { modules: [flow((ctx) => ctx.signalled('go'))], egress })
+    const run = await begin(hub, owner, 'flow.play', {}, { callbackUrl: `${there.url}/end` })
+    const callback = async () =>
+      (await hub.ask(owner, 'runs.get', { run })).output as { callback?: Record<string, unknown> }
+    expect(await callback()).toMatchObject({ callback: { state: 'waiting', attempts: 0 } })
+    await hub.invoke(owner, 'runs.signal', { run, name: 'go' })
+    await outcome(hub, run)
+    await until(async () => (await callback()).callback?.attempts !== 0)
+    expect(await callback()).toMatchObject({
+      status: 'done',
+      callback: {
+        state: 'due',
+        attempts: 1,
+        error: expect.stringMatching(/^egress\.redirected: .* answers 307/),
+        next: expect.any(String),
+      },
+    })
+    expect(JSON.stringify(await callback())).not.toContain('hush')
+    expect(there.received).toHaveLength(1)
+    expect(inside.received).toEqual([])
+  })
+
+  it('says under the run that it arrived, and nothing where nobody wants it', async () => {
+    const there = await receiver(200)
+    const hub = await openTestHub('memory', { modules: [flow(body)], egress })
+    const told = await begin(hub, owner, 'flow.play', {}, { callbackUrl: there.url })
+    const untold = await begin(hub, owner)
+    await outcome(hub, untold)
+    const seen = async (run: string) =>
+      (await hub.ask(owner, 'runs.get', { run })).output as { callback?: Record<string, unknown> }
+    await until(async () => (await seen(told)).callback?.state === 'delivered')
+    expect((await seen(told)).callback).toMatchObject({ attempts: 1, answered: 200, at: expect.any(String) })
+    expect(await seen(untold)).not.toHaveProperty('callback')
+  })
+
+  it.each([
+    'http://10.0.0.1/',
+    'http://169.254.169.254/latest/meta-data',
+    'http://127.0.0.2:8080/',
+    'http://2130706434/',
+    'http://0x7f.2/',
+    'http://127.2./',
+    'https://[::1]/',
+    'http://[fe80::1]/',
+    'http://[fd00:ec2::254]/',
+    'http://[::ffff:10.0.0.1]/',
+    'http://[64:ff9b::a9fe:a9fe]/',
+    'http://0.0.0.0/',
+  ])(
+    'is refused for an address inside that nobody has allowed, and leaves nothing: %s',
+    async (callbackUrl) => {
+      const hub = await openTestHub('memory', { modules: [flow(body)], egress })
+      const before = (await entriesOf(hub)).length
+      const ask = (url: string) => hub.invoke(owner, 'flow.play', {}, { callbackUrl: url, key: 'once' })
+      expect(await codeOf(ask(callbackUrl))).toBe('egress.refused')
+      expect((await hub.ask(owner, 'runs.list', {})).output).toEqual({ items: [] })
+      expect(await entriesOf(hub)).toHaveLength(before)
+      // Not even its key is taken.
+      const there = await receiver(200)
+      expect(await ask(there.url)).toMatchObject({ status: 'done' })
+      await there.heard(1)
+    },
+  )
+
+  it('takes a name as it is, and asks what it leads to when the run has ended', async () => {
+    const hub = await openTestHub('memory', { modules: [flow(body)], egress: { allow: [] } })
+    const run = await begin(hub, owner, 'flow.play', {}, { callbackUrl: 'http://localhost:9/' })
+    await outcome(hub, run)
+    const seen = async () =>
+      (await hub.ask(owner, 'runs.get', { run })).output as { callback?: { error?: string } }
+    await until(async () => (await seen()).callback?.error !== undefined)
+    expect((await seen()).callback?.error).toContain('egress.refused')
   })
 })

@@ -21,6 +21,16 @@ interface ShownRun {
   readonly message?: string
   readonly notUndone?: readonly string[]
   readonly journal?: string
+  readonly callback?: ShownCallback
+}
+
+interface ShownCallback {
+  readonly state: string
+  readonly attempts: number
+  readonly at?: string
+  readonly answered?: number
+  readonly error?: string
+  readonly next?: string
 }
 
 /** `mirror.analyze@1` -> `mirror.analyze`. */
@@ -65,7 +75,8 @@ export function runRemarks(page: unknown): string[] {
 
 export const runReport: Present = (output, { width, isWhole }) => {
   const shown = output as ShownRun
-  const { run, status, action, principal, parent, startedAt, finishedAt, deadline, notUndone } = shown
+  const { run, status, action, principal, parent, startedAt, finishedAt, deadline, notUndone, callback } =
+    shown
   return recordLines(
     present({
       run,
@@ -79,10 +90,25 @@ export const runReport: Present = (output, { width, isWhole }) => {
       deadline: deadline === undefined ? undefined : timeText(deadline, width),
       'started by': parent,
       'not undone': notUndone,
+      callback: callback === undefined ? undefined : callbackText(callback, width),
       ...(isWhole ? { decision: shown.decision, journal: shown.journal } : {}),
     }),
     width,
   )
+}
+
+/** `delivered, 2 attempts: answered 204`, `due, 1 attempt, next 12:00: egress.redirected ...`. */
+function callbackText(
+  { state, attempts, answered, error, next }: ShownCallback,
+  width: number | undefined,
+): string {
+  const parts = [
+    state,
+    ...(attempts === 0 ? [] : [`${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`]),
+    ...(next === undefined ? [] : [`next ${timeText(next, width)}`]),
+  ]
+  const answer = error ?? (answered === undefined ? undefined : `answered ${answered}`)
+  return answer === undefined ? parts.join(', ') : `${parts.join(', ')}: ${answer}`
 }
 
 export function runReportRemarks(output: unknown): string[] {

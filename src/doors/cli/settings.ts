@@ -21,7 +21,7 @@ const SOURCE_VARIABLES = [...FILE_VARIABLES, 'POLITY_ENVIRONMENT', 'MNO_DATA_DIR
 export interface ProgramSettings {
   readonly table: SettingTable
   readonly foreign: readonly ForeignKey[]
-  readonly keys: SourceOptions['keys'] & { readonly store: string }
+  readonly keys: SourceOptions['keys'] & { readonly store: string; readonly brokers: string }
 }
 
 export interface Settings {

@@ -102,7 +102,7 @@ export function openCheck(
     if (performance.now() - checkedAtMs < CREDENTIALS_CHECKED_MS) return true
     checkedAtMs = performance.now()
     try {
-      permit(await authenticate(headers, false), permission)
+      await permit(await authenticate(headers, false), permission)
       return true
     } catch (error) {
       if (error instanceof PolityError && (error.status === 401 || error.code === 'denied')) return false

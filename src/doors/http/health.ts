@@ -114,7 +114,7 @@ function detailsOf({ release, startedAt, log, gate, stages }: ServedHub) {
     release,
     startedAt,
     log: { origin: log.origin, size: log.head().size },
-    gate: { mode: gate.mode, bundle: gate.bundle.digest },
+    gate: { mode: gate.rollout.mode, bundle: gate.bundle.digest },
     memoryRssBytes: process.memoryUsage.rss(),
     stages: stages(),
   }

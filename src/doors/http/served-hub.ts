@@ -24,7 +24,7 @@ export interface ServedHub extends LiveSource {
   readonly catalog: Catalog
   readonly owner: Caller
   readonly identity: Pick<Identity, 'byToken' | 'bySession' | 'signIn' | 'signOut' | 'signInCode'>
-  readonly gate: Pick<Gate, 'mode' | 'bundle'>
+  readonly gate: Pick<Gate, 'rollout' | 'bundle'>
   readonly permit: Permit
   readonly witness: WitnessFace
   run(caller: Caller, id: string): Promise<Answer>

@@ -172,7 +172,7 @@ async function callerOf(
       return identified(request, authenticate)
     case 'principal': {
       const caller = await authenticate(request.headers, route.method !== 'GET')
-      if (route.permission !== undefined) permit(caller, route.permission)
+      if (route.permission !== undefined) await permit(caller, route.permission)
       return caller
     }
   }

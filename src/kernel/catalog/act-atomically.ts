@@ -8,10 +8,17 @@ import { commitPrivate } from '../schema/privacy.ts'
 import type { RowPlace } from '../store/store.ts'
 import { answerAgain } from './answers.ts'
 import type { CommandContext, Reads } from './context.ts'
-import { callerOf, decisionDraft, evidenceRows, rememberEvidence } from './decide.ts'
+import { callerOf, decisionDraft, evidenceRows, isStale, rememberEvidence } from './decide.ts'
 import { areaOf } from './definition.ts'
 import type { KeptAnswer } from './idempotency.ts'
-import { type Answer, headCursor, type Invocation, type InvokePorts, originOf } from './invocation.ts'
+import {
+  type Answer,
+  headCursor,
+  type Invocation,
+  type InvokePorts,
+  originOf,
+  resumed,
+} from './invocation.ts'
 import { seal } from './recorder.ts'
 import { ActionFinished } from './records.ts'
 import { recordFailure } from './refusals.ts'
@@ -32,6 +39,7 @@ export async function actAtomically(ports: InvokePorts, invocation: Invocation):
       return await (contended === undefined ? act() : ports.turns.take(contended, act))
     } catch (error) {
       if (!(error instanceof PolityError) || error.code !== 'expectation.failed') throw error
+      if (isStale(invocation.decision, error)) throw error
       const kept = invocation.keyRow && (await ports.idempotency.find(invocation.keyRow))
       if (kept) return answerAgain(ports, kept, invocation.options)
       if (attempt === CONFLICT_ATTEMPTS_MAX) throw error
@@ -56,7 +64,7 @@ async function recordingFailures(
 }
 
 async function tryAtomically(ports: InvokePorts, invocation: Invocation): Promise<Answer> {
-  const { command, decision, input, keyRow } = invocation
+  const { beside, command, decision, input, keyRow } = invocation
   const { definition } = command
   // An attempt that fails must not have given away what the next one needs.
   const known = invocation.known.copy()
@@ -90,11 +98,13 @@ async function tryAtomically(ports: InvokePorts, invocation: Invocation): Promis
     expect: [
       ...expectations(),
       ...working.expectations(),
+      ...(beside.expect ?? []),
       ...(keyRow ? [ports.idempotency.absent(keyRow)] : []),
     ],
     rows: [
       ...(isRecorded ? evidenceRows(decision, ports.evidenceWritten) : []),
       ...working.writes(),
+      ...(beside.rows ?? []),
       ...(keyRow && isKept ? [ports.idempotency.write(keyRow, kept)] : []),
     ],
   }
@@ -120,10 +130,11 @@ async function leftOfRuns(
 }
 
 const asDecidedAndDone = (
-  { decision, command: { definition }, committed }: Invocation,
+  { beside, decision, command: { definition }, committed, options }: Invocation,
   drafts: readonly Draft[],
 ): Draft[] => [
-  decisionDraft(decision, definition, committed),
+  decisionDraft(decision, definition, committed, resumed(options)),
+  ...beside.drafts,
   ...drafts,
   ActionFinished(
     { decision: decision.id, action: definition.name, status: 'done' },

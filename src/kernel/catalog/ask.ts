@@ -8,13 +8,12 @@ import type { Views } from '../log/views.ts'
 import { KnownOpenings } from '../schema/privacy.ts'
 import { validate } from '../schema/schema.ts'
 import type { Catalog } from './catalog.ts'
-import { type Caller, committedInput, decide } from './decide.ts'
+import { type Caller, committedInput, type DecidePorts, decide } from './decide.ts'
 import type { QueryDefinition } from './definition.ts'
 import { noteDenial, type RefusalPorts } from './refusals.ts'
 
-export interface AskPorts extends RefusalPorts {
+export interface AskPorts extends RefusalPorts, DecidePorts {
   readonly catalog: Catalog
-  readonly gate: Gate
   readonly log: Log
   readonly views: Views
 }
@@ -46,7 +45,7 @@ export interface Permitted {
 }
 
 /** Whether the gate lets the caller ask this query, without asking it. Throws `denied` with the gate's sentence. */
-export type Permit = (caller: Caller, name: string, permitted?: Permitted) => void
+export type Permit = (caller: Caller, name: string, permitted?: Permitted) => Promise<void>
 
 /** How long a yes is a yes to the same question, unless other rules come into force: a door asks per request. */
 const PERMITTED_FRESH_MS = 100
@@ -54,20 +53,21 @@ const PERMITTED_MAX = 1024
 
 export function openPermit(ports: Omit<AskPorts, 'views'>): Permit {
   const { catalog, gate, env } = ports
-  const permitted = new Set<string>()
-  let since: { readonly bundle: Gate['bundle']; readonly atMs: number } | undefined
-  return (caller, name, { input = {}, risk } = {}) => {
+  let since:
+    | { readonly permitted: Set<string>; readonly bundle: Gate['bundle']; readonly atMs: number }
+    | undefined
+  return async (caller, name, { input = {}, risk } = {}) => {
     const { definition } = catalog.query(name)
     const asked = risk === undefined ? definition : { ...definition, risk }
     const nowMs = env.now()
     const isFresh = since?.bundle === gate.bundle && Math.abs(nowMs - since.atMs) < PERMITTED_FRESH_MS
-    if (!isFresh || permitted.size >= PERMITTED_MAX) {
-      permitted.clear()
-      since = { bundle: gate.bundle, atMs: nowMs }
-    }
+    if (!since || !isFresh || since.permitted.size >= PERMITTED_MAX)
+      since = { permitted: new Set(), bundle: gate.bundle, atMs: nowMs }
+    // An answer that comes when others are in force is kept with those under which it was given.
+    const { permitted } = since
     const question = JSON.stringify([caller.chain, caller.scopes, definition.name, input, asked.risk])
     if (permitted.has(question)) return
-    requireAllowed(ports, caller, asked, input, new Date(nowMs).toISOString())
+    await requireAllowed(ports, caller, asked, input, new Date(nowMs).toISOString())
     permitted.add(question)
   }
 }
@@ -80,7 +80,7 @@ export function openAsk(ports: AskPorts): Ask {
       Record<string, unknown>
     >
     const now = new Date(env.now()).toISOString()
-    requireAllowed(ports, caller, definition, input, now, isPartOfRun)
+    await requireAllowed(ports, caller, definition, input, now, isPartOfRun)
     if (after !== undefined) await reached(log.positionOf(after), { log, env }, signal)
     const cursor = log.cursorAt(log.head().size)
     const output = await handler({ ...views, chain: caller.chain, log, now }, input as never)
@@ -110,16 +110,17 @@ async function reached(
 }
 
 /** A denial is answered at once, and recorded beside the answer. */
-function requireAllowed(
+async function requireAllowed(
   ports: Omit<AskPorts, 'views'>,
   caller: Caller,
   definition: QueryDefinition,
   input: Readonly<Record<string, unknown>>,
   now: string,
   isPartOfRun = false,
-): void {
-  const { gate, env } = ports
-  const decision = decide(gate, env.id(), { caller, definition, input, solo: false, isPartOfRun, now })
+): Promise<void> {
+  const { env } = ports
+  const id = env.id()
+  const decision = await decide(ports, id, { caller, definition, input, trace: id, isPartOfRun, now })
   const { effect, sentence, reasons } = decision.verdict
   if (effect === 'allow') return
   const committed = committedInput(definition, input, env, new KnownOpenings())

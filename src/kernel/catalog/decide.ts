@@ -4,7 +4,7 @@ import { hash } from 'node:crypto'
 import type { Env } from '../env.ts'
 import { PolityError } from '../errors.ts'
 import type { Gate } from '../gate/gate.ts'
-import type { Chain, Fact, FactType, Risk, Verdict } from '../gate/types.ts'
+import type { Chain, Fact, FactType, GateRequest, Risk, Verdict } from '../gate/types.ts'
 import type { Draft } from '../log/entry.ts'
 import { EVIDENCE } from '../log/layout.ts'
 import type { WorkingWrite } from '../log/proposal.ts'
@@ -12,7 +12,9 @@ import { canonicalText } from '../schema/canonical.ts'
 import { commitPrivate, type KnownOpenings } from '../schema/privacy.ts'
 import { privacyOf, type TSchema } from '../schema/schema.ts'
 import { areaOf, baseName, type Definition } from './definition.ts'
+import type { Beside } from './hub-records.ts'
 import { ActionDecided } from './records.ts'
+import type { StandingQuestion, Standings } from './standing.ts'
 
 /** Who asks: the chain, and the actions that its token covers (absent: all). */
 export interface Caller {
@@ -29,11 +31,21 @@ export const callerOf = ({ chain, scopes, token }: Caller): Caller => ({
   ...(token === undefined ? {} : { token }),
 })
 
+export interface DecidePorts {
+  readonly gate: Gate
+  readonly standings: Standings
+  /** Whether a single principal could approve: asked only when it matters. */
+  readonly isSolo: () => Promise<boolean>
+}
+
 export interface Question {
   readonly caller: Caller
   readonly definition: Definition
   readonly input: Readonly<Record<string, unknown>>
-  readonly solo: boolean
+  /** What belongs together (`StandingQuestion.trace`). */
+  readonly trace: string
+  /** Obligations that were fulfilled. */
+  readonly approvals?: readonly string[]
   /** Asked for by the code of a run that the token covered: scopes restrict what their holder may ask for. */
   readonly isPartOfRun?: boolean
   /** RFC 3339. */
@@ -45,23 +57,57 @@ export interface Decision {
   readonly verdict: Verdict
   readonly resource: string
   readonly risk: Risk
+  /** What must hold, and what is written, when it is committed. */
+  readonly beside: Pick<Beside, 'expect' | 'rows'>
 }
 
-export function decide(gate: Gate, id: string, question: Question): Decision {
-  const { caller, definition, input, solo, isPartOfRun = false, now } = question
+/** Whether a commit was refused because what the decision stood on has changed: then it is decided again. */
+export const isStale = ({ beside: { expect = [] } }: Decision, error: unknown): boolean =>
+  error instanceof PolityError &&
+  error.code === 'expectation.failed' &&
+  expect.some(({ table, key }) => table === error.facts.table && key === error.facts.key)
+
+/** Enrich, classify, evaluate once, and reserve what an allowed command takes. Whatever fails on the way is a denial. */
+export async function decide(ports: DecidePorts, id: string, question: Question): Promise<Decision> {
+  const { gate, standings } = ports
+  const { caller, definition, input, isPartOfRun = false, approvals = [], trace, now } = question
   const resource = definition.resource?.(input as never) ?? areaOf(definition.name)
-  const verdict = gate.decide({
+  const facts = factsOf(definition, input)
+  const { conduct = {} } = definition
+  const asked: StandingQuestion = {
+    caller,
+    action: definition.name,
+    kind: definition.kind,
+    resource,
+    risk: definition.risk ?? 'high',
+    facts,
+    conduct,
+    trace,
+    nowMs: Date.parse(now),
+  }
+  const { standing, failures, expect } = await standings.find(asked)
+  const request: GateRequest = {
     chain: caller.chain,
     action: definition.name,
     resource,
     risk: definition.risk,
-    facts: factsOf(definition, input),
+    facts,
+    conduct,
+    standing,
+    failures,
     inScope: isPartOfRun || isInScope(definition.name, caller.scopes),
-    approvals: [],
-    solo,
+    approvals,
+    solo: false,
     now,
-  })
-  return { id, verdict, resource, risk: definition.risk ?? 'high' }
+  }
+  const classified = gate.classify(request)
+  const { risk } = classified
+  const solo = definition.kind === 'command' && risk === 'critical' && (await ports.isSolo())
+  const verdict = gate.decide({ ...request, ...classified, solo })
+  const claim =
+    verdict.effect === 'allow' && definition.kind === 'command' ? await standings.claim(asked, id) : {}
+  const { rows = [] } = claim
+  return { id, verdict, resource, risk, beside: { expect: [...expect, ...(claim.expect ?? [])], rows } }
 }
 
 function factsOf(definition: Definition, input: Readonly<Record<string, unknown>>): Record<string, Fact> {
@@ -153,10 +199,22 @@ export function decisionDraft(
   { id, verdict, resource, risk }: Decision,
   definition: Definition,
   { form, canonical }: CommittedInput,
-  extra: { readonly run?: string; readonly count?: number } = {},
+  extra: { readonly run?: string; readonly count?: number; readonly approval?: string } = {},
 ): Draft {
-  const { evidence, wouldEffect, errors, effect, mode, shadow, solo, reasons, obligations, sentence } =
-    verdict
+  const {
+    evidence,
+    wouldEffect,
+    errors,
+    effect,
+    mode,
+    modeBy,
+    shadow,
+    solo,
+    reasons,
+    obligations,
+    sentence,
+  } = verdict
+  const { declaredRisk, raisedBy } = verdict.risk
   return ActionDecided(
     {
       decision: id,
@@ -179,6 +237,8 @@ export function decisionDraft(
       engine: evidence.engine,
       ...(wouldEffect === undefined ? {} : { wouldEffect }),
       ...(shadow.length === 0 ? {} : { shadow: [...shadow] }),
+      ...(modeBy === 'hub' ? {} : { modeBy }),
+      ...(raisedBy.length === 0 ? {} : { declaredRisk, raisedBy: [...raisedBy] }),
       ...extra,
     },
     { id, subject: resource },

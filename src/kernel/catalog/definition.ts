@@ -1,7 +1,7 @@
 // Definitions: one declaration per noun, command and query, from which every door derives its own form.
 
 import type { ErrorCode } from '../errors.ts'
-import type { Risk } from '../gate/types.ts'
+import type { Fact, Risk } from '../gate/types.ts'
 import { Closed, type Fields, type Static, type TSchema, Type } from '../schema/schema.ts'
 import type { CommandContext, QueryContext } from './context.ts'
 
@@ -44,6 +44,8 @@ interface Shared<F extends Fields, O extends TSchema> {
   readonly resource?: (input: Input<F>) => string
   /** Public input fields (text, integer, boolean, list of text) that rules may speak about. */
   readonly facts?: readonly (keyof F & string)[]
+  /** What it does, in the words that every rule can speak about (gate/conduct.ts). */
+  readonly conduct?: Readonly<Record<string, Fact>>
   readonly cli?: CliFacet
   readonly http?: HttpFacet
 }

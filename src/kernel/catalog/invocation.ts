@@ -1,6 +1,6 @@
 // One invocation: what it is asked with, what it works with, and what it is answered.
 
-import type { Gate } from '../gate/gate.ts'
+import type { Draft } from '../log/entry.ts'
 import type { Durability, Log } from '../log/log.ts'
 import type { Views } from '../log/views.ts'
 import type { Runs } from '../runs/runs.ts'
@@ -8,9 +8,11 @@ import type { KnownOpenings } from '../schema/privacy.ts'
 import type { StoreReader } from '../store/store.ts'
 import type { Turns } from '../turns.ts'
 import type { Vault } from '../vault/vault.ts'
+import type { ApprovalDesk, Grant } from './approval-desk.ts'
 import type { Catalog } from './catalog.ts'
-import type { Caller, CommittedInput, Decision } from './decide.ts'
+import type { Caller, CommittedInput, DecidePorts, Decision } from './decide.ts'
 import type { CommandHandler } from './definition.ts'
+import type { Beside } from './hub-records.ts'
 import type { Idempotency, KeyRow } from './idempotency.ts'
 import { actorOf, type Origin } from './recorder.ts'
 import type { RefusalPorts } from './refusals.ts'
@@ -26,6 +28,8 @@ export interface InvokeOptions {
   readonly wait?: boolean
   /** The code of a run asks, as a part of it: the token's scope was for the run; the rules decide all the same. */
   readonly isPartOfRun?: boolean
+  /** People agreed to a request that was held: it is decided again, with what they granted. Never from outside. */
+  readonly grant?: Grant
   readonly correlationId?: string
   readonly traceparent?: string
   /** The run that asks: it waits for a run of its own without a place among those that work. */
@@ -65,12 +69,14 @@ export type Answer =
       readonly decision: string
       readonly sentence: string
       readonly obligations: readonly string[]
+      /** Under which people answer it; absent where nothing was kept. */
+      readonly approval?: string
       readonly cursor: string
     }
 
-export interface InvokePorts extends RefusalPorts {
+export interface InvokePorts extends RefusalPorts, DecidePorts {
   readonly catalog: Catalog
-  readonly gate: Gate
+  readonly approvals: ApprovalDesk
   readonly log: Log
   /** Reads that see what is committed, anchored or not: an atomic command must not work on less. */
   readonly committed: Views
@@ -80,8 +86,6 @@ export interface InvokePorts extends RefusalPorts {
   readonly turns: Turns
   /** Working rows as they are committed. */
   readonly reader: Pick<StoreReader, 'load' | 'scan'>
-  /** Whether a single principal could approve: asked only when it matters. */
-  readonly isSolo: () => Promise<boolean>
 }
 
 /** Rejects with a coded error when the action was refused as malformed, conflicted or failed while it ran. */
@@ -104,6 +108,12 @@ export interface Invocation {
   readonly now: string
   readonly options: InvokeOptions
   readonly keyRow?: KeyRow
+  /** What is committed with the decision, beside what the action does itself. */
+  readonly beside: DecisionBeside
+}
+
+export interface DecisionBeside extends Pick<Beside, 'expect' | 'rows'> {
+  readonly drafts: readonly Draft[]
 }
 
 export const originOf = (
@@ -118,3 +128,7 @@ export const originOf = (
 })
 
 export const headCursor = ({ log }: Pick<InvokePorts, 'log'>): string => log.cursorAt(log.head().size)
+
+/** Names the held request that a decision resumes. */
+export const resumed = ({ grant }: InvokeOptions): { readonly approval?: string } =>
+  grant === undefined ? {} : { approval: grant.id }

@@ -5,7 +5,8 @@ import { KnownOpenings } from '../schema/privacy.ts'
 import { validate } from '../schema/schema.ts'
 import { actAtomically } from './act-atomically.ts'
 import { answerAgain } from './answers.ts'
-import { committedInput, decide } from './decide.ts'
+import { NOTHING_HELD } from './approval-desk.ts'
+import { committedInput, decide, isStale } from './decide.ts'
 import type { CommandDefinition } from './definition.ts'
 import type { Answer, Invocation, Invoke, InvokeOptions, InvokePorts } from './invocation.ts'
 import { noteDenial, type Refusal, recordRefusal } from './refusals.ts'
@@ -47,36 +48,67 @@ function openPerform(ports: InvokePorts): Invoke {
     const kept = keyRow && (await ports.idempotency.find(keyRow))
     if (kept) return answerAgain(ports, kept, options)
 
-    const known = new KnownOpenings()
-    const { env } = ports
-    const committed = committedInput(definition, input, env, known)
-    const id = env.id()
-    const now = new Date(env.now()).toISOString()
-    const solo = definition.risk === 'critical' && (await ports.isSolo())
-    const { isPartOfRun = false } = options
-    const decision = decide(ports.gate, id, { caller, definition, input, solo, isPartOfRun, now })
-    const invocation: Invocation = {
-      id,
-      caller,
-      command,
-      input,
-      committed,
-      known,
-      decision,
-      now,
-      options,
-      ...(keyRow ? { keyRow } : {}),
+    const id = ports.env.id()
+    const asked = { id, caller, command, input, options, ...(keyRow ? { keyRow } : {}) }
+    for (let attempt = 1; ; attempt++) {
+      const invocation = await decided(ports, asked)
+      try {
+        return await carryOut(ports, invocation)
+      } catch (error) {
+        // What the decision stood on has changed before it was durable: nothing of it has happened.
+        if (attempt === DECISIONS_MAX || !isStale(invocation.decision, error)) throw error
+      }
     }
-    switch (decision.verdict.effect) {
-      case 'denied':
-        return refuse(ports, { ...invocation, definition })
-      case 'suspended':
-        return suspend(ports, { ...invocation, definition })
-      case 'allow':
-        return definition.effect === 'atomic' || definition.effect === 'working'
-          ? actAtomically(ports, invocation)
-          : startRun(ports, invocation)
-    }
+  }
+}
+
+const DECISIONS_MAX = 8
+
+type Asked = Pick<Invocation, 'id' | 'caller' | 'command' | 'input' | 'options' | 'keyRow'>
+
+async function decided(ports: InvokePorts, asked: Asked): Promise<Invocation> {
+  const { env } = ports
+  const { id, caller, input, options } = asked
+  const { definition } = asked.command
+  const { grant, isPartOfRun = false, correlationId } = options
+  const known = grant?.known.copy() ?? new KnownOpenings()
+  const committed = grant?.committed ?? committedInput(definition, input, env, known)
+  const now = new Date(env.now()).toISOString()
+  const decision = await decide(ports, id, {
+    caller,
+    definition,
+    input,
+    trace: correlationId ?? id,
+    approvals: grant?.approvals ?? [],
+    isPartOfRun,
+    now,
+  })
+  const { expect = [], rows = [] } = decision.beside
+  return {
+    ...asked,
+    committed,
+    known,
+    decision,
+    now,
+    beside: {
+      expect: [...expect, ...(grant?.beside.expect ?? [])],
+      rows: [...rows, ...(grant?.beside.rows ?? [])],
+      drafts: grant?.drafts(id) ?? [],
+    },
+  }
+}
+
+async function carryOut(ports: InvokePorts, invocation: Invocation): Promise<Answer> {
+  const { definition } = invocation.command
+  switch (invocation.decision.verdict.effect) {
+    case 'denied':
+      return refuse(ports, { ...invocation, definition })
+    case 'suspended':
+      return suspend(ports, invocation)
+    case 'allow':
+      return definition.effect === 'atomic' || definition.effect === 'working'
+        ? actAtomically(ports, invocation)
+        : startRun(ports, invocation)
   }
 }
 
@@ -96,14 +128,22 @@ async function refuse(ports: InvokePorts, refusal: Refusal): Promise<Answer> {
   return { status: 'denied', decision: id, sentence: verdict.sentence, reasons: verdict.reasons }
 }
 
-async function suspend(ports: InvokePorts, refusal: Refusal): Promise<Answer> {
-  const cursor = await recordRefusal(ports, refusal)
-  const { id, verdict } = refusal.decision
+/** Kept until people have answered: the request itself, and not only that it was made. */
+async function suspend(ports: InvokePorts, invocation: Invocation): Promise<Answer> {
+  const { command, decision, options } = invocation
+  const held =
+    options.grant === undefined && command.definition.effect !== 'working'
+      ? ports.approvals.hold(invocation)
+      : NOTHING_HELD
+  const cursor = await recordRefusal(ports, { ...invocation, definition: command.definition }, {}, held)
+  const { id, verdict } = decision
+  if (held !== NOTHING_HELD) ports.approvals.onHeld(id)
   return {
     status: 'suspended',
     decision: id,
     sentence: verdict.sentence,
     obligations: verdict.obligations,
     cursor,
+    ...(held === NOTHING_HELD ? {} : { approval: id }),
   }
 }

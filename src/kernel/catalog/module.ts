@@ -11,10 +11,12 @@ import type { ReadableLog } from '../log/log.ts'
 import type { Receipt } from '../log/proposal.ts'
 import type { Fields, Static, TSchema, Type } from '../schema/schema.ts'
 import type { Targets } from '../targets/targets.ts'
+import type { ApprovalDesk } from './approval-desk.ts'
 import type { Invocable, Reads } from './context.ts'
 import type { Caller } from './decide.ts'
 import type { CommandHandler, Definition, QueryHandler } from './definition.ts'
 import type { FaceOf, ProvidedFace } from './face.ts'
+import type { StandingSource } from './standing.ts'
 import type { RowChange, WorkingReads } from './working-rows.ts'
 
 /** What a module may use beside its handlers' contexts. */
@@ -97,6 +99,10 @@ export interface OpenedModule {
   readonly faces?: readonly ProvidedFace[]
   /** What it works by beside its code (routes, manifests): named in the report of a start by this digest. */
   readonly declared?: { readonly name: string; digest(): Promise<string> | string }
+  /** What it knows about whoever asks for something. */
+  readonly standing?: StandingSource
+  /** Keeps what waits for people, and has it carried out. */
+  readonly desk?: ApprovalDesk
   /** Ends what the module started (threads, children). */
   close?(): Promise<void>
 }

@@ -17,6 +17,13 @@ export const ActionDecided = entryType('action.decided@1', {
   /** Shadow policies that, each enforced alone beside the rest, would have changed the effect. */
   shadow: Type.Optional(Texts),
   mode: Text,
+  /** What of the roll-out said so, unless it was the switch of the hub: `action:PREFIX`, `share`. */
+  modeBy: Type.Optional(Text),
+  /** Where rules raised the risk: what the action declares, and which rules. */
+  declaredRisk: Type.Optional(Text),
+  raisedBy: Type.Optional(Texts),
+  /** The suspended decision that people have agreed to, and that this one resumes. */
+  approval: Type.Optional(Text),
   solo: Type.Boolean(),
   reasons: Texts,
   obligations: Texts,

@@ -4,6 +4,7 @@ import type { Env } from '../env.ts'
 import type { PolityError } from '../errors.ts'
 import type { Log } from '../log/log.ts'
 import { KnownOpenings } from '../schema/privacy.ts'
+import { type Held, NOTHING_HELD } from './approval-desk.ts'
 import {
   type Caller,
   type CommittedInput,
@@ -47,12 +48,18 @@ export async function recordRefusal(
   ports: RefusalPorts,
   { caller, definition, committed, decision }: Refusal,
   extra: { readonly count?: number } = {},
+  held: Held = NOTHING_HELD,
 ): Promise<string> {
   const origin: Origin = { source: ports.source, actor: actorOf(caller.chain), correlationid: decision.id }
   const draft = decisionDraft(decision, definition, committed, extra)
-  const { entries, seals } = seal([draft], origin, ports.env, new KnownOpenings())
-  const rows = evidenceRows(decision, ports.evidenceWritten)
-  const receipt = await ports.log.append({ entries, seals, rows })
+  const { entries, seals } = seal([draft, ...held.drafts], origin, ports.env, new KnownOpenings())
+  const rows = [...evidenceRows(decision, ports.evidenceWritten), ...held.rows]
+  const receipt = await ports.log.append({
+    entries,
+    seals: [...seals, ...held.seals],
+    rows,
+    expect: held.expect,
+  })
   rememberEvidence(decision, ports.evidenceWritten)
   return ports.log.cursorAt(receipt.first + receipt.count)
 }

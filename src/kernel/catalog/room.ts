@@ -3,11 +3,15 @@
 import type { Env } from '../env.ts'
 import type { PolityError } from '../errors.ts'
 import type { Feed, FeedOptions } from '../feed/feed.ts'
+import type { Gate } from '../gate/gate.ts'
 import type { Draft } from '../log/entry.ts'
 import type { AppendOptions } from '../log/log.ts'
 import type { Receipt } from '../log/proposal.ts'
 import type { Realm } from '../realm/realm.ts'
+import type { Caller } from './decide.ts'
+import type { Definition } from './definition.ts'
 import type { Beside } from './hub-records.ts'
+import type { Invoke } from './invocation.ts'
 import type { OpenedModule } from './module.ts'
 
 export interface RoomHost {
@@ -21,6 +25,14 @@ export interface RoomHost {
   readonly onFailure: (error: PolityError) => void
   /** Facts that the hub states by itself, in one commit with working rows. */
   record(drafts: readonly Draft[], beside?: Beside, options?: AppendOptions): Promise<Receipt>
+  /** Asks for an action, with everything that the catalog takes; resolves once the hub takes actions. */
+  readonly invoke: Promise<Invoke>
+  /** What can be asked for on this hub. Throws `internal` until all rooms and modules are open. */
+  definitions(): readonly Definition[]
+  /** Throws `auth.invalid` or `auth.expired` when a caller's token is not good any more. */
+  requireLive(caller: Caller): Promise<void>
+  /** The gate in force; undefined until the hub has loaded its rules. */
+  gate(): Gate | undefined
   /** Calls a handler at least once for every published entry of some types, in order. Closed with the hub. */
   follow(options: FeedOptions): Feed
 }

@@ -6,15 +6,22 @@ import type { Runs } from '../runs/runs.ts'
 import { Timestamp, validate } from '../schema/schema.ts'
 import { answerAgain, answerOf } from './answers.ts'
 import { callerOf, decisionDraft, evidenceRows, rememberEvidence } from './decide.ts'
-import { type Answer, headCursor, type Invocation, type InvokePorts, originOf } from './invocation.ts'
+import {
+  type Answer,
+  headCursor,
+  type Invocation,
+  type InvokePorts,
+  originOf,
+  resumed,
+} from './invocation.ts'
 import { seal } from './recorder.ts'
 
 /** The decision and the run are durable before the first step; the run outlives the caller and the process. */
 export async function startRun(ports: InvokePorts, invocation: Invocation): Promise<Answer> {
-  const { caller, command, committed, decision, id, input, known, keyRow, now, options } = invocation
+  const { beside, caller, command, committed, decision, id, input, known, keyRow, now, options } = invocation
   const { definition } = command
-  const decided = decisionDraft(decision, definition, committed, { run: id })
-  const { entries, seals } = seal([decided], originOf(ports, invocation), ports.env, known)
+  const decided = decisionDraft(decision, definition, committed, { run: id, ...resumed(options) })
+  const { entries, seals } = seal([decided, ...beside.drafts], originOf(ports, invocation), ports.env, known)
   const inputOpenings = known.claimRest(`run/${id}`)
   const inputSeals = inputOpenings.length > 0 ? [{ subject: `run/${id}`, openings: inputOpenings }] : []
   const { row, rows: runRows } = ports.runs.draft({
@@ -31,12 +38,16 @@ export async function startRun(ports: InvokePorts, invocation: Invocation): Prom
     startedAt: now,
     input: committed.form,
   })
-  const rows: WorkingWrite[] = [...runRows, ...evidenceRows(decision, ports.evidenceWritten)]
+  const rows: WorkingWrite[] = [
+    ...runRows,
+    ...evidenceRows(decision, ports.evidenceWritten),
+    ...(beside.rows ?? []),
+  ]
   if (keyRow)
     rows.push(ports.idempotency.write(keyRow, { status: 'running', decision: decision.id, run: id }))
   let cursor: string
   try {
-    const expect = keyRow ? [ports.idempotency.absent(keyRow)] : []
+    const expect = [...(beside.expect ?? []), ...(keyRow ? [ports.idempotency.absent(keyRow)] : [])]
     const receipt = await ports.log.append({ entries, seals: [...seals, ...inputSeals], rows, expect })
     cursor = ports.log.cursorAt(receipt.first + receipt.count)
   } catch (error) {

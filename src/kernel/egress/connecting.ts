@@ -5,6 +5,7 @@ import { isIP, type LookupFunction, Socket } from 'node:net'
 import type { Agent, buildConnector } from 'undici'
 import { asPolityError, PolityError } from '../errors.ts'
 import type { Reach } from './addresses.ts'
+import { checkedUrl } from './request-check.ts'
 
 export interface FoundAddress {
   readonly address: string
@@ -51,13 +52,24 @@ export async function openAgent(reach: Reach, lookup: Lookup, closing: AbortSign
   })
 }
 
+/** Throws `egress.invalid`, `egress.refused`. Nothing is looked up: a name may mean something else by the time it is asked. */
+export function requireUrl(reach: Reach, url: string): void {
+  const host = hostOf(new URL(checkedUrl(url).origin))
+  if (isIP(host) !== 0 && !isAllowed(reach, host, host)) throw refused(host)
+}
+
+/** Brackets belong to the URL, not to the address (RFC 3986 section 3.2.2). */
+const hostOf = ({ hostname }: Pick<URL, 'hostname'>): string => hostname.replace(/^\[|\]$/g, '')
+
+const isAllowed = (reach: Reach, host: string, address: string): boolean =>
+  reach.isHostAllowed(host) || reach.isAddressAllowed(address)
+
 /** Literal addresses are never looked up, so they are checked here; and what was connected to, once more. */
 const checkedConnector =
   (connect: buildConnector.connector, reach: Reach, closing: AbortSignal): buildConnector.connector =>
   (options, callback) => {
-    const host = options.hostname.replace(/^\[|\]$/g, '')
-    const isAllowed = (address: string) => reach.isHostAllowed(host) || reach.isAddressAllowed(address)
-    if (isIP(host) !== 0 && !isAllowed(host)) {
+    const host = hostOf(options)
+    if (isIP(host) !== 0 && !isAllowed(reach, host, host)) {
       queueMicrotask(() => callback(refused(host), null))
       return
     }
@@ -66,7 +78,7 @@ const checkedConnector =
     const connecting: unknown = connect(options, (error, socket) => {
       connected.abort()
       if (error !== null) return callback(error, null)
-      if (isAllowed(socket.remoteAddress ?? '')) return callback(null, socket)
+      if (isAllowed(reach, host, socket.remoteAddress ?? '')) return callback(null, socket)
       socket.destroy()
       callback(refused(host), null)
     })

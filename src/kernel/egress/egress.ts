@@ -6,7 +6,7 @@ import { PolityError } from '../errors.ts'
 import { abortReason } from '../targets/failures.ts'
 import { openReach } from './addresses.ts'
 import { readAnswer } from './answer.ts'
-import { type Lookup, openAgent, resolveBySystem } from './connecting.ts'
+import { type Lookup, openAgent, requireUrl, resolveBySystem } from './connecting.ts'
 import type { EgressAnswer, EgressRequest } from './messages.ts'
 import { type CheckedRequest, checkedRequest } from './request-check.ts'
 
@@ -21,6 +21,11 @@ export type { EgressAnswer, EgressRequest } from './messages.ts'
  * `egress.redirected` (3xx, with the location as a fact), `egress.unreachable`, `egress.too-large`, `timeout`, `cancelled`.
  */
 export interface Egress {
+  /**
+   * For those who keep a URL and want to refuse a bad one early. Throws `egress.invalid`, and `egress.refused` where its
+   * host is an address that is not allowed; what a name leads to is checked when something is sent.
+   */
+  requireUrl(url: string): void
   send(request: EgressRequest): Promise<EgressAnswer>
   close(): Promise<void>
 }
@@ -63,6 +68,7 @@ export function openEgress(
   }
 
   return {
+    requireUrl: (url) => requireUrl(reach, url),
     async send(request) {
       if (underWay.size >= EXCHANGES_MAX)
         throw new PolityError('limit', `${EXCHANGES_MAX} requests to the outside are under way: try later`)

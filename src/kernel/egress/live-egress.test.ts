@@ -16,6 +16,9 @@ function world() {
     each.answer.promise.catch(() => undefined)
     opened.push(each)
     return {
+      requireUrl: (url) => {
+        if (!allow.includes(new URL(url).hostname)) throw new Error('it is not in the list')
+      },
       send: () => each.answer.promise,
       close: async () => {
         each.isClosed = true
@@ -60,4 +63,14 @@ it('keeps the list it had when the new one is none', async () => {
   expect(opened.map(({ isClosed }) => isClosed)).toEqual([false])
   await egress.close()
   expect([opened[0]?.isClosed, listeners.size]).toEqual([true, 0])
+})
+
+it('says what may be kept by the list of now', () => {
+  const { egress, change } = world()
+  const keep = () => egress.requireUrl('http://10.0.0.1/')
+  expect(keep).toThrow('not in the list')
+  change(['10.0.0.1'])
+  expect(keep).not.toThrow()
+  change([])
+  expect(keep).toThrow('not in the list')
 })

@@ -17,6 +17,7 @@ export function openLiveEgress(
     retiring.add(retired)
   })
   return {
+    requireUrl: (url) => current.requireUrl(url),
     send: (request) => current.send(request),
     async close() {
       unwatch()
@@ -29,6 +30,7 @@ export function openLiveEgress(
 function leased(egress: Egress): Egress & { retire(): Promise<void> } {
   const underWay = new Set<Promise<unknown>>()
   return {
+    requireUrl: (url) => egress.requireUrl(url),
     send(request) {
       const sent = egress.send(request)
       underWay.add(sent)

@@ -33,14 +33,14 @@ describe('loadBundle', () => {
   it('is addressed by the canonical bytes of what is in it, shadow policies apart', async () => {
     const bundle = await load(
       '@id("a") permit (principal, action, resource);',
-      '@id("b") @shadow("true") forbid (principal, action, resource);',
+      '@id("b") @state("shadow") forbid (principal, action, resource);',
     )
     const bytes = bundleBytes(bundle)
     expect(digestOf(bytes)).toBe(bundle.digest)
     expect(JSON.parse(new TextDecoder().decode(bytes))).toEqual({
       policies: { a: '@id("a") permit (principal, action, resource);' },
       schema: SCHEMA.text,
-      shadow: { b: '@id("b") @shadow("true") forbid (principal, action, resource);' },
+      shadow: { b: '@id("b") @state("shadow") forbid (principal, action, resource);' },
     })
     const other = await load('@id("a") forbid (principal, action, resource);')
     expect(other.digest).not.toBe(bundle.digest)
@@ -81,7 +81,13 @@ describe('a bad bundle is refused', () => {
     ],
     ['an identical policy', `@id("a") ${permit}\n@id("a") ${permit}`, 2, 1, 'already defined'],
     ['a misspelt annotation', `@id("a") @inviolabel("true") ${permit}`, 1, 1, 'unknown annotation'],
-    ['a flag that is neither', `@id("a") @shadow("yes") ${permit}`, 1, 1, 'must be "true" or "false"'],
+    [
+      'a flag that is neither',
+      `@id("a") @state("yes") ${permit}`,
+      1,
+      1,
+      'must be one of draft, shadow, enforced',
+    ],
     ['an obligation on a permit', `@id("a") @obligation("owner:1") ${permit}`, 1, 1, 'only a forbid'],
     ['an inviolable permit', `@id("a") @inviolable("true") ${permit}`, 1, 1, 'only a forbid'],
     [

@@ -14,8 +14,18 @@ import {
   readBundleFiles,
 } from './bundle-files.ts'
 import { parserEngine } from './engine.ts'
-import { errorAt, invalid, type Place, type Policy, placeAt, policiesOf, tryOn } from './policies.ts'
-import type { Digest } from './types.ts'
+import {
+  errorAt,
+  invalid,
+  isClassifying,
+  isDeciding,
+  type Place,
+  type Policy,
+  placeAt,
+  policiesOf,
+  tryOn,
+} from './policies.ts'
+import type { Digest, PolicyState } from './types.ts'
 
 export interface Bundle {
   readonly digest: Digest
@@ -60,8 +70,8 @@ export function bundleOf(schema: Schema, schemaPlace: Place, policies: ReadonlyM
 
 /**
  * The bytes that `digest` names: canonical JSON (RFC 8785) of
- * `{ policies: { id: text }, schema, shadow: { id: text } }`. Shadow policies stand apart so
- * that `policies` can be handed to any Cedar as it is.
+ * `{ policies: { id: text }, schema, shadow: { id: text } }`, and `risk` and `draft` where there are such. What does not
+ * decide stands apart, so that `policies` can be handed to any Cedar as it is.
  */
 export function bundleBytes(bundle: Bundle): Uint8Array {
   return Buffer.from(bundleText(bundle.schema, bundle.policies))
@@ -72,11 +82,28 @@ export function digestOf(content: string | Uint8Array): Digest {
 }
 
 function bundleText(schema: Schema, all: ReadonlyMap<string, Policy>): string {
-  const texts = (shadow: boolean) =>
-    Object.fromEntries(
-      [...all.values()].filter((policy) => policy.shadow === shadow).map(({ id, text }) => [id, text]),
-    )
-  return canonicalize({ policies: texts(false), schema, shadow: texts(true) })
+  const texts = (belongs: (policy: Policy) => boolean) =>
+    Object.fromEntries([...all.values()].filter(belongs).map(({ id, text }) => [id, text]))
+  const risk = texts(isClassifying)
+  const draft = texts(({ state }) => state === 'draft')
+  return canonicalize({
+    policies: texts(isDeciding),
+    schema,
+    shadow: texts(({ state }) => state === 'shadow'),
+    ...(Object.keys(risk).length === 0 ? {} : { risk }),
+    ...(Object.keys(draft).length === 0 ? {} : { draft }),
+  })
+}
+
+/** The same bundle with other states; ids that it does not have are left aside. */
+export function withStates(bundle: Bundle, states: Readonly<Record<string, PolicyState>>): Bundle {
+  const policies = new Map(
+    [...bundle.policies].map(([id, policy]) => [
+      id,
+      Object.hasOwn(states, id) ? { ...policy, state: states[id] ?? policy.state } : policy,
+    ]),
+  )
+  return bundleOf(bundle.schema, bundle.schemaPlace, policies)
 }
 
 function checkFiles(files: readonly BundleFile[]): void {

@@ -2,15 +2,20 @@
 
 import type { AttributesOrContext } from '@cedar-policy/cedar-wasm/nodejs'
 import { canonicalize } from '../../kit/canonical-json.ts'
+import { CONDUCT } from './conduct.ts'
 import { badRequest, checkText } from './entities.ts'
-import type { ActionDefinition, FactType, GateRequest, Risk } from './types.ts'
+import type { ActionDefinition, Advice, Fact, FactType, GateRequest, Risk, Standing } from './types.ts'
 
-type Value = string | boolean | number | string[] | { __extn: { fn: string; arg: string } }
+type Plain = string | boolean | number | string[]
+type Value = Plain | { __extn: { fn: string; arg: string } } | { readonly [name: string]: Plain }
 
 /** What Cedar receives; `now` is a Cedar datetime, so that policies can compare it. */
 export type Context = Readonly<Record<string, Value>>
 
-type ContextInput = Pick<GateRequest, 'risk' | 'facts' | 'inScope' | 'approvals' | 'solo' | 'now'>
+type ContextInput = Pick<
+  GateRequest,
+  'risk' | 'facts' | 'conduct' | 'standing' | 'inScope' | 'approvals' | 'solo' | 'now'
+>
 
 /** The facts that an action declares, by name. */
 export type FactShape = ReadonlyMap<string, { readonly type: FactType; readonly isOptional: boolean }>
@@ -22,13 +27,41 @@ const CEDAR_TYPES = {
   strings: { type: 'Set', element: { type: 'String' } },
 } as const
 
+const CONDUCT_TYPE = 'Conduct'
+
 const STANDARD = {
+  advice: CEDAR_TYPES.string,
   approvals: CEDAR_TYPES.strings,
+  autonomous: CEDAR_TYPES.boolean,
+  conduct: { type: 'EntityOrCommon', name: CONDUCT_TYPE },
+  exceeded: CEDAR_TYPES.strings,
+  halted: CEDAR_TYPES.strings,
+  health: CEDAR_TYPES.string,
+  hour: CEDAR_TYPES.integer,
   inScope: CEDAR_TYPES.boolean,
   now: { type: 'Extension', name: 'datetime' },
   risk: CEDAR_TYPES.string,
   solo: CEDAR_TYPES.boolean,
+  trace: CEDAR_TYPES.strings,
+  trust: CEDAR_TYPES.integer,
+  weekday: CEDAR_TYPES.integer,
 } as const
+
+/** What every action may state about itself, once for all of them in a schema. */
+export const CONDUCT_TYPES: Readonly<Record<string, AttributesOrContext<string>>> = {
+  [CONDUCT_TYPE]: {
+    type: 'Record',
+    attributes: Object.fromEntries(
+      Object.entries(CONDUCT).map(([name, { type }]) => [name, { ...CEDAR_TYPES[type], required: false }]),
+    ),
+  },
+}
+const CONDUCT_SHAPE: FactShape = new Map(
+  Object.entries(CONDUCT).map(([name, { type }]) => [name, { type, isOptional: true }]),
+)
+const ADVICES: readonly Advice[] = ['execute', 'pause', 'reject', 'escalate', 'retry', 'rollback']
+const HEALTHS: readonly Standing['health'][] = ['healthy', 'degraded', 'critical', 'unknown']
+const TRUST_MAX = 1000
 
 const RISKS: readonly Risk[] = ['low', 'medium', 'high', 'critical']
 const FACT_NAME = /^[A-Za-z][A-Za-z0-9_]{0,63}$/
@@ -80,17 +113,24 @@ export function contextTypeOf(shape: FactShape): AttributesOrContext<string> {
  * Errors: `input.invalid`.
  */
 export function contextOf(request: ContextInput, shape: FactShape = new Map()): Context {
-  const { risk = 'high', inScope, approvals, solo, now, facts } = request
+  const { risk = 'high', inScope, approvals, solo, facts, conduct = {}, standing } = request
+  const now = utcTime(request.now)
+  const at = new Date(now)
   if (!RISKS.includes(risk)) throw badRequest('the risk is none of low, medium, high, critical', {})
   if (typeof inScope !== 'boolean' || typeof solo !== 'boolean')
     throw badRequest('inScope and solo are booleans', {})
   const context: Context = {
     ...factsOf(facts, shape),
+    ...standingOf(standing),
     approvals: stringSet(approvals, 'approvals', MAX_APPROVALS, MAX_APPROVAL_CHARS),
+    conduct: factsOf(conduct, CONDUCT_SHAPE),
+    hour: at.getUTCHours(),
     inScope,
-    now: { __extn: { fn: 'datetime', arg: utcTime(now) } },
+    now: { __extn: { fn: 'datetime', arg: now } },
     risk,
     solo,
+    // ISO 8601: Monday is 1.
+    weekday: at.getUTCDay() === 0 ? 7 : at.getUTCDay(),
   }
   const sizeBytes = Buffer.byteLength(canonicalize(context))
   if (sizeBytes > MAX_CONTEXT_BYTES) {
@@ -106,13 +146,33 @@ export function withApprovals(context: Context, granted: readonly string[]): Con
   return { ...context, approvals: [...new Set([...before, ...granted])].sort() }
 }
 
-function factsOf(facts: GateRequest['facts'], shape: FactShape): Record<string, Value> {
+function standingOf(standing: Standing): Record<string, Plain> {
+  const { autonomous, trust, exceeded, trace, halted, health, advice } = standing
+  if (typeof autonomous !== 'boolean') throw badRequest('autonomous is a boolean', {})
+  if (!Number.isInteger(trust) || trust < 0 || trust > TRUST_MAX)
+    throw badRequest(`trust is a number of thousandths, 0 to ${TRUST_MAX}`, {})
+  if (!HEALTHS.includes(health) || !ADVICES.includes(advice))
+    throw badRequest('the health or the advice is none that the gate knows', {})
+  const set = (values: readonly string[], what: string) =>
+    stringSet(values, what, MAX_LIST_ITEMS, MAX_APPROVAL_CHARS)
+  return {
+    advice,
+    autonomous,
+    exceeded: set(exceeded, 'exceeded'),
+    halted: set(halted, 'halted'),
+    health,
+    trace: set(trace, 'trace'),
+    trust: trust + 0,
+  }
+}
+
+function factsOf(facts: Readonly<Record<string, Fact>>, shape: FactShape): Record<string, Plain> {
   const given = new Map(Object.entries(facts))
   for (const name of given.keys()) {
     if (!shape.has(name))
       throw badRequest('a fact that the action does not declare', { fact: name.slice(0, 64) })
   }
-  const checked: Record<string, Value> = {}
+  const checked: Record<string, Plain> = {}
   for (const [name, { type, isOptional }] of shape) {
     const value = given.get(name)
     if (value === undefined && isOptional) continue
@@ -121,7 +181,7 @@ function factsOf(facts: GateRequest['facts'], shape: FactShape): Record<string, 
   return checked
 }
 
-function factOf(name: string, type: FactType, value: unknown): Value {
+function factOf(name: string, type: FactType, value: unknown): Plain {
   if (type === 'strings') return stringSet(value, `the fact ${name}`, MAX_LIST_ITEMS, MAX_STRING_CHARS)
   if (type === 'string') return checkText(value, `the fact ${name}`, MAX_STRING_CHARS)
   if (type === 'boolean' && typeof value === 'boolean') return value

@@ -5,7 +5,14 @@ import { describe, expect, it } from 'vitest'
 import { type Bundle, loadBundle, STARTER_DIR } from './bundle.ts'
 import { readBundleFiles } from './bundle-files.ts'
 import { openGate } from './gate.ts'
-import type { ActionDefinition, Fact, GateRequest, Mode, Principal } from './types.ts'
+import {
+  type ActionDefinition,
+  type Fact,
+  type GateRequest,
+  type Mode,
+  PLAIN_STANDING,
+  type Principal,
+} from './types.ts'
 
 const ACTIONS: readonly ActionDefinition[] = [
   {
@@ -25,6 +32,7 @@ const request = (change: Partial<GateRequest> = {}): GateRequest => ({
   resource: 'state/ns',
   risk: 'low',
   facts: {},
+  standing: PLAIN_STANDING,
   inScope: true,
   approvals: [],
   solo: false,
@@ -38,7 +46,7 @@ const schema = starterFiles.filter(({ name }) => name.endsWith('.cedarschema'))
 const rules = (...texts: string[]): Promise<Bundle> =>
   loadBundle([...schema, { name: 'x.cedar', text: texts.join('\n') }])
 const gateOf = async (bundle: Bundle | Promise<Bundle>, mode: Mode = 'enforce') =>
-  openGate({ bundle: await bundle, actions: ACTIONS, mode })
+  openGate({ bundle: await bundle, actions: ACTIONS, rollout: { mode } })
 
 const PERMIT_ALL = '@id("all") permit (principal, action, resource);'
 // Validation cannot see an overflow, so this rule passes it and fails when it is evaluated.
@@ -242,9 +250,9 @@ describe('rules of one’s own', () => {
     const gate = await gateOf(
       rules(
         PERMIT_ALL,
-        '@id("s1") @shadow("true") forbid (principal is Polity::Agent, action, resource);',
-        '@id("s2") @shadow("true") forbid (principal, action, resource) unless { context.inScope };',
-        `@id("s3") @shadow("true") ${FAILING_FORBID.slice('@id("fails") '.length)}`,
+        '@id("s1") @state("shadow") forbid (principal is Polity::Agent, action, resource);',
+        '@id("s2") @state("shadow") forbid (principal, action, resource) unless { context.inScope };',
+        `@id("s3") @state("shadow") ${FAILING_FORBID.slice('@id("fails") '.length)}`,
       ),
     )
     expect(gate.decide(request())).toMatchObject({ effect: 'allow', shadow: [] })
@@ -254,7 +262,7 @@ describe('rules of one’s own', () => {
       errors: [],
       shadow: ['s2', 's3'],
     })
-    const opening = await gateOf(rules('@id("p") @shadow("true") permit (principal, action, resource);'))
+    const opening = await gateOf(rules('@id("p") @state("shadow") permit (principal, action, resource);'))
     expect(opening.decide(request())).toMatchObject({ effect: 'denied', shadow: ['p'] })
   })
 })

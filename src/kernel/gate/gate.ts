@@ -7,18 +7,19 @@ import { type Bundle, digestOf } from './bundle.ts'
 import { type Context, contextOf } from './context.ts'
 import { Engine } from './engine.ts'
 import { ACTION_TYPE, checkText, sliceOf } from './entities.ts'
-import { type Evaluate, judge, type Weight } from './judge.ts'
+import { applying, type Evaluate, judge, type Weight } from './judge.ts'
+import { ENFORCED, highest, isBinding, modeOf, requireRollout } from './rollout.ts'
 import { MAX_ACTION_CHARS, type Rules, rulesOf } from './rules.ts'
 import { sentenceOf } from './sentence.ts'
 import { type Shard, Shards } from './shards.ts'
-import type { ActionDefinition, Evidence, GateRequest, Mode, Risk, Verdict } from './types.ts'
+import type { ActionDefinition, Classification, Evidence, GateRequest, Rollout, Verdict } from './types.ts'
 
 export interface GateOptions {
   readonly bundle: Bundle
   /** Every action that can be asked for; another one is denied. */
   readonly actions: readonly ActionDefinition[]
-  /** `enforce` unless given. */
-  readonly mode?: Mode
+  /** `enforce` for everything unless given. */
+  readonly rollout?: Rollout
 }
 
 export interface Gate {
@@ -26,20 +27,27 @@ export interface Gate {
   readonly bundle: Bundle
   /** The loaded bundle as the operator wrote it. */
   readonly source: Bundle
-  readonly mode: Mode
+  readonly rollout: Rollout
   /**
-   * Decides. The same request under the same bundle and mode has the same verdict, to the byte.
+   * The risk of a request: what its action declares, raised by the `@risk` rules that apply to it or cannot be
+   * evaluated. Looks at everything of the request but `solo`.
+   *
+   * Errors: as `decide`.
+   */
+  classify(request: GateRequest): Classification
+  /**
+   * Decides. The same request under the same bundle and roll-out has the same verdict, to the byte.
    * Whatever fails inside is a verdict (`denied`, with `errors`).
    *
    * Errors: `input.invalid` (a request outside the bounds, or with facts that its action does not declare).
    */
   decide(request: GateRequest): Verdict
   /**
-   * Puts another bundle, other actions, or both in force at once; on an error the old stay.
+   * Puts another bundle, other actions, another roll-out, or several in force at once; on an error the old stay.
    *
-   * Errors: `gate.bundle.invalid` with file, line and column, `input.invalid` (action definitions).
+   * Errors: `gate.bundle.invalid` with file, line and column, `input.invalid` (action definitions, roll-out).
    */
-  load(bundle: Bundle, actions?: readonly ActionDefinition[]): void
+  load(bundle: Bundle, actions?: readonly ActionDefinition[], rollout?: Rollout): void
 }
 
 /**
@@ -47,25 +55,29 @@ export interface Gate {
  *
  * Errors: as `Gate.load`.
  */
-export async function openGate({ bundle, actions, mode = 'enforce' }: GateOptions): Promise<Gate> {
+export async function openGate({ bundle, actions, rollout = ENFORCED }: GateOptions): Promise<Gate> {
   const engine = new Engine()
   const { version } = engine
-  const install = (next: Bundle, definitions: readonly ActionDefinition[]): InForce => {
-    const rules = rulesOf(next, definitions)
-    return { rules, definitions, shards: new Shards(engine, rules), engine, version, mode }
+  const install = (next: Bundle, definitions: readonly ActionDefinition[], how: Rollout): InForce => {
+    requireRollout(how)
+    const rules = rulesOf(next, definitions, how.policies)
+    return { rules, definitions, shards: new Shards(engine, rules), engine, version, rollout: how }
   }
-  let inForce = install(bundle, actions)
+  let inForce = install(bundle, actions, rollout)
   return {
-    mode,
     get bundle() {
       return inForce.rules.bundle
     },
     get source() {
       return inForce.rules.source
     },
+    get rollout() {
+      return inForce.rollout
+    },
+    classify: (request) => classify(request, inForce),
     decide: (request) => decide(request, inForce),
-    load(next, definitions = inForce.definitions) {
-      inForce = install(next, definitions)
+    load(next, definitions = inForce.definitions, how = inForce.rollout) {
+      inForce = install(next, definitions, how)
     },
   }
 }
@@ -77,16 +89,27 @@ interface InForce {
   readonly shards: Shards
   readonly engine: Engine
   readonly version: string
-  readonly mode: Mode
+  readonly rollout: Rollout
+}
+
+function classify(request: GateRequest, inForce: InForce): Classification {
+  const declaredRisk = request.risk ?? 'high'
+  const { risks } = inForce.shards.of(request.action)
+  if (risks.policies.size === 0) return { risk: declaredRisk, declaredRisk, raisedBy: [] }
+  const question = questionOf(request, inForce.rules)
+  const raisedBy = applying(risks.policies, evaluationOf(risks, question, inForce), question.context)
+  const risk = highest([declaredRisk, ...raisedBy.map((id) => risks.policies.get(id)?.risk ?? 'critical')])
+  return { risk, declaredRisk, raisedBy }
 }
 
 function decide(request: GateRequest, inForce: InForce): Verdict {
-  const { rules, shards, mode } = inForce
+  const { rules, shards, rollout } = inForce
   const question = questionOf(request, rules)
   const { enforced, shadows } = shards.of(request.action)
   const judgeBy = (shard: Shard, context = question.context, weight: Weight = 'all') =>
     judge(shard.policies, evaluationOf(shard, question, inForce), context, weight)
 
+  const { mode, by } = modeOf(rollout, request)
   const judged = judgeBy(enforced)
   const isJudgedFinally = judged.effect === 'allow' || isBinding(mode, request.risk)
   const binding = isJudgedFinally ? judged : judgeBy(enforced, question.context, 'inviolable')
@@ -99,16 +122,23 @@ function decide(request: GateRequest, inForce: InForce): Verdict {
   const { effect } = binding
   // What a lenient mode let pass is explained by what would have stopped it.
   const shown = effect === 'allow' ? judged : binding
+  const { risk = 'high' } = request
   return {
     effect,
     ...(effect === judged.effect ? {} : { wouldEffect: judged.effect }),
     reasons: shown.reasons,
     obligations: shown.obligations,
     shadow: flips.map(({ id }) => id),
-    errors: judged.errors,
+    errors: [...judged.errors, ...(request.failures ?? [])],
     sentence: sentenceOf(request, { effect, judged: shown, isSolo }, rules.bundle.policies),
     solo: isSolo,
     mode,
+    modeBy: by,
+    risk: {
+      risk,
+      declaredRisk: request.declaredRisk ?? risk,
+      raisedBy: request.raisedBy ?? [],
+    },
     evidence: evidenceOf(question, inForce),
   }
 }
@@ -161,8 +191,4 @@ function evidenceOf({ context, requests, entities }: Question, { rules, version 
     requests,
     engine: { cedar: version },
   }
-}
-
-function isBinding(mode: Mode, risk: Risk | undefined): boolean {
-  return mode === 'enforce' || (mode === 'enforce-critical' && risk === 'critical')
 }

@@ -45,6 +45,26 @@ export function judge(
   return granted.isAllowed ? { ...denied, effect: 'suspended', obligations } : denied
 }
 
+/**
+ * Ids of the rules of a set that apply to a request, sorted: those whose conditions hold for some link, and those that
+ * could not be evaluated. All of them where there is no answer at all.
+ */
+export function applying(
+  policies: ReadonlyMap<string, Policy>,
+  evaluate: Evaluate,
+  context: Context,
+): readonly string[] {
+  const answers = tryEvaluate(evaluate, context)
+  if (answers.flatMap(failuresOf).length > 0) return sorted([...policies.keys()])
+  const responses = answers.flatMap((answer) => ('response' in answer ? [answer.response] : []))
+  return sorted(
+    responses.flatMap(({ diagnostics }) => [
+      ...diagnostics.reason,
+      ...diagnostics.errors.map(({ policyId }) => policyId),
+    ]),
+  )
+}
+
 interface Weighed {
   readonly isAllowed: boolean
   /** No approval can change this denial. */

@@ -9,7 +9,7 @@ import type {
 import { asPolityError, PolityError } from '../errors.ts'
 import type { BundleFile } from './bundle-files.ts'
 import type { Engine } from './engine.ts'
-import type { Uid } from './types.ts'
+import type { PolicyState, Risk, Uid } from './types.ts'
 
 /** Where something stands in a bundle; line and column count from 1, columns in characters. */
 export interface Place {
@@ -29,17 +29,27 @@ export interface Policy {
   readonly obligation: string | undefined
   /** Blocks in every mode of the gate. */
   readonly inviolable: boolean
-  /** Evaluated beside the bundle, never merged into it. */
-  readonly shadow: boolean
+  /** `shadow`: evaluated beside the bundle, never merged into it. `draft`: checked, and never evaluated. */
+  readonly state: PolicyState
+  /** Classifies instead of deciding: where it applies, the risk is at least this. Written as a forbid, so that a lost annotation closes. */
+  readonly risk: Risk | undefined
   /** The action of its head; undefined when the head leaves the action open. */
   readonly scope: { readonly exact: boolean; readonly actions: readonly Uid[] } | undefined
   /** Whether its conditions look at `context.solo`. */
   readonly readsSolo: boolean
 }
 
+/** Whether it is of the one evaluation that decides. */
+export const isDeciding = ({ state, risk }: Policy): boolean => state === 'enforced' && risk === undefined
+
+/** Whether it is of the evaluation before, which raises the risk. */
+export const isClassifying = ({ state, risk }: Policy): boolean => state === 'enforced' && risk !== undefined
+
 const POLICY_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 const OBLIGATION = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
-const ANNOTATIONS = ['id', 'description', 'obligation', 'inviolable', 'shadow']
+const ANNOTATIONS = ['id', 'description', 'obligation', 'inviolable', 'state', 'risk', 'severity', 'source']
+const STATES: readonly PolicyState[] = ['draft', 'shadow', 'enforced']
+const RISKS: readonly Risk[] = ['low', 'medium', 'high', 'critical']
 const MAX_POLICY_CHARS = 16 * 1024
 const MAX_DESCRIPTION_CHARS = 400
 
@@ -119,6 +129,24 @@ function policyOf(text: string, place: Place, engine: Engine): Policy {
   const id = annotations.get('id')
   if (!id) throw invalid('a policy has no @id("...")', place)
   if (!POLICY_ID.test(id)) throw invalid('an @id is made of letters, digits, dot, dash and underscore', place)
+  return {
+    id,
+    text,
+    place,
+    effect: json.effect,
+    ...marksOf(annotations, json.effect, id, place),
+    scope: scopeOf(json.action),
+    readsSolo: readsSolo(json),
+  }
+}
+
+/** What the annotations say, and whether they may say it together. */
+function marksOf(
+  annotations: ReadonlyMap<string, string>,
+  effect: Policy['effect'],
+  id: string,
+  place: Place,
+): Pick<Policy, 'description' | 'obligation' | 'inviolable' | 'state' | 'risk'> {
   for (const name of annotations.keys()) {
     if (!ANNOTATIONS.includes(name)) {
       throw invalid(
@@ -136,20 +164,19 @@ function policyOf(text: string, place: Place, engine: Engine): Policy {
     throw invalid(`the @obligation of ${id} must look like "owner:1"`, place)
   }
   const inviolable = flag(annotations, 'inviolable', id, place)
-  if (json.effect === 'permit' && (annotations.has('obligation') || inviolable)) {
+  const risk = oneOf(annotations, 'risk', RISKS, id, place)
+  if (risk !== undefined && (effect === 'permit' || annotations.has('obligation') || inviolable)) {
+    throw invalid(`${id} classifies by @risk: it is a forbid without @obligation and @inviolable`, place)
+  }
+  if (effect === 'permit' && (annotations.has('obligation') || inviolable)) {
     throw invalid(`${id} is a permit; only a forbid can carry @obligation or @inviolable`, place)
   }
   return {
-    id,
-    text,
-    place,
-    effect: json.effect,
     description: description ?? undefined,
-    obligation,
+    obligation: obligation ?? undefined,
     inviolable,
-    shadow: flag(annotations, 'shadow', id, place),
-    scope: scopeOf(json.action),
-    readsSolo: readsSolo(json),
+    state: oneOf(annotations, 'state', STATES, id, place) ?? 'enforced',
+    risk,
   }
 }
 
@@ -159,6 +186,19 @@ function flag(annotations: ReadonlyMap<string, string>, name: string, id: string
   if (value !== 'true' && value !== 'false')
     throw invalid(`@${name} of ${id} must be "true" or "false"`, place)
   return value === 'true'
+}
+
+function oneOf<T extends string>(
+  annotations: ReadonlyMap<string, string>,
+  name: string,
+  known: readonly T[],
+  id: string,
+  place: Place,
+): T | undefined {
+  if (!annotations.has(name)) return undefined
+  const value = known.find((each) => each === annotations.get(name))
+  if (value === undefined) throw invalid(`@${name} of ${id} must be one of ${known.join(', ')}`, place)
+  return value
 }
 
 function scopeOf(action: ActionConstraint): Policy['scope'] {

@@ -7,7 +7,7 @@ import { bundleBytes, loadBundle, STARTER_DIR } from './bundle.ts'
 import { readBundleFiles } from './bundle-files.ts'
 import { openGate } from './gate.ts'
 import { replayInputs, replayVerdict, requireInputs } from './replay.ts'
-import type { Effect, Evidence, GateRequest, Principal } from './types.ts'
+import { type Effect, type Evidence, type GateRequest, PLAIN_STANDING, type Principal } from './types.ts'
 
 const RULES = `
 @id("owner") permit (principal in Polity::Role::"owner", action, resource);
@@ -23,7 +23,7 @@ const RULES = `
 @id("failing-permit") permit (principal, action == Polity::Action::"state.put@1", resource)
   when { context has sizeBytes && context.sizeBytes * 4611686018427387904 == 0 };
 @id("night") forbid (principal, action, resource) when { context.now.toTime() < duration("6h") };
-@id("shade") @shadow("true") forbid (principal, action, resource);
+@id("shade") @state("shadow") forbid (principal, action, resource);
 `
 const schema = (await readBundleFiles(STARTER_DIR)).filter(({ name }) => name.endsWith('.cedarschema'))
 const gate = await openGate({
@@ -52,6 +52,18 @@ const request: fc.Arbitrary<GateRequest> = fc.record({
   ),
   risk: fc.constantFrom('low', 'medium', 'high', 'critical', undefined),
   facts: fc.constant({}),
+  standing: fc.record({
+    autonomous: fc.boolean(),
+    trust: fc.integer({ min: 0, max: 1000 }),
+    exceeded: fc.subarray(['daily', 'hourly']),
+    trace: fc.subarray(['read:secret']),
+    halted: fc.oneof(
+      { weight: 9, arbitrary: fc.constant([]) },
+      { weight: 1, arbitrary: fc.subarray(['kill', 'unavailable']) },
+    ),
+    health: fc.constantFrom('healthy', 'degraded', 'critical', 'unknown'),
+    advice: fc.constantFrom('execute', 'pause'),
+  }),
   inScope: fc.integer({ min: 0, max: 5 }).map((n) => n > 0),
   approvals: fc.subarray(['owner:1', 'security:2', 'x']),
   solo: fc.boolean(),
@@ -148,6 +160,7 @@ describe('replay', () => {
       resource: 'a/b',
       risk: 'low',
       facts: {},
+      standing: PLAIN_STANDING,
       inScope: true,
       approvals: [],
       solo: false,

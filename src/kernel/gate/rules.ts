@@ -1,12 +1,12 @@
 // Rules in force: a bundle with the actions of the running modules written into its schema, and checked against it.
 
 import type { ActionEntityUID, EntityJson, SchemaJson } from '@cedar-policy/cedar-wasm/nodejs'
-import { type Bundle, bundleOf } from './bundle.ts'
-import { contextTypeOf, type FactShape, factShapeOf } from './context.ts'
+import { type Bundle, bundleOf, withStates } from './bundle.ts'
+import { CONDUCT_TYPES, contextTypeOf, type FactShape, factShapeOf } from './context.ts'
 import { type Engine, parserEngine } from './engine.ts'
 import { ACTION_TYPE, APPLIES_TO, badRequest, sampleEntities, uidKey } from './entities.ts'
-import { errorAt, invalid, placeIn, tryOn } from './policies.ts'
-import type { ActionDefinition, Uid } from './types.ts'
+import { errorAt, invalid, type Policy, placeIn, policiesOf, tryOn } from './policies.ts'
+import type { ActionDefinition, PolicyState, Uid } from './types.ts'
 
 export interface ActionRules {
   readonly uid: Uid
@@ -39,12 +39,17 @@ const MAX_ACTIONS = 4096
  * Errors: `gate.bundle.invalid` with file, line and column (a policy that the schema does not bear,
  * a schema without the entity types of the hub), `input.invalid` (a malformed action definition).
  */
-export function rulesOf(source: Bundle, definitions: readonly ActionDefinition[]): Rules {
+export function rulesOf(
+  source: Bundle,
+  definitions: readonly ActionDefinition[],
+  states: Readonly<Record<string, PolicyState>> = {},
+): Rules {
   const engine = parserEngine()
   const schema = schemaJsonOf(source, engine)
   const shapes = shapesOf(definitions)
   const actions = declareActions(schema, shapes)
-  const bundle = bundleOf(schema, source.schemaPlace, source.policies)
+  const policies = new Map([...source.policies, ...builtIn(engine)])
+  const bundle = withStates(bundleOf(schema, source.schemaPlace, policies), states)
   checkEntities(source, engine)
   checkPolicies(bundle, engine)
   return {
@@ -58,6 +63,24 @@ export function rulesOf(source: Bundle, definitions: readonly ActionDefinition[]
     ),
   }
 }
+
+/** In force under every bundle, so that an outsider who replays a decision meets them, too. */
+const BUILT_IN = `
+@id("polity.halted")
+@inviolable("true")
+@description("Somebody in the chain is stopped: a kill switch or a quarantine is in force")
+forbid (principal, action, resource)
+when { context.halted.containsAny(["kill", "quarantine"]) };
+
+@id("polity.unavailable")
+@description("Something that the decision depends on could not be asked")
+forbid (principal, action, resource)
+when { context.halted.contains("unavailable") };
+`
+export const BUILT_IN_PREFIX = 'polity.'
+
+const builtIn = (engine: Engine): readonly (readonly [string, Policy])[] =>
+  policiesOf({ name: 'built-in', text: BUILT_IN }, engine).map((policy) => [policy.id, policy])
 
 function schemaJsonOf(source: Bundle, engine: Engine): SchemaJson<string> {
   const text = source.schema
@@ -101,6 +124,7 @@ function declareActions(schema: SchemaJson<string>, shapes: ReadonlyMap<string, 
     actions.set(name, { ...actions.get(name), appliesTo: { ...APPLIES_TO, context: contextTypeOf(shape) } })
   }
   namespace.actions = Object.fromEntries(actions)
+  namespace.commonTypes = { ...namespace.commonTypes, ...CONDUCT_TYPES }
   schema[NAMESPACE] = namespace
   return namespace.actions
 }

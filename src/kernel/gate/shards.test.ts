@@ -12,14 +12,17 @@ const actions = Array.from({ length: MAX_SETS + 20 }, (_, index) => ({ name: `m.
 const permitOf = (name: string, index: number) =>
   `@id("p${index}") permit (principal, action == Polity::Action::"${name}", resource);`
 
+/** In force under every bundle. */
+const BUILT_IN = ['polity.halted', 'polity.unavailable']
+
 describe('Shards', async () => {
   const text = actions.map(({ name }, index) => permitOf(name, index)).join('\n')
   const rules = rulesOf(await loadBundle([...schema, { name: 'x.cedar', text }]), actions)
 
   it('gives an action only the policies that it can meet', () => {
     const shards = new Shards(new Engine(), rules)
-    expect([...shards.of('m.a7@1').enforced.policies.keys()]).toEqual(['p7'])
-    expect(shards.of('nobody.declared@1').enforced.policies.size).toBe(actions.length)
+    expect([...shards.of('m.a7@1').enforced.policies.keys()]).toEqual(['p7', ...BUILT_IN])
+    expect(shards.of('nobody.declared@1').enforced.policies.size).toBe(actions.length + BUILT_IN.length)
   })
 
   it('takes the exact action of a head for itself and not for what is in it', async () => {
@@ -27,7 +30,7 @@ describe('Shards', async () => {
     const group = '@id("group") permit (principal, action in Polity::Action::"m", resource);'
     const bundle = await loadBundle([...schema, { name: 'x.cedar', text: head + group }])
     const { enforced } = new Shards(new Engine(), rulesOf(bundle, actions)).of('m.a1@1')
-    expect([...enforced.policies.keys()]).toEqual(['group'])
+    expect([...enforced.policies.keys()]).toEqual(['group', ...BUILT_IN])
   })
 
   it('shares a set between actions that meet the same policies', async () => {

@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto'
 import type { Engine } from './engine.ts'
 import { uidKey } from './entities.ts'
-import { type Policy, uidOf } from './policies.ts'
+import { isClassifying, isDeciding, type Policy, uidOf } from './policies.ts'
 import type { ActionRules, Rules } from './rules.ts'
 
 /** Some policies of a bundle that are evaluated together. */
@@ -18,6 +18,8 @@ interface ActionShards {
   readonly enforced: Shard
   /** For each shadow policy that the action can meet: the enforced ones and that one. */
   readonly shadows: readonly { readonly id: string; readonly shard: Shard }[]
+  /** Rules that classify. */
+  readonly risks: Shard
 }
 
 /** How many sets an engine holds ready; actions that meet the same policies share one. */
@@ -89,12 +91,14 @@ export class Shards {
 }
 
 function shardsOf(policies: readonly Policy[]): ActionShards {
-  const enforced = policies.filter(({ shadow }) => !shadow)
+  const enforced = policies.filter(isDeciding)
   return {
     enforced: shardOf(enforced),
+    // A rule that classifies in the shadow would need an evaluation of its own and one after it: its flips are what-if's.
     shadows: policies
-      .filter(({ shadow }) => shadow)
+      .filter(({ state, risk }) => state === 'shadow' && risk === undefined)
       .map((policy) => ({ id: policy.id, shard: shardOf([...enforced, policy]) })),
+    risks: shardOf(policies.filter(isClassifying)),
   }
 }
 

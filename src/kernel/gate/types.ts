@@ -35,6 +35,37 @@ export interface ActionDefinition {
   readonly facts?: Readonly<Record<string, FactType | `${FactType}?`>>
 }
 
+/** What the rooms of the hub know about whoever asks, and about the moment. A source that fails is a denial. */
+export interface Standing {
+  /** Whether somebody who decides for himself is among those who ask: an agent, a component, or whom a caller calls so. */
+  readonly autonomous: boolean
+  /** Thousandths, 0 to 1000: the least lower confidence bound among the autonomous links; 1000 where there is none. */
+  readonly trust: number
+  /** Ids of budgets and rates that this action would exceed. */
+  readonly exceeded: readonly string[]
+  /** What was done before in the same trace, for example `read:secret`. */
+  readonly trace: readonly string[]
+  /** Why a link of the chain must not act now: `quarantine`, `kill`. */
+  readonly halted: readonly string[]
+  /** Of what is acted on, as far as anybody watches it. */
+  readonly health: 'healthy' | 'degraded' | 'critical' | 'unknown'
+  /** What the fused view of health, trust, quorum, learning and memory recommends. */
+  readonly advice: Advice
+}
+
+export type Advice = 'execute' | 'pause' | 'reject' | 'escalate' | 'retry' | 'rollback'
+
+/** Somebody whom nothing limits and of whom nothing bad is known. */
+export const PLAIN_STANDING: Standing = {
+  autonomous: false,
+  trust: 1000,
+  exceeded: [],
+  trace: [],
+  halted: [],
+  health: 'unknown',
+  advice: 'execute',
+}
+
 export interface GateRequest {
   readonly chain: Chain
   /** `state.put@1` */
@@ -43,7 +74,16 @@ export interface GateRequest {
   readonly resource: string
   /** Unclassified counts as high. */
   readonly risk: Risk | undefined
+  /** Rules that raised the risk, as `Gate.classify` told; kept as evidence. */
+  readonly raisedBy?: readonly string[]
+  /** The risk before they did. */
+  readonly declaredRisk?: Risk
   readonly facts: Readonly<Record<string, Fact>>
+  /** What is known of the deed itself, in the words of `CONDUCT` (conduct.ts). */
+  readonly conduct?: Readonly<Record<string, Fact>>
+  readonly standing: Standing
+  /** What of it could not be found out; `standing.halted` says `unavailable` then. */
+  readonly failures?: readonly PolicyFailure[]
   /** Whether the token of the caller covers this action. */
   readonly inScope: boolean
   /** Approvals already given, in the form of the obligations: `owner:1`. */
@@ -52,6 +92,38 @@ export interface GateRequest {
   readonly solo: boolean
   /** ISO 8601 in UTC: `2026-11-20T10:00:00.000Z`. */
   readonly now: string
+}
+
+export type PolicyState = 'draft' | 'shadow' | 'enforced'
+
+/** How far the rules bind: for the whole hub, for some actions, policy by policy, and for a share of those who ask. */
+export interface Rollout {
+  readonly mode: Mode
+  /** The longest prefix that covers an action wins over `mode`. A prefix is an action's name, or ends at a dot. */
+  readonly actions?: readonly { readonly prefix: string; readonly mode: Mode }[]
+  /** In the place of what the policy's own annotation says. */
+  readonly policies?: Readonly<Record<string, PolicyState>>
+  /** Whoever is outside of the share is not stopped (`log-only`); the same principals or requests at any percentage below. */
+  readonly share?: Share
+}
+
+export interface Share {
+  /** 0 to 100. */
+  readonly percent: number
+  readonly by: 'principal' | 'request'
+  /** Another seed is another choice. */
+  readonly seed: string
+}
+
+/** Which part of the roll-out said how far a decision binds: `hub`, `action:PREFIX` or `share`. */
+export type ModeOrigin = 'hub' | `action:${string}` | 'share'
+
+/** What the risk of a request is once the rules have looked at it. */
+export interface Classification {
+  readonly risk: Risk
+  readonly declaredRisk: Risk
+  /** Ids of the `@risk` rules that apply, sorted; those that could not be evaluated among them. */
+  readonly raisedBy: readonly string[]
 }
 
 export interface Uid {
@@ -97,5 +169,7 @@ export interface Verdict {
   /** True when the action passes only because there is a single approver. */
   readonly solo: boolean
   readonly mode: Mode
+  readonly modeBy: ModeOrigin
+  readonly risk: Classification
   readonly evidence: Evidence
 }

@@ -12,6 +12,7 @@ import { ownTables, readWorking, workingWrite } from '../catalog/working-rows.ts
 import type { Env } from '../env.ts'
 import type { PolityError } from '../errors.ts'
 import { type Feed, type FeedOptions, openFeed } from '../feed/feed.ts'
+import type { Gate } from '../gate/gate.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { Realm } from '../realm/realm.ts'
 import { resolveSecret } from '../secrets/secrets.ts'
@@ -31,6 +32,8 @@ export interface HostPorts {
   readonly invoke: Promise<Invoke>
   /** Throws `internal` until all modules are open. */
   readonly definitions: () => readonly Definition[]
+  /** Undefined until the rules are loaded. */
+  readonly gate: () => Gate | undefined
 }
 
 export interface Hosted {
@@ -88,10 +91,17 @@ async function closeFeeds(feeds: readonly Feed[]): Promise<void> {
 
 type Follow = (options: FeedOptions) => Feed
 
-const roomHost = ({ realm, env, source, dir, onFailure }: HostPorts, follow: Follow): RoomHost => ({
+const roomHost = (
+  { realm, identity, env, source, dir, onFailure, invoke, definitions, gate }: HostPorts,
+  follow: Follow,
+): RoomHost => ({
   realm,
   env,
   source,
+  invoke,
+  definitions,
+  gate,
+  requireLive: (caller) => identity.requireLive(caller),
   ...(dir === undefined ? {} : { dir }),
   onFailure,
   record: (drafts, beside, options) => recordAsHub({ log: realm.log, env, source }, drafts, beside, options),

@@ -69,6 +69,23 @@ export const RunState = noun('run', {
   code: Type.Optional(Text),
   message: Type.Optional(Text),
   notUndone: Type.Optional(Type.Array(Text)),
+  /** What became of word to the address that its caller named, whose newest attempt was `at`; `runs.get` tells it. */
+  callback: Type.Optional(
+    Closed({
+      state: Type.Union([
+        Type.Literal('waiting'),
+        Type.Literal('due'),
+        Type.Literal('delivered'),
+        Type.Literal('failed'),
+        Type.Literal('dropped'),
+      ]),
+      attempts: Integer,
+      at: Type.Optional(Timestamp),
+      answered: Type.Optional(Integer),
+      error: Type.Optional(Text),
+      next: Type.Optional(Timestamp),
+    }),
+  ),
   /** Digest of its journal, as in its outcome. */
   journal: Type.Optional(Text),
 })

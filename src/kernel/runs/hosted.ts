@@ -20,7 +20,7 @@ import { tidyRegularly } from './tidying.ts'
 
 export interface HostedRunsPorts {
   readonly realm: Realm
-  readonly services: Pick<Services, 'targets' | 'deliveries'>
+  readonly services: Pick<Services, 'targets' | 'deliveries' | 'egress'>
   readonly identity: Pick<Identity, 'requireLive'>
   readonly idempotency: Idempotency
   readonly catalog: Catalog
@@ -45,8 +45,8 @@ export function openHostedRuns(
   const open = realm.vault.reveal
   const cipher = stepCipher(stepKey, env)
   const { sign } = statementSigner
-  const { deliveries, targets } = services
-  const callbacks = openCallbacks({ deliveries, reader, cipher, open, sign })
+  const { deliveries, egress, targets } = services
+  const callbacks = openCallbacks({ deliveries, egress, reader, cipher, open, sign })
   const asking = openAsking({ ...ports, open, runs: () => runs })
   const handlerOf = (action: string) => catalog.command(action)
   const runs = opening.adopt(
@@ -67,5 +67,5 @@ export function openHostedRuns(
     (each) => each.close(),
   )
   opening.defer(tidyRegularly({ log, reader, env, onFailure: ports.onFailure }))
-  return { runs, room: { reader, runs, cipher, stepKey, handlerOf, open, asking, env, log } }
+  return { runs, room: { reader, runs, callbacks, cipher, stepKey, handlerOf, open, asking, env, log } }
 }

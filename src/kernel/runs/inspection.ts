@@ -6,6 +6,7 @@ import { PolityError } from '../errors.ts'
 import type { Log } from '../log/log.ts'
 import type { Static } from '../schema/schema.ts'
 import type { Store } from '../store/store.ts'
+import type { Callbacks } from './callbacks.ts'
 import { controllableBy } from './callers.ts'
 import { openInput } from './carry-out.ts'
 import type { journal as journalQuery, list, RunState } from './contract.ts'
@@ -27,6 +28,7 @@ export interface InspectionPorts
   readonly reader: Pick<Store, 'load' | 'scan'>
   readonly log: Pick<Log, 'published'>
   readonly runs: Pick<Runs, 'get' | 'underWay'>
+  readonly callbacks: Pick<Callbacks, 'stateOf'>
 }
 
 const PAGE_DEFAULT = 50
@@ -88,12 +90,14 @@ function isShown(chain: QueryContext['chain'], row: RunRow): boolean {
 }
 
 export async function getRun(
-  { reader, runs }: Pick<InspectionPorts, 'reader' | 'runs'>,
+  { reader, runs, callbacks }: Pick<InspectionPorts, 'reader' | 'runs' | 'callbacks'>,
   { chain }: Pick<QueryContext, 'chain'>,
   id: string,
 ): Promise<State> {
   const row = controllableBy(chain, await runs.get(id))
-  return stateOf(row, (await readControls(reader, [id])).get(id))
+  const state = stateOf(row, (await readControls(reader, [id])).get(id))
+  const callback = await callbacks.stateOf(row)
+  return callback === undefined ? state : { ...state, callback }
 }
 
 export function stateOf(row: RunRow, control: Pick<Control, 'isPaused'> = NO_CONTROL): State {

@@ -70,7 +70,7 @@ const otherKey = (which: string): PolityError =>
 /** One entry whenever other rules than before come into force, and their text under its digest. */
 export async function recordBundle(
   realm: Realm,
-  { bundle, mode }: Gate,
+  { bundle, rollout: { mode } }: Gate,
   source: string,
   env: Env,
 ): Promise<void> {

@@ -65,7 +65,7 @@ export const systemModule = (ports: SystemPorts): OpenedModule => ({
         vkey: ctx.log.vkey,
         size,
         checkpoint,
-        mode: gate.mode,
+        mode: gate.rollout.mode,
         bundle: gate.bundle.digest,
         memoryRssBytes: process.memoryUsage.rss(),
         stages: [...ports.stages()],

@@ -21,7 +21,9 @@ export interface Connections {
   close(): Promise<void>
 }
 
-export function openConnections(host: ModuleHost, { brokers = {} }: BrokersOptions): Connections {
+export type ConnectionsHost = Pick<ModuleHost, 'env' | 'secret'>
+
+export function openConnections(host: ConnectionsHost, { brokers = {} }: BrokersOptions): Connections {
   const opened = new Map<string, Promise<Broker>>()
   const known = new Map(Object.entries(brokers))
   let isClosed = false
@@ -61,7 +63,7 @@ export function openConnections(host: ModuleHost, { brokers = {} }: BrokersOptio
 export const unknownBroker = (name: string): PolityError =>
   new PolityError('not-found', `there is no broker ${name}: set brokers.connections to ${name}=URL`)
 
-async function inTime<T>({ env }: ModuleHost, ask: () => Promise<T>): Promise<T> {
+async function inTime<T>({ env }: ConnectionsHost, ask: () => Promise<T>): Promise<T> {
   const done = new AbortController()
   const late = pause(env, PROBE_MS, done.signal).then(() => {
     throw new PolityError('broker.unreachable', `the broker has not answered within ${PROBE_MS} ms`)

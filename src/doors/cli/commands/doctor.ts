@@ -18,6 +18,7 @@ import {
 import { openStored } from '../../../kernel/realm/stored.ts'
 import { sqliteStore } from '../../../kernel/store/sqlite/sqlite-store.ts'
 import { addressOf, isLoopback } from '../address.ts'
+import { brokerVerdicts } from '../broker-checks.ts'
 import type { Call } from '../command.ts'
 import { escapeText, jsonText } from '../escape.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
@@ -61,6 +62,7 @@ export async function run(call: Call): Promise<ExitCode> {
   ]
   const findings: Finding[] = []
   for (const [name, check] of checks) findings.push({ name, ...(await verdictOf(check)) })
+  findings.push(...(await brokerFindings(call)))
   await show(call, findings)
   return findings.some(({ status }) => status === 'fail') ? EXIT.failed : EXIT.ok
 }
@@ -74,6 +76,15 @@ async function verdictOf(check: () => Verdict | Promise<Verdict>): Promise<Verdi
     return code !== undefined && FORBIDDEN.has(code)
       ? forbidden(path ?? 'a file of the hub')
       : fail(asPolityError(error).message, 'see the message')
+  }
+}
+
+/** None where no broker is configured. */
+async function brokerFindings(call: Call): Promise<readonly Finding[]> {
+  try {
+    return (await brokerVerdicts(call)).map((verdict) => ({ name: 'broker', ...verdict }))
+  } catch (error) {
+    return [{ name: 'broker', ...fail(asPolityError(error).message, 'see the message') }]
   }
 }
 

@@ -98,7 +98,7 @@ async function serveRequest(door: Door, request: RawRequest): Promise<void> {
   const { way, connections } = door
   const asked = askedFor(raw, raw.method ?? '', caller)
   requireMethod(asked.method)
-  requirePermitted(door.permit, asked)
+  await requirePermitted(door.permit, asked)
   const leave = door.places.take(caller)
   const life = lifeOf(request.response, door.closing)
   const unwatch = door.liveness.watch(watchedOf(door, raw, asked, life.end))
@@ -136,7 +136,7 @@ async function serveUpgrade(door: Door, raw: IncomingMessage, socket: Duplex, he
     requireOneHost(raw)
     door.checkHost(raw)
     const asked = askedFor(raw, WEBSOCKET, await door.authenticate(raw.headers, true))
-    requirePermitted(door.permit, asked)
+    await requirePermitted(door.permit, asked)
     await carryWebSocket(door, { raw, socket, head, id }, asked, (answered) => {
       status = answered
     })
@@ -215,9 +215,12 @@ function requireMethod(method: string): void {
 }
 
 /** Throws `denied`; the denial is recorded, what is permitted is counted only. */
-function requirePermitted(permit: ServedHub['permit'], { caller, method, target, pathClass }: Asked): void {
+async function requirePermitted(
+  permit: ServedHub['permit'],
+  { caller, method, target, pathClass }: Asked,
+): Promise<void> {
   const input = { component: target.service, method, path: pathClass }
-  permit(caller, gatewayRequest.name, { input, risk: READING.includes(method) ? 'low' : 'medium' })
+  await permit(caller, gatewayRequest.name, { input, risk: READING.includes(method) ? 'low' : 'medium' })
 }
 
 /** The same credentials for the same thing are asked about once, however many streams they hold open. */

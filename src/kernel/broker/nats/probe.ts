@@ -16,9 +16,12 @@ export async function probeNats(
   places: readonly string[],
 ): Promise<BrokerReport> {
   const version = connection.info?.version ?? 'unknown'
-  const { streams } = await manager()
+  const management = await manager()
+  const jetstream = await jetstreamFinding(management)
+  const findings: Finding[] = [...serverFindings(version), jetstream]
+  if (jetstream.verdict === 'can-lose') return { kind: 'nats', version, findings }
+  const { streams } = management
   const names = new Set<string>()
-  const findings: Finding[] = [...serverFindings(version)]
   for (const place of places) {
     const found = await streamsOf(streams, place)
     if (found.length === 0)
@@ -34,6 +37,36 @@ export async function probeNats(
   }
   for (const name of names) findings.push(...streamFindings(await streams.info(name)))
   return { kind: 'nats', version, findings }
+}
+
+/** Without it, every publication is refused, and what is sent past it is kept by nobody. */
+async function jetstreamFinding(management: Awaited<ReturnType<Live['manager']>>): Promise<Finding> {
+  try {
+    await management.getAccountInfo()
+    return { setting: 'jetstream', value: 'on', ...verdictOf('safe', 'the server can keep messages') }
+  } catch (error) {
+    if ((error as { readonly name?: unknown }).name !== 'JetStreamNotEnabled') {
+      if (!isRefusal(error)) throw error
+      return {
+        setting: 'jetstream',
+        value: 'unknown',
+        ...verdictOf(
+          'unknown',
+          'this user may not ask',
+          'let the user ask $JS.API.INFO, or look at it yourself',
+        ),
+      }
+    }
+    return {
+      setting: 'jetstream',
+      value: 'off',
+      ...verdictOf(
+        'can-lose',
+        'the server keeps nothing, and takes nothing from a sink',
+        'turn JetStream on for this account',
+      ),
+    }
+  }
 }
 
 async function streamsOf(

@@ -1,0 +1,72 @@
+// How far the rules bind: by the hub's switch, by action, and for a stable share of those who ask.
+
+import { hash } from 'node:crypto'
+import { badRequest, checkText } from './entities.ts'
+import type { GateRequest, Mode, ModeOrigin, Risk, Rollout } from './types.ts'
+
+/** Everything is enforced, for everybody. */
+export const ENFORCED: Rollout = { mode: 'enforce' }
+
+const MODES: readonly Mode[] = ['log-only', 'enforce-critical', 'enforce']
+const RISKS: readonly Risk[] = ['low', 'medium', 'high', 'critical']
+const PREFIXES_MAX = 256
+const PREFIX_CHARS_MAX = 128
+const POLICIES_MAX = 2000
+/** A share is told apart by hundredths of a percent. */
+const SLOTS = 10_000
+
+/** Throws `input.invalid`. */
+export function requireRollout({ mode, actions = [], policies = {}, share }: Rollout): void {
+  for (const each of [mode, ...actions.map((action) => action.mode)])
+    if (!MODES.includes(each)) throw badRequest(`a mode is one of ${MODES.join(', ')}`, {})
+  if (actions.length > PREFIXES_MAX || Object.keys(policies).length > POLICIES_MAX)
+    throw badRequest(`a roll-out names at most ${PREFIXES_MAX} prefixes and ${POLICIES_MAX} policies`, {})
+  for (const { prefix } of actions) checkText(prefix, 'a prefix of actions', PREFIX_CHARS_MAX)
+  if (new Set(actions.map(({ prefix }) => prefix)).size < actions.length)
+    throw badRequest('a roll-out names a prefix of actions twice', {})
+  if (share && !(share.percent >= 0 && share.percent <= 100))
+    throw badRequest('the share of a roll-out is a percentage, 0 to 100', {})
+}
+
+/** Which mode a request meets, and what of the roll-out said so. */
+export function modeOf(
+  { mode, actions = [], share }: Rollout,
+  request: Pick<GateRequest, 'action' | 'chain' | 'resource' | 'now'>,
+): { readonly mode: Mode; readonly by: ModeOrigin } {
+  const [longest] = actions
+    .filter(({ prefix }) => covers(prefix, request.action))
+    .sort((a, b) => b.prefix.length - a.prefix.length)
+  const said: { readonly mode: Mode; readonly by: ModeOrigin } =
+    longest === undefined ? { mode, by: 'hub' } : { mode: longest.mode, by: `action:${longest.prefix}` }
+  if (
+    share === undefined ||
+    said.mode === 'log-only' ||
+    slotOf(share, request) < share.percent * (SLOTS / 100)
+  )
+    return said
+  return { mode: 'log-only', by: 'share' }
+}
+
+/** `state` covers `state.put@1`, and so do `state.` and the whole name. */
+const covers = (prefix: string, action: string): boolean =>
+  action === prefix ||
+  (prefix.endsWith('.')
+    ? action.startsWith(prefix)
+    : action.startsWith(`${prefix}.`) || action.startsWith(`${prefix}@`))
+
+/** 0 to SLOTS - 1: a principal keeps its slot, so that a growing share only ever takes in. */
+function slotOf(
+  { by, seed }: NonNullable<Rollout['share']>,
+  { chain, action, resource, now }: Pick<GateRequest, 'action' | 'chain' | 'resource' | 'now'>,
+): number {
+  const who = chain.map(({ kind, id }) => [kind, id])
+  const text = JSON.stringify(by === 'principal' ? [seed, who] : [seed, who, action, resource, now])
+  return Number.parseInt(hash('sha256', text, 'hex').slice(0, 12), 16) % SLOTS
+}
+
+export const isBinding = (mode: Mode, risk: Risk | undefined): boolean =>
+  mode === 'enforce' || (mode === 'enforce-critical' && risk === 'critical')
+
+/** The highest of some risks; `low` of none. */
+export const highest = (risks: readonly Risk[]): Risk =>
+  RISKS[Math.max(0, ...risks.map((risk) => RISKS.indexOf(risk)))] ?? 'critical'
