@@ -1,10 +1,11 @@
-// `npm run bench [-- brokers|log|mesh|mirror|search|postgres|restore|runs|start|witness ...]`: the published figures, each with its method and machine.
+// `npm run bench [-- brokers|gate|log|mesh|mirror|search|postgres|restore|runs|start|witness ...]`: the published figures, each with its method and machine.
 
 import process from 'node:process'
 import { machineLine } from './report.ts'
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   brokers: async () => (await import('./brokers.ts')).benchBrokers(),
+  gate: async () => (await import('./gate.ts')).benchGate(),
   log: async () => (await import('./log.ts')).benchLog(),
   mesh: async () => (await import('./mesh.ts')).benchMesh(),
   mirror: async () => (await import('./mirror.ts')).benchMirror(),

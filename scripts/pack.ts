@@ -1,4 +1,4 @@
-// Turns src/ into dist/ before packing, because Node refuses TypeScript under node_modules.
+// Turns src/ into dist/, and sdk/ into dist/sdk/, before packing, because Node refuses TypeScript under node_modules.
 
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -18,11 +18,11 @@ redirectPaths()
 
 function compile(): void {
   const tsc = join(HOUSE, 'node_modules', '.bin', 'tsc')
-  const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
-    cwd: HOUSE,
-    stdio: 'inherit',
-  })
-  if (status !== 0) process.exit(1)
+  const projects = ['tsconfig.build.json', ...(existsSync(join(HOUSE, 'sdk')) ? ['tsconfig.sdk.json'] : [])]
+  for (const project of projects) {
+    const { status } = spawnSync(process.execPath, [tsc, '-p', project], { cwd: HOUSE, stdio: 'inherit' })
+    if (status !== 0) process.exit(1)
+  }
 }
 
 /** Everything in src/ that is not TypeScript (policies, schemas, pages) keeps its place beside the code. */

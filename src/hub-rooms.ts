@@ -3,10 +3,11 @@
 import { createHmac } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { HubOptions } from './hub-shape.ts'
+import { approvalsRoom } from './kernel/approvals/room.ts'
+import { budgetsRoom } from './kernel/budgets/room.ts'
 import { NO_DESK } from './kernel/catalog/approval-desk.ts'
 import { openAsk } from './kernel/catalog/ask.ts'
 import { type Catalog, openCatalog } from './kernel/catalog/catalog.ts'
-import { factTypes } from './kernel/catalog/decide.ts'
 import type { Definition } from './kernel/catalog/definition.ts'
 import { openDenials } from './kernel/catalog/denials.ts'
 import { openIdempotency } from './kernel/catalog/idempotency.ts'
@@ -15,29 +16,45 @@ import type { OpenedModule } from './kernel/catalog/module.ts'
 import type { Room } from './kernel/catalog/room.ts'
 import { openStandings } from './kernel/catalog/standing.ts'
 import { configRoom } from './kernel/config/room.ts'
+import { decisionsRoom } from './kernel/decisions/room.ts'
 import { type Env, systemEnv } from './kernel/env.ts'
 import { asPolityError, PolityError } from './kernel/errors.ts'
-import { loadBundle, STARTER_DIR } from './kernel/gate/bundle.ts'
-import { type Gate, openGate } from './kernel/gate/gate.ts'
+import { fusionRoom } from './kernel/fusion/room.ts'
+import type { Gate } from './kernel/gate/gate.ts'
+import { haltsRoom } from './kernel/halts/room.ts'
 import { openHosted } from './kernel/hosting/hosts.ts'
 import { openServices, type Services } from './kernel/hosting/services.ts'
 import { type Identity, identityContract, openIdentity } from './kernel/identity/identity.ts'
 import { keysRoom } from './kernel/keys/room.ts'
+import { outsideContract, outsideRoom } from './kernel/outside/room.ts'
 import { openRealm } from './kernel/realm/open-realm.ts'
 import type { Realm } from './kernel/realm/realm.ts'
 import { retentionRoom } from './kernel/retention/room.ts'
+import { type RulesRoom, rulesContract, rulesRoom } from './kernel/rules/room.ts'
 import { openHostedRuns } from './kernel/runs/hosted.ts'
 import { type RunsRoomPorts, runsContract, runsRoom } from './kernel/runs/room.ts'
-import { recordBundle, recordGenesis } from './kernel/system/genesis.ts'
+import { recordGenesis } from './kernel/system/genesis.ts'
 import { systemContract, systemModule } from './kernel/system/module.ts'
 import type { StageReport } from './kernel/system/stage-report.ts'
 import { timestampRoom } from './kernel/timestamp/room.ts'
+import { tracesRoom } from './kernel/traces/room.ts'
+import { trustRoom } from './kernel/trust/room.ts'
 import { openTurns } from './kernel/turns.ts'
 import { witnessContract, witnessRoom } from './kernel/witness/room.ts'
 import { RELEASE } from './release.ts'
 
 /** Rooms of the kernel with actions of their own. */
-const ROOMS: readonly Room[] = [keysRoom, retentionRoom]
+const ROOMS: readonly Room[] = [
+  approvalsRoom,
+  keysRoom,
+  retentionRoom,
+  decisionsRoom,
+  budgetsRoom,
+  tracesRoom,
+  haltsRoom,
+  trustRoom,
+  fusionRoom,
+]
 
 const roomsOf = ({ timestamps, configuration }: HubOptions): readonly Room[] => [
   ...ROOMS,
@@ -83,6 +100,7 @@ export async function openGround(options: HubOptions, opening: AsyncDisposableSt
 export interface Features {
   readonly opened: readonly OpenedModule[]
   readonly witness: ReturnType<typeof witnessRoom>
+  readonly rules: RulesRoom
   readonly taking: PromiseWithResolvers<Invoke>
   /** What steers runs, once there are any. */
   readonly steering: PromiseWithResolvers<RunsRoomPorts>
@@ -95,6 +113,7 @@ export async function openFeatures(
   opening: AsyncDisposableStack,
 ): Promise<Features> {
   const witness = witnessRoom(options.witness)
+  const rules = rulesRoom(options)
   const taking = Promise.withResolvers<Invoke>()
   // Whoever waits hears of it; when nobody does, nobody has to.
   taking.promise.catch(() => undefined)
@@ -113,7 +132,7 @@ export async function openFeatures(
         invoke: taking.promise,
         ...law,
       },
-      [...roomsOf(options), witness, runsRoom(steering.promise)],
+      [...roomsOf(options), witness, rules, runsRoom(steering.promise), outsideRoom(steering.promise)],
       options.modules,
     ),
     (each) => each.close(),
@@ -123,7 +142,7 @@ export async function openFeatures(
     taking.reject(closing)
     steering.reject(closing)
   })
-  return { opened, witness, taking, steering }
+  return { opened, witness, rules, taking, steering }
 }
 
 /** What can be asked for, and the rules about it. */
@@ -133,12 +152,11 @@ export interface Law {
 }
 
 export async function openLaw(
-  options: HubOptions,
   ground: Ground,
-  { opened }: Features,
+  { opened, rules }: Features,
   stages: () => readonly StageReport[],
 ): Promise<Law> {
-  const { realm, identity, env, source, startedAt } = ground
+  const { realm, identity, startedAt } = ground
   const system = systemModule({
     release: RELEASE,
     realm: realm.name,
@@ -153,8 +171,7 @@ export async function openLaw(
     },
   })
   const catalog = catalogOf([system, identity.module, ...opened])
-  const gate = await openHubGate(options, catalog)
-  await recordBundle(realm, gate, source, env)
+  const gate = await rules.start(catalog.definitions)
   return { catalog, gate }
 }
 
@@ -197,11 +214,11 @@ export function openActing(
     openDenials(env, (error) => onFailure(asPolityError(error))),
     (each) => each.close(),
   )
-  const { isSolo } = identity
+  const { isSolo, rolesOf } = identity
   const sources = opened.flatMap(({ standing }) => standing ?? [])
-  const standings = openStandings(() => sources, committed)
+  const standings = openStandings(() => sources, committed, env)
   const approvals = opened.find(({ desk }) => desk !== undefined)?.desk ?? NO_DESK
-  const deciding = { gate, standings, approvals, isSolo }
+  const deciding = { gate, standings, approvals, isSolo, rolesOf }
   const rooms = { ...deciding, catalog, log, committed, vault, reader, runs, denials, idempotency }
   const ports: InvokePorts = { ...rooms, turns: openTurns(), env, source, evidenceWritten: new Set() }
   const invoke = openInvoke(ports)
@@ -221,6 +238,8 @@ const openHubRealm = (
       systemContract,
       witnessContract,
       runsContract,
+      rulesContract,
+      outsideContract,
       ...[...roomsOf(options), ...options.modules].map(({ contractUrl, contract }) => ({
         url: contractUrl,
         exports: contract,
@@ -238,16 +257,6 @@ const openHubRealm = (
 
 const deriveKey = (key: Uint8Array, purpose: string): Uint8Array =>
   createHmac('sha256', key).update(purpose).digest()
-
-const openHubGate = async (
-  { policyDir = STARTER_DIR, rollout }: HubOptions,
-  { definitions }: Catalog,
-): Promise<Gate> =>
-  openGate({
-    bundle: await loadBundle(policyDir),
-    actions: definitions.map((definition) => ({ name: definition.name, facts: factTypes(definition) })),
-    ...(rollout === undefined ? {} : { rollout }),
-  })
 
 const catalogOf = (modules: readonly OpenedModule[]): Catalog =>
   openCatalog(

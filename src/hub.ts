@@ -106,7 +106,7 @@ function stagesOf(options: HubOptions, out: Outputs, reports: readonly StageRepo
       ),
     ),
     opens('law', ['features'], async () =>
-      out.law.set(await openLaw(options, out.ground.get(), out.features.get(), () => reports)),
+      out.law.set(await openLaw(out.ground.get(), out.features.get(), () => reports)),
     ),
     opens('production_systems', ['law'], async (opening) =>
       out.hub.set(await openHubFace(options, out, reports, opening)),

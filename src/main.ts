@@ -60,5 +60,6 @@ async function loadModules(configuration: Configuration): Promise<readonly Modul
     ),
     import('./modules/procedures/module.ts').then(({ proceduresModule }) => proceduresModule),
     import('./modules/schedules/module.ts').then(({ schedulesModule }) => schedulesModule),
+    import('./modules/compliance/module.ts').then(({ compliance }) => compliance),
   ])
 }

@@ -43,6 +43,7 @@ export function doorOptions(configuration: Configuration) {
   return {
     host: configuration.read(settings.HTTP_HOST),
     port: configuration.read(settings.HTTP_PORT),
+    trustedProxies: configuration.read(settings.HTTP_TRUSTED_PROXIES),
     isLogPublic: configuration.read(settings.LOG_PUBLIC),
     level: () => level.current(),
   }

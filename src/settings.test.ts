@@ -111,6 +111,8 @@ describe('the variables of the seeds', () => {
     ['MNO_LOG_LEVEL', 'DEBUG', 'log.level', 'debug'],
     ['MNO_LOG_LEVEL', 'WARNING', 'log.level', 'warn'],
     ['AEGIS_LOG_LEVEL', 'CRITICAL', 'log.level', 'error'],
+    ['ENABLE_GOVERNANCE_GATE', 'false', 'gate.mode', 'log-only'],
+    ['ENABLE_GOVERNANCE_GATE', 'True', 'gate.mode', 'enforce'],
     ['MNO_DATA_DIR', '/var/lib/mno', 'data', '/var/lib/mno'],
     ['INTEGRATION_TIMEOUT', '30', 'counterparts.timeoutMs', 30_000],
     ['INTEGRATION_RETRY_COUNT', '3', 'counterparts.retry.attemptsMax', 4],
@@ -133,6 +135,7 @@ describe('the variables of the seeds', () => {
     ['SHADOWSCROLLS_ENDPOINT', 'ftp://a.example'],
     ['SHADOWSCROLLS_ENDPOINT', 'https://user:secret@a.example'],
     ['MNO_LOG_LEVEL', 'LOUD'],
+    ['ENABLE_GOVERNANCE_GATE', 'perhaps'],
   ])('%s=%s is refused', (variable, text) => {
     expect(() => read({ variables: { [variable]: text } })).toThrow(variable)
   })

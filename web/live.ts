@@ -1,6 +1,7 @@
 // The live page: sign in, show repositories, log and entries, and keep them current over the stream.
 
 import { ApiError, get, signIn, signOut } from './api.ts'
+import { openApprovals } from './approvals.ts'
 import { byId } from './element.ts'
 import { openEntries } from './entries.ts'
 import { list, record, text } from './json.ts'
@@ -29,6 +30,7 @@ const repositories = openRepositories(progress.idle, onError)
 const entries = openEntries()
 const logPanel = openLogPanel()
 const standings = openStandings(onError)
+const approvals = openApprovals(onError)
 let stopFollowing: (() => void) | undefined
 
 keepTimesCurrent()
@@ -84,6 +86,7 @@ async function readAll(): Promise<void> {
     ])
     logPanel.showStatus(status)
     standings.begin(status)
+    approvals.begin(status)
     entries.begin(list(record(latest).entries).map(readEntry))
   } catch (error) {
     onError(error)
@@ -101,6 +104,7 @@ function take(news: readonly Entry[]): void {
   progress.finish(news)
   if (news.some(({ type }) => type.startsWith('mirror.'))) void repositories.refresh()
   standings.heard(news)
+  approvals.heard(news)
   for (const entry of news) announce(entry)
 }
 
@@ -150,6 +154,7 @@ function showSignedOut(): void {
   progress.clear()
   logPanel.clear()
   standings.clear()
+  approvals.clear()
   byId('hub').hidden = true
   byId('sign-out').hidden = true
   byId('sign-in').hidden = false

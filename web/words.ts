@@ -1,5 +1,6 @@
 // What an entry says, in words: who did what, and what the gate decided.
 
+import { APPROVAL_WORDS } from './approval-words.ts'
 import { count, type Json, list, number, record, text } from './json.ts'
 import { counted, tenths } from './numbers.ts'
 import type { Entry } from './shapes.ts'
@@ -21,6 +22,7 @@ export interface Told {
 const TELLERS: Readonly<Record<string, (data: Json) => Told>> = {
   'action.decided@1': tellDecision,
   'action.finished@1': tellOutcome,
+  ...APPROVAL_WORDS,
   'run.paused@1': ({ run, reason }) => ({
     what: `paused the run ${text(run)}`,
     tone: 'wait',
@@ -93,6 +95,8 @@ const TELLERS: Readonly<Record<string, (data: Json) => Told>> = {
   'identity.token-issued@1': (data) => plain(`issued a token${forPrincipal(data)}`),
   'identity.token-revoked@1': (data) => plain(`revoked the token ${text(data.id)}`),
   'identity.session-opened@1': () => plain('signed a browser in'),
+  'outside.cost-reported@1': ({ decision, cost }) =>
+    plain(`reported that ${text(decision)} cost ${text(cost)}`),
   'log.opened@1': ({ origin, predecessor }) =>
     plain(`opened the log ${text(origin)}${predecessor === undefined ? '' : ', which goes on from another'}`),
   'hub.rescued@1': ({ user }) => ({ what: `was rescued by ${text(user)}`, tone: 'bad', verdict: 'rescue' }),
@@ -102,13 +106,46 @@ const TELLERS: Readonly<Record<string, (data: Json) => Told>> = {
       : plain('handed the log over to a new key'),
   'log.key-retired@1': () => plain('retired the old key of the log'),
   'log.cosigner-named@1': () => plain('named a further key of the log for retained checkpoints'),
-  'gate.bundle-activated@1': (data) =>
-    plain(`put ${counted(list(data.policies).length, 'rule')} in force (${text(data.mode)})`),
+  'gate.bundle-activated@1': tellRules,
+  'gate.rollout-changed@1': ({ before, after, reason }) => ({
+    what: `changed how far the rules bind: ${rolloutText(before)} -> ${rolloutText(after)}`,
+    tone: 'wait',
+    ...sentenceOf(reason),
+  }),
+  'gate.rules-reset@1': ({ user, reason }) => ({
+    what: `had ${text(user)} start over with the starter rules`,
+    tone: 'bad',
+    verdict: 'rescue',
+    ...sentenceOf(reason),
+  }),
   'log.retention-set@1': (data) => plain(`set that entries stay ${count(data.days)} days`),
   'log.hold-placed@1': (data) => plain(`placed the hold ${text(data.name)} (${text(data.reason)})`),
   'log.hold-released@1': (data) => plain(`released the hold ${text(data.name)} (${text(data.reason)})`),
   'log.pruned@1': (data) => plain(`pruned the log below entry ${count(data.minimumIndex)}`),
+  'budget.set@1': ({ id, who, measure, limit, window }) =>
+    plain(`set the budget ${text(id)} of ${text(who)}: ${text(measure)} ${count(limit)} per ${text(window)}`),
+  'budget.removed@1': ({ id }) => plain(`removed the budget ${text(id)}`),
+  'halt.placed@1': ({ principal, how, reason }) => ({
+    what: `stopped ${text(principal)}`,
+    tone: 'bad',
+    verdict: text(how),
+    ...sentenceOf(reason),
+  }),
+  'halt.released@1': ({ principal, reason }) => ({
+    what: `let ${text(principal)} act again`,
+    tone: 'good',
+    ...sentenceOf(reason),
+  }),
   'log.alert-raised@1': tellAlert,
+  'trust.reported@1': ({ principal, family, verdict }) =>
+    plain(`reported ${text(verdict)} conduct of ${text(principal)} in ${text(family)}`),
+  'trust.overridden@1': ({ principal, family, trust, until, reason }) => ({
+    what: `set the trust in ${text(principal)} for ${text(family)} to ${count(trust)} thousandths until ${text(until)}`,
+    tone: 'wait',
+    ...sentenceOf(reason),
+  }),
+  'trust.override-lifted@1': ({ principal, family }) =>
+    plain(`lifted the override of trust in ${text(principal)} for ${text(family)}`),
   'vault.subject-erased@1': (data) => plain(`erased the private data of ${text(data.subject)}`),
   'witness.log-admitted@1': ({ origin }) => plain(`admitted the log ${text(origin)} for cosigning`),
   'witness.log-dismissed@1': ({ origin }) => plain(`dismissed the log ${text(origin)} from cosigning`),
@@ -370,3 +407,29 @@ function forPrincipal({ principal }: Json): string {
 
 /** `mirror.analyze@1` -> `mirror.analyze`. */
 const bare = (name: unknown): string => text(name).replace(/@\d+$/, '')
+
+function tellRules({ policies, policyCount, mode, cause, reason }: Json): Told {
+  const number = policyCount === undefined ? list(policies).length : count(policyCount)
+  const rules = `${counted(number, 'rule')} in force (${text(mode)})`
+  if (cause !== 'rolled-back') return plain(`put ${rules}`)
+  return {
+    what: `took the rules back: ${rules} again`,
+    tone: 'bad',
+    verdict: 'rolled back',
+    ...sentenceOf(reason),
+  }
+}
+
+/** The mode, and what else is said about some. */
+function rolloutText(rollout: unknown): string {
+  const { mode, actions, policies, share } = (rollout ?? {}) as Json
+  const percent = (share as Json | undefined)?.percent
+  return [
+    text(mode),
+    ...(Array.isArray(actions) ? [`${actions.length} of actions`] : []),
+    ...(typeof policies === 'object' && policies !== null
+      ? [`${Object.keys(policies).length} of policies`]
+      : []),
+    ...(percent === undefined ? [] : [`${count(percent)} percent`]),
+  ].join(', ')
+}

@@ -1,5 +1,6 @@
 // What a hub and its doors may be told.
 
+import { networksOf } from '../doors/http/client-address.ts'
 import { setting } from '../kernel/config/setting.ts'
 import { openReach } from '../kernel/egress/addresses.ts'
 import { Type } from '../kernel/schema/schema.ts'
@@ -16,6 +17,13 @@ const LEVEL_WORDS: ReadonlyMap<string, string> = new Map([
 ])
 /** Python's names of levels, in the words used here. */
 const levelOf = (text: string): string => LEVEL_WORDS.get(text.toLowerCase()) ?? text.toLowerCase()
+
+const GATE_WORDS: ReadonlyMap<string, string> = new Map([
+  ...['true', '1', 'yes', 'on'].map((word) => [word, 'enforce'] as const),
+  ...['false', '0', 'no', 'off'].map((word) => [word, 'log-only'] as const),
+])
+/** A switch, in the words of modes; what is neither is refused as no mode. */
+const gateModeOf = (text: string): string => GATE_WORDS.get(text.trim().toLowerCase()) ?? text
 
 export const DATA = setting('data', Text('a folder'), {
   summary: 'folder of the hub: keys, log, cache',
@@ -50,6 +58,13 @@ export const HTTP_PORT = setting('http.port', Type.Integer({ minimum: 0, maximum
   flag: 'port',
   formerly: 'POLITY_PORT',
   aliases: [{ variable: 'PROMETHEUS_PORT', meaning: 'port of the planning API (there 8006)' }],
+  reload: 'restart',
+})
+export const HTTP_TRUSTED_PROXIES = setting('http.trustedProxies', Names, {
+  summary: 'networks (CIDR) and addresses of proxies whose `X-Forwarded-*` is believed',
+  fallback: [],
+  isGuarded: true,
+  check: (list) => void networksOf(list),
   reload: 'restart',
 })
 export const LOG_LEVEL = setting(
@@ -135,6 +150,13 @@ export const GATE_MODE = setting(
       'what a denial does: nothing (log-only), stop critical actions (enforce-critical), stop all (enforce)',
     fallback: 'enforce',
     isGuarded: true,
+    aliases: [
+      {
+        variable: 'ENABLE_GOVERNANCE_GATE',
+        meaning: 'switch of the governance gate: false is log-only, true is enforce',
+        translate: gateModeOf,
+      },
+    ],
     reload: 'restart',
   },
 )

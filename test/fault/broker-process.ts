@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { setTimeout } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
 import { describe, it } from 'vitest'
 
 export type Product = 'nats' | 'redis'
@@ -24,6 +25,7 @@ export interface BrokerProcess {
 }
 
 const PROGRAMS: Readonly<Record<Product, string>> = { nats: 'nats-server', redis: 'redis-server' }
+const ENCRYPTED: Readonly<Record<Product, string>> = { nats: 'tls', redis: 'rediss' }
 const HOST = '127.0.0.1'
 const START_WAIT_MAX_MS = 30_000
 
@@ -38,7 +40,17 @@ export function describeWithBroker(product: Product, name: string, define: () =>
   describe(name, () => it.skip(`needs ${program}`, () => undefined))
 }
 
-export async function openBrokerProcess(product: Product): Promise<BrokerProcess> {
+export interface BrokerSetup {
+  /** Of the program, behind those that make it lose nothing; the last one counts. */
+  readonly args?: readonly string[]
+  /** It speaks TLS only; `args` name the certificate. */
+  readonly isEncrypted?: boolean
+}
+
+export async function openBrokerProcess(
+  product: Product,
+  { args = [], isEncrypted = false }: BrokerSetup = {},
+): Promise<BrokerProcess> {
   const folder = mkdtempSync(join(tmpdir(), `polity-${product}-`))
   const port = await freePort()
   let server: ChildProcess | undefined
@@ -53,10 +65,13 @@ export async function openBrokerProcess(product: Product): Promise<BrokerProcess
   process.on('exit', endNow)
   return {
     port,
-    url: `${product}://${HOST}:${port}`,
+    url: `${isEncrypted ? ENCRYPTED[product] : product}://${HOST}:${port}`,
     async start() {
-      server = spawn(PROGRAMS[product], argumentsOf(product, folder, port), { stdio: 'ignore' })
-      await answering(server, port)
+      const all = [...argumentsOf(product, folder, port), ...args]
+      if (isEncrypted && product === 'redis') all.push('--port', '0', '--tls-port', `${port}`)
+      server = spawn(PROGRAMS[product], all, { stdio: 'ignore' })
+      // NATS speaks first, and in the clear.
+      await answering(server, () => reach(port, isEncrypted && product === 'redis'))
     },
     kill,
     async remove() {
@@ -85,25 +100,29 @@ async function freePort(): Promise<number> {
   return address.port
 }
 
-async function answering(server: ChildProcess, port: number): Promise<void> {
+async function answering(server: ChildProcess, reached: () => Socket): Promise<void> {
   const deadline = performance.now() + START_WAIT_MAX_MS
-  while (!(await isAnswering(port))) {
+  while (!(await isAnswering(reached()))) {
     if (server.exitCode !== null || server.signalCode !== null || performance.now() > deadline)
       throw new Error('the broker does not start')
     await setTimeout(20)
   }
 }
 
+const reach = (port: number, isEncrypted: boolean): Socket =>
+  isEncrypted
+    ? connectTls({ port, host: HOST, rejectUnauthorized: false }).on('error', () => undefined)
+    : connect(port, HOST)
+
 /** Both say something: NATS by itself, Redis when it is asked; it says LOADING until it has read its file. */
-const isAnswering = (port: number): Promise<boolean> =>
+const isAnswering = (socket: Socket): Promise<boolean> =>
   new Promise((resolve) => {
-    const socket: Socket = connect(port, HOST)
     const end = (is: boolean) => {
       socket.destroy()
       resolve(is)
     }
     socket.setTimeout(1000, () => end(false))
     socket.once('error', () => end(false))
-    socket.once('connect', () => socket.write('PING\r\n'))
+    socket.write('PING\r\n')
     socket.once('data', (data) => end(!data.toString().includes('LOADING')))
   })

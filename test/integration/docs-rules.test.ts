@@ -6,7 +6,9 @@ import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { openHub } from '../../src/hub.ts'
 import { systemEnv } from '../../src/kernel/env.ts'
-import { STARTER_DIR } from '../../src/kernel/gate/bundle.ts'
+import { loadBundle, STARTER_DIR } from '../../src/kernel/gate/bundle.ts'
+import { readBundleFiles } from '../../src/kernel/gate/bundle-files.ts'
+import { runRuleTests } from '../../src/kernel/gate/rule-tests.ts'
 import type { Chain } from '../../src/kernel/gate/types.ts'
 import { attest } from '../../src/modules/attest/module.ts'
 import { mirror } from '../../src/modules/mirror/module.ts'
@@ -14,8 +16,11 @@ import { mirror } from '../../src/modules/mirror/module.ts'
 const rules = mkdtempSync(join(tmpdir(), 'polity-rules-'))
 afterAll(() => rmSync(rules, { recursive: true }))
 
-const scanner: Chain = [{ kind: 'agent', id: 'nightwatch', roles: ['scanner'] }]
-const agent: Chain = [{ kind: 'agent', id: 'other', roles: [] }]
+const scanner: Chain = [{ kind: 'service', id: 'nightwatch', roles: ['scanner'] }]
+const other: Chain = [{ kind: 'service', id: 'other', roles: [] }]
+
+const documented = (language: string): string =>
+  new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(readFileSync('docs/rules.md', 'utf8'))?.[1] ?? ''
 
 /** A hub whose clock shows this time of day. */
 async function hubAt(time: string) {
@@ -24,16 +29,15 @@ async function hubAt(time: string) {
 }
 
 it('lets a scanner analyse by day, nobody at night, and nobody else at all', async () => {
-  const [, policies = ''] = /```cedar\n([\s\S]*?)```/.exec(readFileSync('docs/rules.md', 'utf8')) ?? []
   cpSync(STARTER_DIR, rules, { recursive: true })
-  writeFileSync(join(rules, 'scanner.cedar'), policies)
+  writeFileSync(join(rules, 'scanner.cedar'), documented('cedar'))
   const input = { paths: [import.meta.dirname] }
 
   const day = await hubAt('12:00:00')
   expect(await day.invoke({ chain: scanner, scopes: ['mirror'] }, 'mirror.analyze', input)).toMatchObject({
     status: 'done',
   })
-  expect(await day.invoke({ chain: agent }, 'mirror.analyze', input)).toMatchObject({
+  expect(await day.invoke({ chain: other }, 'mirror.analyze', input)).toMatchObject({
     status: 'denied',
     reasons: [],
   })
@@ -50,4 +54,20 @@ it('lets a scanner analyse by day, nobody at night, and nobody else at all', asy
     })
     await night.close()
   }
+})
+
+it('passes the tests that stand beside them', async () => {
+  const results = await runRuleTests({
+    bundle: await loadBundle([
+      ...(await readBundleFiles(STARTER_DIR)),
+      { name: 'scanner.cedar', text: documented('cedar') },
+    ]),
+    actions: [
+      { name: 'mirror.analyze@1', risk: 'medium' },
+      { name: 'attest.sign@1' },
+      { name: 'log.read@1' },
+    ],
+    files: [{ name: 'rules.md', text: documented('yaml') }],
+  })
+  expect(results.map(({ mismatches }) => mismatches)).toEqual([[], []])
 })

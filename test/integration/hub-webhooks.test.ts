@@ -97,7 +97,7 @@ describe('what an endpoint gets', () => {
     const shop = caller('shop', ['owner'])
     const bill = caller('bill')
     // The rules of a fresh hub let owners register only, so a chain of both asks: what either may not read, it does not get.
-    const both = { chain: [...shop.chain, { kind: 'agent', id: 'bot', roles: ['owner'] } as const] }
+    const both = { chain: [...shop.chain, { kind: 'service', id: 'bot', roles: ['owner'] } as const] }
     await ask('webhooks.register', { url: `${receiver.url}/owner`, types: ['order.*'] })
     await ask('webhooks.register', { url: `${receiver.url}/both`, types: ['order.*'] }, both)
     expect(
@@ -326,12 +326,12 @@ describe('an owner', () => {
     const { root } = tempFolder()
     cpSync(new URL('../../src/kernel/gate/starter/', import.meta.url), `${root}/rules`, { recursive: true })
     writeFileSync(
-      `${root}/rules/agents.cedar`,
-      '@id("agents") @description("Agents may be sent events") permit (principal is Polity::Agent, action, resource);',
+      `${root}/rules/services.cedar`,
+      '@id("services") @description("Services may be sent events") permit (principal is Polity::Service, action, resource);',
     )
     const { ask, register, query } = await openWebhooks({ policyDir: `${root}/rules` })
     const receiver = await openReceiver()
-    const many = caller('many', [], 'agent')
+    const many = caller('many', [], 'service')
     const asked = () => ask('webhooks.register', { url: receiver.url, types: ['order.*'] }, many)
     const tried = await Promise.allSettled(Array.from({ length: 150 }, asked))
     expect(tried.filter(({ status }) => status === 'fulfilled').length).toBeLessThan(110)

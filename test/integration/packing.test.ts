@@ -101,7 +101,7 @@ describe('Polity, packed', () => {
   let app = ''
   beforeAll(() => {
     const tree = folder()
-    const parts = [...TOOLS, 'src', 'web', 'README.md', 'CHANGELOG.md']
+    const parts = [...TOOLS, 'src', 'sdk', 'tsconfig.sdk.json', 'web', 'README.md', 'CHANGELOG.md']
     for (const part of parts.filter((name) => existsSync(join(HOUSE, name)))) {
       cpSync(join(HOUSE, part), join(tree, part), { recursive: true })
     }
@@ -112,6 +112,12 @@ describe('Polity, packed', () => {
     const { status, stdout, stderr } = polity(app, ['--help'])
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
     expect(stdout).toContain('polity')
+  })
+
+  it('brings the middlewares along', () => {
+    const packed = globSync('dist/sdk/*', { cwd: join(app, 'node_modules/polity') })
+    for (const name of ['client', 'governing', 'fastify', 'express'])
+      expect(packed).toEqual(expect.arrayContaining([`dist/sdk/${name}.js`, `dist/sdk/${name}.d.ts`]))
   })
 
   it('leaves the simulator and fixtures at home', () => {

@@ -3,13 +3,16 @@
 import { readFileSync, statSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { systemEnv } from '../../src/kernel/env.ts'
+import { STARTER_DIR } from '../../src/kernel/gate/bundle.ts'
+import { readBundleFiles } from '../../src/kernel/gate/bundle-files.ts'
 import { dataPaths } from '../../src/kernel/log/layout.ts'
 import { rescueHub } from '../../src/kernel/transfer/rescue.ts'
 import { codeOf, entriesOf, owner } from './lab/hubs.ts'
 import { documentsOf, livedIn, openAt, type Place, verifyFolder } from './transfer-lab.ts'
 
-const rescue = ({ dir, anchorPath }: Place, reason?: string) =>
+const rescue = ({ dir, anchorPath }: Place, reason?: string, hasStarterRules = false) =>
   rescueHub(dir, {
+    hasStarterRules,
     env: systemEnv(),
     user: 'root',
     anchorPath,
@@ -59,6 +62,38 @@ describe('a rescue', () => {
     const first = await rescue(old)
     expect((await rescue(old)).revoked).toEqual([first.token])
     await (await openAt(old)).close()
+    await verifyFolder(old)
+  })
+
+  it('starts over with the starter rules where it is told to, and everybody can be heard again', async () => {
+    const old = await livedIn()
+    const starter = await readBundleFiles(STARTER_DIR)
+    const trap = { name: 'trap.cedar', text: '@id("trap")\nforbid (principal, action, resource);' }
+    const before = await openAt(old)
+    const { digest } = before.gate.bundle
+    const load = { files: [...starter, trap], isLockOutAccepted: true }
+    expect(
+      await before.invoke(before.owner, 'gate.mode', { mode: 'log-only', action: 'state' }),
+    ).toMatchObject({
+      status: 'done',
+    })
+    const activate = { files: load.files }
+    expect(await before.invoke(before.owner, 'gate.activate', activate)).toMatchObject({
+      status: expect.stringMatching(/done|suspended/),
+    })
+    await before.close()
+    await rescue(old)
+    const kept = await openAt(old)
+    expect(kept.gate.rollout).toMatchObject({ actions: [{ prefix: 'state', mode: 'log-only' }] })
+    await kept.close()
+    expect(await rescue(old, 'locked out', true)).toMatchObject({ rules: 'starter' })
+    const hub = await openAt(old)
+    expect(hub.gate.bundle.digest).toBe(digest)
+    expect(hub.gate.rollout).toEqual({ mode: 'enforce' })
+    expect(await entriesOf(hub, 'gate.rules-reset@1')).toMatchObject([
+      { data: { user: 'root', reason: 'locked out' } },
+    ])
+    await hub.close()
     await verifyFolder(old)
   })
 })

@@ -17,7 +17,7 @@ import {
   told,
   untilStopped,
 } from './lab/flow.ts'
-import { codeOf, entriesOf, openTestHub, owner, tempFolder } from './lab/hubs.ts'
+import { codeOf, entriesOf, openTestHub, owner, somebody, tempFolder } from './lab/hubs.ts'
 
 /** Runs `before` until it says so, stops the hub, and goes on with the code of `after`. */
 async function changed(before: Flow, action = 'flow.play') {
@@ -223,7 +223,7 @@ describe('a run whose hub ends in the same step again and again', () => {
 })
 
 describe('a step that may have happened', () => {
-  const interrupted = async (told: object) => {
+  const interrupted = async (told: object, starter = owner) => {
     const folder = tempFolder()
     const bodies: string[] = []
     const reached = calls()
@@ -243,7 +243,7 @@ describe('a step that may have happened', () => {
         return [paid, await ctx.step('thank', () => 'thanks')]
       }
     const first = await openTestHub('sqlite', { ...folder, modules: [flow(body(false))] })
-    const run = await begin(first, owner, 'flow.play-once')
+    const run = await begin(first, starter, 'flow.play-once')
     await reached.reached
     await first.close()
     const hub = await openTestHub('sqlite', { ...folder, modules: [flow(body(true))] })
@@ -269,6 +269,21 @@ describe('a step that may have happened', () => {
       { data: { run, step: 'pay', outcome: 'failed' in said ? 'failed' : 'done' } },
     ])
     expect(await codeOf(resolve())).toBe('run.finished')
+  })
+
+  it('is resolved by somebody else than the starter, or by an owner', async () => {
+    const { hub, run, resolve } = await interrupted({ result: 'paid' }, somebody)
+    const said = { run, step: 'pay', result: 'paid' }
+    expect(await codeOf(hub.invoke(somebody, 'runs.resolve', said))).toBe('run.own')
+    const agent = { kind: 'agent', id: 'helper', roles: ['owner'] } as const
+    const hisAgent = { chain: [...somebody.chain, agent] }
+    expect(await codeOf(hub.invoke(hisAgent, 'runs.resolve', said))).toBe('run.not-found')
+    expect(await stateOf(hub, run)).toMatchObject({ status: 'unknown' })
+    expect(await entriesOf(hub, 'run.resolved@1')).toEqual([])
+    // He may still see it, and an owner says what became of it.
+    expect(await stateOf(hub, run, somebody)).toMatchObject({ status: 'unknown' })
+    await resolve()
+    expect(await outcome(hub, run, 2)).toMatchObject({ status: 'done' })
   })
 
   it('is resolved by its name, with one of two answers, and nothing else', async () => {

@@ -49,6 +49,11 @@ async function showSuspended(
   if (settings.isJson) await terminal.data(jsonText(answer))
   terminal.note(`${terminal.styleNote('yellow', 'suspended:')} ${escapeText(answer.sentence)}`)
   for (const obligation of answer.obligations) terminal.note(`  needs ${escapeText(obligation)}`)
+  if (answer.approval !== undefined) {
+    const approval = escapeText(answer.approval)
+    terminal.note(`  whoever may agree does so with: polity approvals approve ${approval}`)
+    terminal.note(`  how it stands: polity approvals show ${approval}`)
+  }
   return EXIT.suspended
 }
 

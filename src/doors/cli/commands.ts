@@ -7,6 +7,8 @@ import { numberOf } from './values.ts'
 
 const PORT_MAX = 65_535
 const LIMIT_MAX = 10_000
+const WATCH_MAX_SECONDS = 3600
+const DAYS_MAX = 366
 
 function whole(what: string, min: number, max: number): (text: string) => number {
   return (text) => {
@@ -45,7 +47,22 @@ const TIMESTAMP_CA: CommandOption = {
   env: 'POLITY_TIMESTAMP_CA',
 }
 const OUT: CommandOption = { flags: '--out <file>', help: 'write to this file instead of stdout' }
+const RULES: CommandOption = {
+  flags: '--rules <dir>',
+  help: 'folder with the rules (default: those that come along)',
+}
 const INPUT: CommandOption = { flags: '--input <json>', help: 'JSON, @FILE or - for stdin; default: {}' }
+
+const FROM: CommandOption = {
+  flags: '--from <time>',
+  help: 'from this time on, such as 2026-01-31T00:00:00Z',
+  parse: time('--from'),
+}
+const TO: CommandOption = { flags: '--to <time>', help: 'before this time', parse: time('--to') }
+const HISTORY = {
+  name: '[history]',
+  help: 'data folder or exported folder; default: the running hub, or the folder of --data',
+}
 
 export const COMMANDS: readonly CommandGroup[] = [
   {
@@ -133,6 +150,115 @@ export const COMMANDS: readonly CommandGroup[] = [
     ],
   },
   {
+    title: 'Rules:',
+    commands: [
+      {
+        name: 'gate',
+        summary: 'The rules of the gate: load, rules, mode, graduation, roll-back; test, check.',
+        commands: [
+          {
+            name: 'test',
+            args: [{ name: '<file...>', help: 'unit tests of rules, in YAML' }],
+            summary: 'Runs unit tests of rules without a hub; exits with 1 if a case fails.',
+            options: [RULES],
+            load: () => import('./commands/gate-test.ts'),
+          },
+          {
+            name: 'check',
+            summary: 'Finds what is certainly wrong with rules, without a hub; exits with 1 on an error.',
+            options: [RULES],
+            load: () => import('./commands/gate-check.ts'),
+          },
+          {
+            name: 'replay',
+            args: [HISTORY],
+            summary:
+              'Judges every decision again from what was stored; exits with 5 at the first that does not agree.',
+            options: [FROM, TO, VKEY, ANCHOR],
+            load: () => import('./commands/gate-replay.ts'),
+          },
+          {
+            name: 'what-if',
+            args: [{ name: '<rules>', help: 'folder with other rules' }, HISTORY],
+            summary: 'Which decisions would have come out otherwise under other rules.',
+            options: [FROM, TO, VKEY, ANCHOR],
+            load: () => import('./commands/gate-what-if.ts'),
+          },
+          {
+            name: 'load',
+            args: [
+              { name: '<dir>', help: 'folder of the bundle: one .cedarschema and any number of .cedar' },
+            ],
+            summary:
+              'Checks a policy bundle, rehearses it on past decisions, puts it in force, watches, and takes it back if it does harm.',
+            options: [
+              { flags: '--rehearse', help: 'check and rehearse it only; nothing changes' },
+              {
+                flags: '--watch <seconds>',
+                help: 'for how long it is watched (default: 0, one look)',
+                parse: whole('--watch', 0, WATCH_MAX_SECONDS),
+              },
+              {
+                flags: '--denied-share-max <percent>',
+                help: 'take it back when a larger share of actions is denied (default: 50)',
+                parse: whole('--denied-share-max', 0, 100),
+              },
+              {
+                flags: '--accept-lock-out',
+                help: 'load it although it would keep you from loading another one',
+              },
+            ],
+            load: () => import('./commands/gate-load.ts'),
+          },
+          {
+            name: 'mode',
+            args: [
+              {
+                name: '[mode]',
+                help: 'log-only, enforce-critical or enforce; without any option: of the hub',
+              },
+            ],
+            summary: 'Shows how far the rules bind, or changes it: one thing at a time.',
+            options: [
+              { flags: '--action <prefix>', help: 'of these actions only, such as state or state.put' },
+              { flags: '--policy <id=state>', help: 'a policy, as draft, shadow or enforced' },
+              {
+                flags: '--share <percent>',
+                help: 'bind the rules for this share only; who is in it stays in it as it grows',
+                parse: whole('--share', 0, 100),
+              },
+              {
+                flags: '--by <what>',
+                help: 'what is chosen for the share (default: principal)',
+                choices: ['principal', 'request'],
+              },
+              { flags: '--seed <text>', help: 'choose others for the share' },
+              {
+                flags: '--remove',
+                help: 'take back what was said of --action, of --policy ID, or (with neither) of the share',
+              },
+              { flags: '--reason <text>', help: 'why, for the log' },
+            ],
+            load: () => import('./commands/gate-mode.ts'),
+          },
+          {
+            name: 'graduation',
+            summary:
+              'Shows what the rules would have stopped and let pass: by policy, principal, action and day.',
+            options: [
+              {
+                flags: '--days <n>',
+                help: 'how many days back (default: 7)',
+                parse: whole('--days', 1, DAYS_MAX),
+              },
+            ],
+            load: () => import('./commands/gate-graduation.ts'),
+          },
+        ],
+      },
+    ],
+  },
+  {
     title: 'Repositories:',
     commands: [
       {
@@ -197,6 +323,20 @@ export const COMMANDS: readonly CommandGroup[] = [
         load: () => import('./commands/export.ts'),
       },
       {
+        name: 'compliance',
+        summary: 'What a period has to answer for: report, publish, export.',
+        commands: [
+          {
+            name: 'export',
+            args: [{ name: '<dir>', help: 'new folder' }, HISTORY],
+            summary:
+              'Writes the report of a period with every entry behind it and its proof; `polity verify` checks it.',
+            options: [FROM, TO, VKEY, ANCHOR],
+            load: () => import('./commands/compliance-export.ts'),
+          },
+        ],
+      },
+      {
         name: 'rebuild',
         summary: 'Derives every view again from the log and compares it with the stored one.',
         options: [{ flags: '--replace', help: 'store the derived rows where they differ; no hub may run' }],
@@ -245,7 +385,14 @@ export const COMMANDS: readonly CommandGroup[] = [
         name: 'rescue',
         summary:
           "Takes the hub of --data back: revokes every owner's token and issues a new one; no hub may run.",
-        options: [{ flags: '--reason <text>', help: 'why, for the log' }, ANCHOR],
+        options: [
+          { flags: '--reason <text>', help: 'why, for the log' },
+          {
+            flags: '--starter-rules',
+            help: 'start over with the starter rules, too, for everything and everybody',
+          },
+          ANCHOR,
+        ],
         load: () => import('./commands/rescue.ts'),
       },
     ],

@@ -4,22 +4,33 @@
 export type Contract = Readonly<Record<string, unknown>>
 type Load = () => Promise<Contract>
 
+const approvals: Load = () => import('../../kernel/approvals/contract.ts')
 const archive: Load = () => import('../../modules/archive/contract.ts')
 const attest: Load = () => import('../../modules/attest/contract.ts')
 const brokers: Load = () => import('../../modules/brokers/contract.ts')
+const budgets: Load = () => import('../../kernel/budgets/contract.ts')
+const compliance: Load = () => import('../../modules/compliance/contract.ts')
 const components: Load = () => import('../../modules/components/contract.ts')
 const keys: Load = () => import('../../kernel/keys/contract.ts')
 const counterparts: Load = () => import('../../modules/counterparts/contract.ts')
 const config: Load = () => import('../../kernel/config/contract.ts')
+const halts: Load = () => import('../../kernel/halts/contract.ts')
+const decisions: Load = () => import('../../kernel/decisions/contract.ts')
 const identity: Load = () => import('../../kernel/identity/contract.ts')
 const mesh: Load = () => import('../../modules/mesh/contract.ts')
 const mirror: Load = () => import('../../modules/mirror/contract.ts')
+const outside: Load = () => import('../../kernel/outside/contract.ts')
 const procedures: Load = () => import('../../modules/procedures/contract.ts')
 const retention: Load = () => import('../../kernel/retention/contract.ts')
+const rules: Load = () => import('../../kernel/rules/contract.ts')
 const runs: Load = () => import('../../kernel/runs/contract.ts')
 const schedules: Load = () => import('../../modules/schedules/contract.ts')
 const state: Load = () => import('../../modules/state/contract.ts')
 const system: Load = () => import('../../kernel/system/contract.ts')
+const trust: Load = async () => ({
+  ...(await import('../../kernel/trust/contract.ts')),
+  ...(await import('../../kernel/fusion/contract.ts')),
+})
 const webhooks: Load = () => import('../../modules/webhooks/contract.ts')
 const witness: Load = () => import('../../kernel/witness/contract.ts')
 
@@ -33,6 +44,11 @@ export interface DerivedWord {
 export const DERIVED: readonly DerivedWord[] = [
   { word: 'alerts', summary: 'What went wrong with logs and witnesses, newest first.', load: witness },
   {
+    word: 'approvals',
+    summary: 'What waits for people: list, show, approve, deny; committees, delegations, standing approvals.',
+    load: approvals,
+  },
+  {
     word: 'archive',
     summary: 'Write-once scrolls: preserve, get, search, retain, hold, scrub.',
     load: archive,
@@ -43,6 +59,7 @@ export const DERIVED: readonly DerivedWord[] = [
     summary: 'NATS JetStream and Redis Streams: sinks that are sent events, sources from which they come.',
     load: brokers,
   },
+  { word: 'budgets', summary: 'How much may be used, and what is left: put, list, remove.', load: budgets },
   {
     word: 'components',
     summary: 'Who is there and how they are: list, get, register, renew, plan, drift, traffic.',
@@ -61,6 +78,11 @@ export const DERIVED: readonly DerivedWord[] = [
   { word: 'decision', summary: 'Decides again what was decided, from what the log keeps.', load: retention },
   { word: 'erasure', summary: 'What erasing a subject destroyed, or would destroy.', load: retention },
   { word: 'gateway', summary: 'Where the gateway would send a request: request.', load: components },
+  {
+    word: 'halts',
+    summary: 'Who is stopped: kill, quarantine, release, list.',
+    load: halts,
+  },
   { word: 'hold', summary: 'Legal holds: place, release, list.', load: retention },
   { word: 'keys', summary: 'Signing keys: list, rotate, retire; retained checkpoints.', load: keys },
   {
@@ -70,6 +92,11 @@ export const DERIVED: readonly DerivedWord[] = [
   },
   { word: 'monitor', summary: 'Logs that this hub watches: follow, unfollow, status.', load: witness },
   {
+    word: 'outside',
+    summary: 'Decisions for other programs: act, check, get, report.',
+    load: outside,
+  },
+  {
     word: 'procedures',
     summary: 'Runs declared as data: define, start, list, get, retire.',
     load: procedures,
@@ -78,6 +105,11 @@ export const DERIVED: readonly DerivedWord[] = [
     word: 'prune',
     summary: 'Removes entries that are older than the policy and under no hold.',
     load: retention,
+  },
+  {
+    word: 'report',
+    summary: 'How changes were delivered: lead time, change-failure rate, time to restore.',
+    load: compliance,
   },
   { word: 'retention', summary: 'For how long entries stay: show, set.', load: retention },
   {
@@ -99,6 +131,11 @@ export const DERIVED: readonly DerivedWord[] = [
   { word: 'status', summary: 'The hub at a glance.', load: system },
   { word: 'token', summary: 'Tokens: create, list, revoke.', load: identity },
   {
+    word: 'trust',
+    summary: 'Who is trusted with what: get, list, explain, report, override, lift; advice about an act.',
+    load: trust,
+  },
+  {
     word: 'webhooks',
     summary: 'Endpoints that are sent events, and sources from which they come.',
     load: webhooks,
@@ -107,26 +144,37 @@ export const DERIVED: readonly DerivedWord[] = [
 ]
 
 /** Written by hand; what else their areas offer stands under them. */
-export const DERIVED_BELOW: Readonly<Record<'config' | 'mirror', Load>> = { config, mirror }
+export const DERIVED_BELOW: Readonly<Record<'compliance' | 'config' | 'gate' | 'mirror', Load>> = {
+  compliance,
+  config,
+  gate: async () => ({ ...(await rules()), ...(await decisions()) }),
+  mirror,
+}
 
 export const loadContracts = (): Promise<Contract[]> =>
   Promise.all([
+    approvals(),
     archive(),
     attest(),
     brokers(),
+    budgets(),
     components(),
     config(),
     counterparts(),
+    halts(),
     identity(),
     keys(),
     mesh(),
+    outside(),
     procedures(),
     schedules(),
     mirror(),
     retention(),
+    rules(),
     runs(),
     state(),
     system(),
+    trust(),
     webhooks(),
     witness(),
   ])

@@ -1,6 +1,7 @@
 // What an entry of the log says, in words: who did what, what was decided, and what came of it.
 
 import type { Entry } from '../../kernel/log/entry.ts'
+import { APPROVAL_WORDS } from './approval-words.ts'
 import { escapeText } from './escape.ts'
 
 /** `good` needs no attention, `bad` does, `wait` waits for a person. */
@@ -22,6 +23,7 @@ type Data = Entry['data']
 const TELLERS: Readonly<Record<string, (data: Data) => Told>> = {
   'action.decided@1': tellDecision,
   'action.finished@1': tellOutcome,
+  ...APPROVAL_WORDS,
   'run.paused@1': ({ run, reason }) => ({
     what: `paused the run ${text(run)}`,
     tone: 'wait',
@@ -67,6 +69,8 @@ const TELLERS: Readonly<Record<string, (data: Data) => Told>> = {
   'identity.token-issued@1': ({ principal }) => plain(`issued a token${forPrincipal(principal)}`),
   'identity.token-revoked@1': ({ id }) => plain(`revoked the token ${text(id)}`),
   'identity.session-opened@1': () => plain('signed a browser in'),
+  'outside.cost-reported@1': ({ decision, cost }) =>
+    plain(`reported that ${text(decision)} cost ${text(cost)}`),
   'log.opened@1': ({ origin, predecessor }) =>
     plain(`opened the log ${text(origin)}${predecessor === undefined ? '' : ', which goes on from another'}`),
   'hub.rescued@1': ({ user }) => ({ what: `was rescued by ${text(user)}`, tone: 'bad', verdict: 'rescue' }),
@@ -76,15 +80,46 @@ const TELLERS: Readonly<Record<string, (data: Data) => Told>> = {
       : plain('handed the log over to a new key'),
   'log.key-retired@1': () => plain('retired the old key of the log'),
   'log.cosigner-named@1': () => plain('named a further key of the log for retained checkpoints'),
-  'gate.bundle-activated@1': ({ policies, mode }) =>
-    plain(
-      `put ${counted(Array.isArray(policies) ? policies.length : 0, 'rule', 'rules')} in force (${text(mode)})`,
-    ),
+  'gate.bundle-activated@1': tellRules,
+  'gate.rollout-changed@1': ({ before, after, reason }) => ({
+    what: `changed how far the rules bind: ${rolloutText(before)} -> ${rolloutText(after)}`,
+    tone: 'wait',
+    ...sentenceOf(reason),
+  }),
+  'gate.rules-reset@1': ({ user, reason }) => ({
+    what: `had ${text(user)} start over with the starter rules`,
+    tone: 'bad',
+    verdict: 'rescue',
+    ...sentenceOf(reason),
+  }),
   'log.retention-set@1': ({ days }) => plain(`set that entries stay ${text(days)} days`),
   'log.hold-placed@1': ({ name, reason }) => plain(`placed the hold ${text(name)} (${text(reason)})`),
   'log.hold-released@1': ({ name, reason }) => plain(`released the hold ${text(name)} (${text(reason)})`),
   'log.pruned@1': ({ minimumIndex }) => plain(`pruned the log below entry ${text(minimumIndex)}`),
+  'budget.set@1': ({ id, who, measure, limit, window }) =>
+    plain(`set the budget ${text(id)} of ${text(who)}: ${text(measure)} ${text(limit)} per ${text(window)}`),
+  'budget.removed@1': ({ id }) => plain(`removed the budget ${text(id)}`),
+  'halt.placed@1': ({ principal, how, reason }) => ({
+    what: `stopped ${text(principal)}`,
+    tone: 'bad',
+    verdict: text(how),
+    ...sentenceOf(reason),
+  }),
+  'halt.released@1': ({ principal, reason }) => ({
+    what: `let ${text(principal)} act again`,
+    tone: 'good',
+    ...sentenceOf(reason),
+  }),
   'log.alert-raised@1': tellAlert,
+  'trust.reported@1': ({ principal, family, verdict }) =>
+    plain(`reported ${text(verdict)} conduct of ${text(principal)} in ${text(family)}`),
+  'trust.overridden@1': ({ principal, family, trust, until, reason }) => ({
+    what: `set the trust in ${text(principal)} for ${text(family)} to ${text(trust)} thousandths until ${text(until)}`,
+    tone: 'wait',
+    ...sentenceOf(reason),
+  }),
+  'trust.override-lifted@1': ({ principal, family }) =>
+    plain(`lifted the override of trust in ${text(principal)} for ${text(family)}`),
   'vault.subject-erased@1': ({ subject }) => plain(`erased the private data of ${text(subject)}`),
   'witness.log-admitted@1': ({ origin }) => plain(`admitted the log ${text(origin)} for cosigning`),
   'witness.log-dismissed@1': ({ origin }) => plain(`dismissed the log ${text(origin)} from cosigning`),
@@ -387,4 +422,30 @@ function tellConfiguration({ cause, changes, reason }: Data): Told {
       ...sentenceOf(reason),
     }
   return plain(`changed the configuration: ${keys}`)
+}
+
+function tellRules({ policies, policyCount, mode, cause, reason }: Data): Told {
+  const count = policyCount ?? (Array.isArray(policies) ? policies.length : 0)
+  const rules = `${counted(count, 'rule', 'rules')} in force (${text(mode)})`
+  if (cause !== 'rolled-back') return plain(`put ${rules}`)
+  return {
+    what: `took the rules back: ${rules} again`,
+    tone: 'bad',
+    verdict: 'rolled back',
+    ...sentenceOf(reason),
+  }
+}
+
+/** The mode, and what else is said about some. */
+function rolloutText(rollout: unknown): string {
+  const { mode, actions, policies, share } = (rollout ?? {}) as Data
+  const percent = (share as { readonly percent?: unknown } | undefined)?.percent
+  return [
+    text(mode),
+    ...(Array.isArray(actions) ? [`${actions.length} of actions`] : []),
+    ...(typeof policies === 'object' && policies !== null
+      ? [`${Object.keys(policies).length} of policies`]
+      : []),
+    ...(percent === undefined ? [] : [`${text(percent)} percent`]),
+  ].join(', ')
 }

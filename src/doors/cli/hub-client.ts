@@ -26,6 +26,8 @@ export type ActionAnswer =
       readonly decision: string
       readonly sentence: string
       readonly obligations: readonly string[]
+      /** Under which people answer it. */
+      readonly approval?: string
     }
 
 type RunAnswer = ActionAnswer | { readonly status: 'failed'; readonly error: unknown }

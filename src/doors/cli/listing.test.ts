@@ -14,6 +14,12 @@ const AT = '2026-11-20T18:15:31.870Z'
 const DIGEST = `sha256:${'ab'.repeat(32)}`
 const WORDS = 'connect ECONNREFUSED 127.0.0.1:7399 and then some more words that no column has room for'
 
+const ROLLOUT = {
+  mode: 'enforce',
+  actions: [{ prefix: 'state', mode: 'log-only' }],
+  policies: { 'no-night': 'shadow' },
+  share: { percent: 10, by: 'principal', seed: WORDS },
+}
 const component = {
   capabilities: ['cart', 'payments', 'orders.read'],
   checks: [],
@@ -71,6 +77,18 @@ const run = {
   reason: WORDS,
   step: 'announce',
 }
+const reputation = {
+  principal: 'component:shop',
+  family: 'state',
+  trust: 900,
+  score: 857,
+  bound: 606,
+  positive: 5.25,
+  negative: 0.5,
+  counts: { done: 25, failed: 1, unknown: 0, denied: 0, reported: 0 },
+  lastAt: AT,
+  override: { trust: 900, reason: WORDS, by: 'user:owner', until: AT },
+}
 const page = (...items: readonly unknown[]) => ({ items })
 const part = { outcome: 'fallback', reference: ID, code: 'counterpart.timeout', isKept: true }
 
@@ -106,11 +124,43 @@ const ANSWERS: Readonly<Record<string, readonly [first: string, answer: unknown]
       error: WORDS,
     }),
   ],
+  'budgets.list': [
+    'BUDGET',
+    page({
+      id: 'mail-of-agents',
+      who: 'kind:agent',
+      actions: 'mail.send',
+      measure: 'count',
+      limit: 100,
+      window: 'minute',
+      isShared: false,
+      keepsFailed: false,
+      uses: [{ principal: `agent:${'deploy-bot'.repeat(9)}`, used: 90, reserved: 5, left: 5, resetsAt: AT }],
+    }),
+  ],
   'components.drift': [
     'ID',
     page({ kind: 'other-version', id: 'shop', declared: '1.0.0', registered: '1.2.3' }),
   ],
   'components.get': ['id', component],
+  'gate.advice': [
+    'advice',
+    {
+      action: 'state.put@1',
+      resource: 'state/team',
+      principal: 'component:shop',
+      formula: 'unified-decision/1',
+      advice: 'pause',
+      support: null,
+      supportNeeded: 500,
+      coverage: 0.167,
+      vetoes: [{ id: 'health-critical', advice: 'pause', reason: WORDS }],
+      terms: [
+        { id: 'health', weight: 0.8, value: 0, reason: WORDS, asOf: AT },
+        { id: 'quorum', weight: 0.7, value: null, reason: WORDS },
+      ],
+    },
+  ],
   'components.list': ['ID       HEALTH', page(component, { ...component, id: 'billing', reasons: [] })],
   'components.manifests': [
     'MODULE',
@@ -201,6 +251,74 @@ const ANSWERS: Readonly<Record<string, readonly [first: string, answer: unknown]
       ],
     },
   ],
+  'halts.list': [
+    'PRINCIPAL',
+    page({
+      principal: 'agent:bot',
+      how: 'quarantine',
+      runs: 'pause',
+      reason: WORDS,
+      placedAt: AT,
+      placedBy: 'user:owner',
+    }),
+  ],
+  'gate.graduation': [
+    'period',
+    {
+      ...{ from: AT, to: AT, mode: 'log-only', looked: 9, denied: 1, suspended: 1 },
+      policies: [{ name: WORDS, count: 2 }],
+      principals: [{ name: WORDS, count: 2 }],
+      actions: [{ name: WORDS, count: 2 }],
+      days: [{ name: '2026-11-20', count: 2 }],
+      shadow: [{ name: WORDS, count: 2 }],
+    },
+  ],
+  'gate.load': [
+    'status',
+    {
+      ...{ status: 'rolled-back', digest: DIGEST, policies: 3, reason: WORDS, decision: ID },
+      obligations: [WORDS],
+      rehearsal: {
+        ...{ looked: 9, flipped: 1, added: [WORDS], removed: [WORDS], changed: [WORDS] },
+        flips: [
+          {
+            action: 'state.put@1',
+            before: 'allow',
+            after: 'denied',
+            policies: [WORDS],
+            count: 1,
+            example: ID,
+          },
+        ],
+      },
+    },
+  ],
+  'gate.mode': ['mode', { before: { mode: 'enforce' }, after: ROLLOUT, isChanged: false }],
+  'gate.rollout': [
+    'fault',
+    {
+      ...{ rollout: ROLLOUT, bundle: DIGEST, source: DIGEST, previous: DIGEST, fault: WORDS },
+      ...{ rulesAt: AT, rulesBy: WORDS, rolloutAt: AT, rolloutBy: WORDS },
+    },
+  ],
+  'gate.rules': [
+    'POLICY',
+    {
+      bundle: DIGEST,
+      items: [
+        {
+          ...{
+            id: 'no-night',
+            state: 'shadow',
+            declaredState: 'enforced',
+            effect: 'forbid',
+            isInviolable: true,
+          },
+          ...{ risk: 'high', obligation: 'owner:1', description: WORDS, file: WORDS, line: 1, text: WORDS },
+        },
+      ],
+    },
+  ],
   health: [
     'status',
     {
@@ -276,6 +394,21 @@ const ANSWERS: Readonly<Record<string, readonly [first: string, answer: unknown]
       last: { slot: AT, finishedAt: AT, status: 'failed', code: 'denied', message: WORDS },
     }),
   ],
+  'trust.explain': [
+    'principal',
+    {
+      ...reputation,
+      formula: 'reputation/1',
+      coverage: 0.4,
+      terms: [{ id: 'prior', weight: 2, value: 500, reason: WORDS }],
+      missing: [
+        { threshold: 600, outcomes: 0 },
+        { threshold: 700, outcomes: 8 },
+      ],
+    },
+  ],
+  'trust.get': ['principal', reputation],
+  'trust.list': ['PRINCIPAL       FAMILY', page(reputation, { ...reputation, override: undefined })],
   'webhooks.deliveries': [
     'DELIVERY',
     page({

@@ -1,6 +1,20 @@
 // How people read particular answers, by the name of the action or query; every other answer has the general form.
 
+import type { Flips } from '../../kernel/decisions/what-if.ts'
+import {
+  answeredRemarks,
+  approvalLines,
+  approvalRemarks,
+  approvalReport,
+  approvalReportRemarks,
+  committeeLines,
+  delegationLines,
+  escalationLines,
+  standingLines,
+  voterKeyLines,
+} from './approvals.ts'
 import { brokerLines, flowLines, flowRemarks, putFlowLines, setAsideLines } from './brokers.ts'
+import { budgetLines, haltLines } from './budgets.ts'
 import {
   componentLines,
   componentReport,
@@ -17,6 +31,8 @@ import {
 import { configurationChangeLines } from './configuration.ts'
 import { carriedLines, counterpartLines, counterpartRemarks } from './counterparts.ts'
 import { documentLines } from './documents.ts'
+import { explanationLines } from './explanation.ts'
+import { flipLines } from './flips.ts'
 import { erasureReportLines, erasureReportRemarks, holdLines } from './holds.ts'
 import { checkpointLines, keyLines } from './keys.ts'
 import { present } from './listing.ts'
@@ -39,6 +55,15 @@ import { answerLines, type Present, recordLines } from './render.ts'
 import { listedRepositoryLines } from './repositories.ts'
 import { repositoryReportLines } from './repository-report.ts'
 import {
+  graduationLines,
+  graduationRemarks,
+  loadLines,
+  modeLines,
+  modeRemarks,
+  rolloutLines,
+  ruleLines,
+} from './rules.ts'
+import {
   journalLines,
   journalRemarks,
   replayLines,
@@ -52,6 +77,7 @@ import { foundLines, foundRemarks, scrollLines, versionLines } from './scrolls.t
 import { tableLines } from './table.ts'
 import { durationText, timeText } from './times.ts'
 import { issuedTokenLines, revokedTokenLines, tokenLines } from './tokens.ts'
+import { adviceReport, trustExplanation, trustLines, trustRemarks, trustReport } from './trust.ts'
 import {
   deliveryLines,
   endpointLines,
@@ -76,10 +102,22 @@ const general: Present = (output, { width }) => answerLines(output, width)
 /** What changed hands is counted; that it was nothing at all is worth a word. */
 const SETTLED: Presentation = { lines: general, remarks: settledRemarks }
 const RUN: Presentation = { lines: runReport, remarks: runReportRemarks, hasMore: true }
+const ANSWERED: Presentation = { lines: general, remarks: answeredRemarks }
 const CONFIGURED: Presentation = { lines: configurationChangeLines }
 
 const PRESENTATIONS: Readonly<Record<string, Presentation>> = {
   'alerts.list': { lines: alertLines, remarks: alertRemarks },
+  'approvals.abstain': ANSWERED,
+  'approvals.approve': ANSWERED,
+  'approvals.break-glass': ANSWERED,
+  'approvals.committees': { lines: committeeLines },
+  'approvals.delegations': { lines: delegationLines },
+  'approvals.deny': ANSWERED,
+  'approvals.escalations': { lines: escalationLines },
+  'approvals.get': { lines: approvalReport, remarks: approvalReportRemarks },
+  'approvals.keys': { lines: voterKeyLines },
+  'approvals.list': { lines: approvalLines, remarks: approvalRemarks },
+  'approvals.standing-list': { lines: standingLines },
   'archive.list': { lines: scrollLines },
   'archive.search': { lines: foundLines, remarks: foundRemarks },
   'archive.versions': { lines: versionLines },
@@ -90,6 +128,7 @@ const PRESENTATIONS: Readonly<Record<string, Presentation>> = {
   'brokers.sink-put': { lines: putFlowLines },
   'brokers.source-put': { lines: putFlowLines },
   'brokers.status': { lines: flowLines, remarks: flowRemarks },
+  'budgets.list': { lines: budgetLines },
   'components.drift': { lines: driftLines, remarks: driftRemarks },
   'components.get': { lines: componentReport },
   'components.list': { lines: componentLines },
@@ -104,7 +143,16 @@ const PRESENTATIONS: Readonly<Record<string, Presentation>> = {
   'counterparts.analyze': { lines: carriedLines },
   'counterparts.status': { lines: counterpartLines, remarks: counterpartRemarks },
   'erasure.report': { lines: erasureReportLines, remarks: erasureReportRemarks },
+  'gate.advice': { lines: adviceReport },
+  'gate.graduation': { lines: graduationLines, remarks: graduationRemarks },
+  'gate.load': { lines: loadLines },
+  'gate.mode': { lines: modeLines, remarks: modeRemarks },
+  'gate.rollout': { lines: rolloutLines },
+  'gate.rules': { lines: ruleLines },
+  'gate.explain': { lines: explanationLines },
+  'gate.what-if': { lines: (flips, form) => flipLines(flips as Flips, form) },
   'gateway.request': { lines: gatewayLines },
+  'halts.list': { lines: haltLines },
   health: { lines: healthLines },
   'hold.list': { lines: holdLines },
   'hub.status': { lines: statusLines, hasMore: true },
@@ -146,6 +194,9 @@ const PRESENTATIONS: Readonly<Record<string, Presentation>> = {
   },
   'token.list': { lines: tokenLines },
   'token.revoke': { lines: revokedTokenLines },
+  'trust.explain': { lines: trustExplanation },
+  'trust.get': { lines: trustReport },
+  'trust.list': { lines: trustLines, remarks: trustRemarks },
   'vault.erase': { lines: erasedLines, remarks: erasureRemarks },
   'webhooks.deliveries': { lines: deliveryLines },
   'webhooks.get': { lines: endpointReport },

@@ -172,6 +172,7 @@ describe('a long-running action', () => {
     expect(await run({ 'polity-deadline': '2020-01-01T00:00:00Z' })).toEqual([504, 'run.deadline'])
     expect(await run({ 'polity-deadline': 'soon' })).toEqual([400, 'input.invalid'])
     expect(await run({ 'polity-callback': 'ftp://elsewhere/' })).toEqual([400, 'egress.invalid'])
+    expect(await run({ 'polity-callback': 'http://127.0.0.1/' })).toEqual([403, 'egress.refused'])
     const put = (headers: Record<string, string>) =>
       codes('/v1/actions/state.put', { namespace: 'n', key: 'k', value: 1 }, headers)
     expect(await put({ 'polity-deadline': '2030-01-01T00:00:00Z' })).toEqual([400, 'input.invalid'])

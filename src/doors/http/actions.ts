@@ -62,7 +62,12 @@ function envelope({ definition, answer, isAsync }: Performed): HttpAnswer {
         ...(isAsync ? { 'preference-applied': 'respond-async' } : {}),
       })
     case 'suspended':
-      return json(202, answer, headersOf(answer))
+      return json(202, answer, {
+        ...headersOf(answer),
+        ...(answer.approval === undefined
+          ? {}
+          : { location: `/v1/approvals/${encodeURIComponent(answer.approval)}` }),
+      })
     case 'denied':
       throw denied(answer)
   }

@@ -10,8 +10,8 @@ import { type HttpAnswer, LOG_READ, type PrincipalRequest, type Route } from './
 import type { ServedHub } from './served-hub.ts'
 
 const STREAMS_MAX = 128
-/** How old the knowledge may be that a stream's credentials are valid. */
-const CREDENTIALS_CHECKED_MS = 1000
+/** How old the knowledge may be that a stream's credentials are valid: with what a stream waits, less than a second. */
+const CREDENTIALS_CHECKED_MS = 700
 
 const EventsInput = Closed({
   after: Type.Optional(Type.String({ maxLength: 128 })),
@@ -100,9 +100,9 @@ export function openCheck(
   let checkedAtMs = performance.now()
   return async () => {
     if (performance.now() - checkedAtMs < CREDENTIALS_CHECKED_MS) return true
-    checkedAtMs = performance.now()
     try {
       await permit(await authenticate(headers, false), permission)
+      checkedAtMs = performance.now()
       return true
     } catch (error) {
       if (error instanceof PolityError && (error.status === 401 || error.code === 'denied')) return false

@@ -1,9 +1,10 @@
 // Is it alive, is it ready, how is it: words for everybody, details for principals.
 
-import { asPolityError } from '../../kernel/errors.ts'
+import type { Caller } from '../../kernel/catalog/decide.ts'
+import { asPolityError, PolityError } from '../../kernel/errors.ts'
 import { Type } from '../../kernel/schema/schema.ts'
 import { type IntegrationReport, integrations } from '../../modules/counterparts/contract.ts'
-import { type HttpAnswer, json, type Route, type RouteDoc, text } from './route.ts'
+import { type HttpAnswer, json, type Route, type RouteDoc, STATUS_READ, text } from './route.ts'
 import type { ServedHub } from './served-hub.ts'
 
 const NOT_STORED = { 'cache-control': 'no-store' }
@@ -43,10 +44,9 @@ export const healthRoutes = (hub: ServedHub, streams: () => number): Route[] => 
     docs: [doc('health.report', 'The status in a word; with details for principals.', 'application/json')],
     handle: async ({ caller }): Promise<HttpAnswer> => {
       const { status, code } = await probe(hub)
-      const details =
-        caller === undefined
-          ? {}
-          : { ...detailsOf(hub), streams: streams(), ...(code === undefined ? {} : { code }) }
+      const details = !(await mayLook(hub, caller))
+        ? {}
+        : { ...detailsOf(hub), streams: streams(), ...(code === undefined ? {} : { code }) }
       return json(
         status === 'ok' ? 200 : 503,
         { status, ...details },
@@ -71,12 +71,24 @@ export const healthRoutes = (hub: ServedHub, streams: () => number): Route[] => 
       const { services, ...summary } = integrationsOf(report)
       return json(
         summary.overall_status === 'unhealthy' ? 503 : 200,
-        caller === undefined ? summary : { ...summary, services },
+        (await mayLook(hub, caller)) ? { ...summary, services } : summary,
         { ...NOT_STORED, vary: 'authorization, cookie' },
       )
     },
   },
 ]
+
+/** The word is for everybody, the rest for whom the gate lets see it. */
+async function mayLook({ permit }: Pick<ServedHub, 'permit'>, caller: Caller | undefined): Promise<boolean> {
+  if (caller === undefined) return false
+  try {
+    await permit(caller, STATUS_READ)
+    return true
+  } catch (error) {
+    if (error instanceof PolityError && error.code === 'denied') return false
+    throw error
+  }
+}
 
 const WORSE = ['healthy', 'degraded', 'unhealthy'] as const
 

@@ -1,6 +1,6 @@
 // Counters of the door and gauges of the hub in the text format of Prometheus (exposition format 0.0.4).
 
-import { type Route, type RouteClass, text } from './route.ts'
+import { type Route, type RouteClass, STATUS_READ, text } from './route.ts'
 import type { ServedHub } from './served-hub.ts'
 
 export interface Metrics {
@@ -57,6 +57,7 @@ export const metricsRoute = (metrics: Metrics): Route => ({
   path: '/metrics',
   class: 'meta',
   access: 'loopback',
+  permission: STATUS_READ,
   docs: [
     {
       operationId: 'hub.metrics',

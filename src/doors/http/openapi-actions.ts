@@ -192,12 +192,13 @@ const Suspended = Closed({
   decision: Type.String(),
   sentence: Type.String(),
   obligations: Type.Array(Type.String()),
+  approval: Type.Optional(Type.String()),
   cursor: Type.String(),
 })
 
 const pendingAnswers = (): Record<number, AnswerDoc> => ({
   202: {
-    description: 'Running (Location names the run), or suspended until the obligations are met.',
+    description: 'Running (Location names the run), or suspended until people have agreed (Location names the approval).',
     schema: Type.Union([Running, Suspended]),
     headers: [CURSOR, 'Location'],
   },

@@ -8,6 +8,7 @@ import {
   type ParameterDoc,
   type Route,
   type RouteDoc,
+  STATUS_READ,
   text,
 } from './route.ts'
 
@@ -48,6 +49,7 @@ export function openApiRoute(routes: readonly Route[], release: string): Route {
     path: '/v1/openapi.json',
     class: 'meta',
     access: 'principal',
+    permission: STATUS_READ,
     docs: [OPENAPI_DOC],
   } as const
   const body = JSON.stringify(openApiOf([...routes, { ...route, handle: () => ({ status: 200 }) }], release))

@@ -2,7 +2,7 @@
 
 import type { Definition } from '../../kernel/catalog/definition.ts'
 import { PolityError } from '../../kernel/errors.ts'
-import { CURSOR_HEADER, inputOf } from './actions.ts'
+import { CURSOR_HEADER, inputOf, traceparentOf } from './actions.ts'
 import { fieldsOf } from './fields.ts'
 import { queryDocs } from './openapi-actions.ts'
 import { etagOf, isKnown } from './preconditions.ts'
@@ -45,10 +45,12 @@ export async function ask(
   { caller, headers, signal }: PrincipalRequest,
 ): Promise<HttpAnswer> {
   const after = headers['polity-after']
+  const traceparent = traceparentOf({ headers })
   const deadline = after === undefined ? undefined : AbortSignal.timeout(AFTER_WAIT_MS)
   try {
     const { output, cursor } = await hub.ask(caller, definition.name, input, {
       ...(after === undefined ? {} : { after: String(after) }),
+      ...(traceparent === undefined ? {} : { traced: { traceparent } }),
       ...(deadline === undefined ? {} : { signal: AbortSignal.any([signal, deadline]) }),
     })
     return answerOf(definition, output, cursor, headers)

@@ -13,6 +13,8 @@ export interface RequestLine {
   readonly status: number
   readonly durationMs: number
   readonly trace: string
+  /** Address of the client, as far as it can be trusted (client-address.ts). */
+  readonly client: string
   /** The error code it was answered with. */
   readonly error?: string
 }

@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream'
 import type { Caller } from '../../kernel/catalog/decide.ts'
 import type { ErrorCode } from '../../kernel/errors.ts'
 import type { TSchema } from '../../kernel/schema/schema.ts'
+import type { Client } from './client-address.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'OPTIONS'
 
@@ -13,6 +14,7 @@ export interface HttpRequest {
   readonly id: string
   readonly caller: Caller | undefined
   readonly headers: IncomingHttpHeaders
+  readonly client: Client
   /** Parts of the path, percent-decoded. */
   readonly params: Readonly<Record<string, string>>
   readonly search: URLSearchParams
@@ -46,6 +48,7 @@ export type RouteClass =
   | 'log'
   | 'events'
   | 'hook'
+  | 'decision'
   | 'gateway'
   | 'meta'
 
@@ -57,7 +60,7 @@ interface Shared {
   readonly bodySizeMaxBytes?: number
   /** The body comes as it is, whatever its media type: those of C2SP protocols have none. Default: JSON. */
   readonly takesBytes?: boolean
-  /** A query of the catalog that a principal must be permitted to ask; where `access` is `principal`. */
+  /** A query of the catalog that whoever comes in must be permitted to ask: a principal, or this machine as the hub. */
   readonly permission?: string
   /** What OpenAPI says about it: none for the page's files, several for a route that stands for many. */
   readonly docs?: readonly RouteDoc[]
@@ -65,7 +68,7 @@ interface Shared {
 
 /**
  * `open`: anybody. `optional`: anybody, and who it is if that can be told. `loopback`: anybody on
- * this machine, principals from elsewhere. `principal`: whoever shows a valid token or session.
+ * this machine, in the name of the hub; principals from elsewhere. `principal`: whoever shows a valid token or session.
  */
 export type Route = Shared &
   (
@@ -101,6 +104,9 @@ export interface AnswerDoc {
   readonly schema?: TSchema | object
   readonly headers?: readonly string[]
 }
+
+/** How the hub is, and what it serves. */
+export const STATUS_READ = 'hub.status'
 
 /** Entries, their proofs and the live stream. */
 export const LOG_READ = 'log.read'

@@ -1,5 +1,6 @@
 // Runs over HTTP: how far a long-running action is, and what became of it.
 
+import type { Caller } from '../../kernel/catalog/decide.ts'
 import { asPolityError, problemOf } from '../../kernel/errors.ts'
 import { Closed, Type } from '../../kernel/schema/schema.ts'
 import { CURSOR_HEADER } from './actions.ts'
@@ -53,6 +54,7 @@ export const runRoutes = (hub: ServedHub): Route[] => [
       },
     ],
     handle: async ({ caller, params: { id = '' } }) => {
+      await hub.permit(ofItsRun(caller), 'runs.get', { input: { run: id } })
       try {
         const answer = await hub.run(caller, id)
         return json(200, answer, {
@@ -72,3 +74,9 @@ export const runRoutes = (hub: ServedHub): Route[] => [
     },
   },
 ]
+
+/**
+ * What became of a run belongs to what its token was let do, so the token's scopes have no say; the rules have. That it is
+ * the caller's own run, or that he is an owner whose token covers everything, `hub.run` sees to.
+ */
+const ofItsRun = ({ scopes: _, ...caller }: Caller): Caller => caller

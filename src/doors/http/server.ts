@@ -4,8 +4,11 @@ import { setMaxListeners } from 'node:events'
 import { PolityError } from '../../kernel/errors.ts'
 import { actionRoutes } from './actions.ts'
 import { hostInUrl, openAuthenticate, requireOwnHost } from './authentication.ts'
+import { openClientOf } from './client-address.ts'
 import { compatibilityRoutes } from './compatibility.ts'
+import { decisionRoutes } from './decisions.ts'
 import { openStreams } from './events.ts'
+import { forwardAuthRoutes } from './forward-auth.ts'
 import { openGateway } from './gateway/gateway.ts'
 import { healthRoutes } from './health.ts'
 import { hookMetrics, hookRoutes } from './hooks.ts'
@@ -40,6 +43,8 @@ export interface HttpDoorOptions {
   /** Takes one line of JSON with its line end; default: stderr. */
   readonly writeLog?: (line: string) => void
   readonly connectionLimits?: ConnectionLimits
+  /** Networks and addresses of proxies whose X-Forwarded-* counts; default: none. */
+  readonly trustedProxies?: readonly string[]
   /** Live streams at a time. */
   readonly streamsMax?: number
 }
@@ -47,6 +52,8 @@ export interface HttpDoorOptions {
 export interface HttpDoor {
   /** `http://127.0.0.1:7070` */
   readonly url: string
+  /** What it serves, for whoever audits it: who may come in where. */
+  readonly routes: readonly Pick<Route, 'method' | 'path' | 'access' | 'permission'>[]
   /** A single-use link that signs a browser in as the owner. */
   signInUrl(): string
   /** Ends the live streams, finishes what is being answered, and cuts what takes longer than 5 s. */
@@ -60,6 +67,7 @@ export async function openHttpDoor(hub: ServedHub, options: HttpDoorOptions): Pr
   // Every request in flight listens.
   setMaxListeners(0, closing.signal)
   const authenticate = openAuthenticate(hub.identity)
+  const clientOf = openClientOf(options.trustedProxies)
   const streams = openStreams(hub, authenticate, options.streamsMax)
   const log = openRequestLog(levelOf(options), options.writeLog)
   const metrics = openMetrics(hub, streams.count, () => [
@@ -71,6 +79,7 @@ export async function openHttpDoor(hub: ServedHub, options: HttpDoorOptions): Pr
   const checkHost = ({ headers }: Pick<HttpRequest, 'headers'>) => requireOwnHost(headers, options.host, port)
   const gateway = openGateway(hub, {
     authenticate,
+    clientOf,
     checkHost,
     finished(line) {
       metrics.request('gateway', line.status, line.durationMs, undefined)
@@ -88,6 +97,8 @@ export async function openHttpDoor(hub: ServedHub, options: HttpDoorOptions): Pr
     ...resourceRoutes(hub),
     ...compatibilityRoutes(hub),
     ...runRoutes(hub),
+    ...decisionRoutes(hub),
+    ...forwardAuthRoutes(hub, authenticate),
     ...logEntryRoutes(hub),
     streams.route,
     ...meshRoutes(hub, authenticate),
@@ -96,17 +107,19 @@ export async function openHttpDoor(hub: ServedHub, options: HttpDoorOptions): Pr
     ...logFileRoutes(hub, options.isLogPublic ?? false),
     ...logRetentionRoutes(hub, options.isLogPublic ?? false),
   ]
+  const served = [...routes, openApiRoute(routes, hub.release)]
   const app = openTransport(
     {
       server: openHttpServer(limits, () => gateway?.upgrades),
       authenticate,
+      clientOf,
       permit: hub.permit,
       metrics,
       log,
       checkHost,
       closing: closing.signal,
     },
-    [...routes, openApiRoute(routes, hub.release)],
+    served,
     gateway === undefined ? [] : [gateway.route],
   )
   try {
@@ -121,6 +134,12 @@ export async function openHttpDoor(hub: ServedHub, options: HttpDoorOptions): Pr
   const url = `http://${shownHost(options.host)}:${port}`
   return {
     url,
+    routes: served.map(({ method, path, access, permission = '' }) => ({
+      method,
+      path,
+      access,
+      ...(permission === '' ? {} : { permission }),
+    })),
     signInUrl: () => `${url}/#signin=${hub.identity.signInCode(hub.owner).code}`,
     async close() {
       closing.abort()

@@ -9,6 +9,7 @@ import { nearest } from '../../kernel/catalog/nearest.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import { traceparentOf } from './actions.ts'
 import { type Authenticate, isLoopback, requireOneHost } from './authentication.ts'
+import type { ClientOf } from './client-address.ts'
 import type { HttpServer } from './http-server.ts'
 import { parseJsonBody } from './json-body.ts'
 import type { Metrics } from './metrics.ts'
@@ -34,6 +35,7 @@ const SECURITY_HEADERS = {
 export interface TransportPorts {
   readonly server: HttpServer
   readonly authenticate: Authenticate
+  readonly clientOf: ClientOf
   /** Throws `denied`. */
   readonly permit: Permit
   readonly metrics: Metrics
@@ -98,6 +100,7 @@ export function openTransport(
       status,
       durationMs,
       trace,
+      client: ports.clientOf(request.raw).address,
       ...(error === undefined ? {} : { error }),
     }
     ports.log.request(line, routeClass === 'health')
@@ -138,7 +141,7 @@ const patternOf = (path: string): string =>
   path.replace(/\{[^}*]+\*\}$/, '*').replaceAll(/\{([^}]+)\}/g, ':$1')
 
 function addRoute(app: FastifyInstance, route: Route, ports: TransportPorts): void {
-  const { closing, log } = ports
+  const { log } = ports
   app.route({
     method: route.method === 'GET' ? ['GET', 'HEAD'] : route.method,
     url: patternOf(route.path),
@@ -148,7 +151,7 @@ function addRoute(app: FastifyInstance, route: Route, ports: TransportPorts): vo
       request.setDecorator('caller', await callerOf(route, request, ports))
     },
     handler: async (request, reply) => {
-      const asked = requestOf(route, request, reply, closing)
+      const asked = requestOf(route, request, reply, ports)
       const answer =
         route.access === 'principal' ? await route.handle(withCaller(asked)) : await route.handle(asked)
       // Its headers are out, so the reader cannot be told.
@@ -166,8 +169,11 @@ async function callerOf(
   switch (route.access) {
     case 'open':
       return undefined
-    case 'loopback':
-      return isFromHere(request) ? undefined : authenticate(request.headers, false)
+    case 'loopback': {
+      const caller = isFromHere(request) ? undefined : await authenticate(request.headers, false)
+      if (route.permission !== undefined) await permit(caller ?? HUB, route.permission)
+      return caller
+    }
     case 'optional':
       return identified(request, authenticate)
     case 'principal': {
@@ -178,9 +184,12 @@ async function callerOf(
   }
 }
 
-const PASSED_ON_BY: readonly string[] = ['via', 'forwarded', 'x-forwarded-for']
+/** Whoever is on this machine and shows no token sees what the hub itself may see. */
+const HUB: Caller = { chain: [{ kind: 'hub', id: 'polity', roles: [] }] }
 
-/** What a proxy on this machine passes on, our own gateway included, comes from elsewhere. */
+const PASSED_ON_BY: readonly string[] = ['via', 'forwarded', 'x-forwarded-for', 'x-real-ip']
+
+/** What a proxy on this machine passes on, our own gateway included, comes from elsewhere: also through a trusted one. */
 const isFromHere = ({ socket, headers }: FastifyRequest): boolean =>
   isLoopback(socket.remoteAddress ?? '') && !PASSED_ON_BY.some((name) => headers[name] !== undefined)
 
@@ -198,7 +207,7 @@ function requestOf(
   { path }: Route,
   request: FastifyRequest,
   reply: FastifyReply,
-  closing: AbortSignal,
+  { clientOf, closing }: Pick<TransportPorts, 'clientOf' | 'closing'>,
 ): HttpRequest {
   const { '*': rest, ...named } = request.params as Record<string, string>
   const restName = /\{([^}*]+)\*\}$/.exec(path)?.[1]
@@ -207,6 +216,7 @@ function requestOf(
     id: request.id,
     caller: request.getDecorator<Caller | undefined>('caller'),
     headers: request.headers,
+    client: clientOf(request.raw),
     params: restName === undefined ? named : { ...named, [restName]: rest ?? '' },
     search: new URLSearchParams(queryAt < 0 ? '' : request.url.slice(queryAt + 1)),
     body: request.body,

@@ -6,6 +6,8 @@ import type { Log } from '../../kernel/log/log.ts'
 import { formatComment, formatEvent } from './server-sent-events.ts'
 
 const HEARTBEAT_INTERVAL_MS = 15_000
+/** How often a silent stream is asked whether it may go on. */
+const LOOK_INTERVAL_MS = 250
 const RECONNECT_MS = 2000
 /** Entries have at most 64 KiB, so this also bounds what a stream holds in memory. */
 const PAGE_SIZE = 64
@@ -30,7 +32,7 @@ export interface StreamOptions {
   readonly type?: string
   /** Ends the stream. */
   readonly signal: AbortSignal
-  /** Asked before entries are sent: a revoked token ends its streams. */
+  /** Asked before entries are sent, and while there are none: who may not read any more is not left listening. */
   readonly isAllowed: () => Promise<boolean>
 }
 
@@ -67,10 +69,21 @@ export async function* liveStream(
       }
       for (const each of progress.take()) yield formatEvent({ event: 'progress', data: JSON.stringify(each) })
       if (position < log.head().size || signal.aborted) continue
-      if ((await newsOf(log, position, progress, signal)) === 'quiet') yield formatComment('')
+      yield* silence(() => newsOf(log, position, progress, signal), isAllowed)
     }
   } finally {
     progress.close()
+  }
+}
+
+/** Until there is news, or the reader may not go on; a comment now and then keeps the connection. */
+async function* silence(
+  news: () => ReturnType<typeof newsOf>,
+  isAllowed: StreamOptions['isAllowed'],
+): AsyncGenerator<string> {
+  for (let silentMs = LOOK_INTERVAL_MS; (await news()) === 'quiet'; silentMs += LOOK_INTERVAL_MS) {
+    if (!(await isAllowed())) return
+    if (silentMs % HEARTBEAT_INTERVAL_MS === 0) yield formatComment('')
   }
 }
 
@@ -120,7 +133,7 @@ async function newsOf(
     return await Promise.race([
       log.published(position + 1, waiting.signal).then(() => 'news' as const),
       progress.arrival(waiting.signal).then(() => 'news' as const),
-      delay(HEARTBEAT_INTERVAL_MS, 'quiet' as const, { signal: waiting.signal }),
+      delay(LOOK_INTERVAL_MS, 'quiet' as const, { signal: waiting.signal }),
     ])
   } catch (error) {
     if (signal.aborted) return 'ended'

@@ -94,13 +94,18 @@ export interface BrokerReport {
   readonly findings: readonly Finding[]
 }
 
+/**
+ * Whatever connects may throw `broker.unreachable`, `broker.untrusted` (its certificate is not believed),
+ * `broker.denied` (it does not take our credentials), `secret.missing`.
+ */
 export interface Broker {
   readonly kind: BrokerKind
   /** Looks at what can lose messages. `places`: streams, or subjects with `*` and `>`, to look at. Throws `broker.unreachable`. */
   probe(places: readonly string[]): Promise<BrokerReport>
   /**
    * Resolves when the broker has answered for all of them (at most SEND_MAX), in order. Rejects with
-   * `broker.unreachable` when it has not: then some may have arrived, and all are sent again under the same ids.
+   * `broker.unreachable`, `broker.untrusted` or `broker.denied` when it has not: then some may have arrived, and all
+   * are sent again under the same ids.
    */
   send(messages: readonly OutgoingMessage[]): Promise<readonly SendOutcome[]>
   /** Throws `broker.unreachable`, `broker.refused` (no such stream, no right to read it). */

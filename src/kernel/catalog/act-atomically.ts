@@ -6,9 +6,9 @@ import type { Proposal } from '../log/proposal.ts'
 import { requireUnheld } from '../retention/policy.ts'
 import { commitPrivate } from '../schema/privacy.ts'
 import type { RowPlace } from '../store/store.ts'
-import { answerAgain } from './answers.ts'
+import { answerAgain, keptFor } from './answers.ts'
 import type { CommandContext, Reads } from './context.ts'
-import { callerOf, decisionDraft, evidenceRows, isStale, rememberEvidence } from './decide.ts'
+import { callerOf, decisionDraft, evidenceRows, isStale, outcomeRisk, rememberEvidence } from './decide.ts'
 import { areaOf } from './definition.ts'
 import type { KeptAnswer } from './idempotency.ts'
 import {
@@ -39,14 +39,18 @@ export async function actAtomically(ports: InvokePorts, invocation: Invocation):
       return await (contended === undefined ? act() : ports.turns.take(contended, act))
     } catch (error) {
       if (!(error instanceof PolityError) || error.code !== 'expectation.failed') throw error
-      if (isStale(invocation.decision, error)) throw error
-      const kept = invocation.keyRow && (await ports.idempotency.find(invocation.keyRow))
+      if (isStale(invocation.decision, error) || isSpent(invocation.options, error)) throw error
+      const kept = await keptFor(ports, invocation.keyRow)
       if (kept) return answerAgain(ports, kept, invocation.options)
       if (attempt === CONFLICT_ATTEMPTS_MAX) throw error
       contended = `${error.facts.table} ${error.facts.key}`
     }
   }
 }
+
+/** What people agreed to was used or has lapsed meanwhile: trying again changes nothing. */
+const isSpent = ({ grant }: Invocation['options'], { facts: { table, key } }: PolityError): boolean =>
+  grant?.beside.expect?.some((each) => each.table === table && each.key === key) ?? false
 
 /** That it was tried and refused is a fact of its own, for acts that somebody will ask about. */
 async function recordingFailures(
@@ -137,7 +141,7 @@ const asDecidedAndDone = (
   ...beside.drafts,
   ...drafts,
   ActionFinished(
-    { decision: decision.id, action: definition.name, status: 'done' },
+    { decision: decision.id, action: definition.name, status: 'done', ...outcomeRisk(decision) },
     { subject: decision.resource },
   ),
 ]

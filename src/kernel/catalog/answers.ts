@@ -2,7 +2,7 @@
 
 import { errorFromWire, PolityError } from '../errors.ts'
 import { isEnded, type RunRow } from '../runs/run.ts'
-import type { KeptAnswer } from './idempotency.ts'
+import type { KeptAnswer, KeyRow } from './idempotency.ts'
 import { type Answer, headCursor, type InvokeOptions, type InvokePorts } from './invocation.ts'
 
 /** The answer of a finished run; rejects with the error it ended with. */
@@ -25,6 +25,16 @@ export async function answerOf(ports: Pick<InvokePorts, 'log' | 'vault'>, row: R
   }
 }
 
+/** What a key was answered before. To whoever goes on with what people agreed to, that they were asked is no answer. */
+export async function keptFor(
+  { idempotency }: Pick<InvokePorts, 'idempotency'>,
+  keyRow: KeyRow | undefined,
+  isResumed = true,
+): Promise<KeptAnswer | undefined> {
+  const kept = keyRow && (await idempotency.find(keyRow))
+  return isResumed && kept?.status === 'suspended' ? undefined : kept
+}
+
 /** Whoever asks again while the run is under way waits for it, as the first one does. */
 export async function answerAgain(
   ports: InvokePorts,
@@ -34,5 +44,12 @@ export async function answerAgain(
   if (kept.status === 'running')
     return answerOf(ports, await (wait ? ports.runs.settled(kept.run) : ports.runs.get(kept.run)))
   const cursor = headCursor(ports)
+  if (kept.status === 'suspended') {
+    const { decision } = kept
+    const sentence = await ports.approvals.fateOf(kept.approval)
+    return sentence === undefined
+      ? { ...kept, cursor }
+      : { status: 'denied', decision, sentence, reasons: [] }
+  }
   return { status: 'done', decision: kept.decision, output: await ports.vault.reveal(kept.output), cursor }
 }

@@ -1,5 +1,6 @@
 // What the catalog needs of approvals: to keep a suspended request, and to carry it out once people have agreed.
 
+import type { Awaitable } from '../env.ts'
 import type { Draft } from '../log/entry.ts'
 import type { WorkingWrite } from '../log/proposal.ts'
 import type { Expectation } from '../log/view.ts'
@@ -25,6 +26,8 @@ export interface Grant {
   readonly id: string
   /** Obligations that were fulfilled, such as `owner:1`. */
   readonly approvals: readonly string[]
+  /** The rules under which people agreed: under others it is void. */
+  readonly bundle: string
   /** The input in the form to which they agreed, commitments included. */
   readonly committed: CommittedInput
   readonly known: KnownOpenings
@@ -36,10 +39,16 @@ export interface Grant {
 
 export interface ApprovalDesk {
   /** Keeps a request whose decision is suspended. Its id is that of the decision. */
-  hold(invocation: Invocation): Held
+  hold(invocation: Invocation): Awaitable<Held>
   /** It is durable now: whoever can answer may be told. */
   onHeld(id: string): void
+  /** Why a held request will not be carried out any more; undefined while it may, and once it was. */
+  fateOf(id: string): Awaitable<string | undefined>
 }
 
 /** Of a hub without people: what is suspended stays undone. */
-export const NO_DESK: ApprovalDesk = { hold: () => NOTHING_HELD, onHeld: () => undefined }
+export const NO_DESK: ApprovalDesk = {
+  hold: () => NOTHING_HELD,
+  onHeld: () => undefined,
+  fateOf: () => undefined,
+}

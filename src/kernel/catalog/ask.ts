@@ -1,4 +1,4 @@
-// Queries: decided like actions, but only a denied one leaves an entry, and none changes anything.
+// Queries: decided like actions, but only one that is denied, or would be, leaves an entry, and none changes anything.
 
 import { PolityError } from '../errors.ts'
 import type { Gate } from '../gate/gate.ts'
@@ -8,9 +8,11 @@ import type { Views } from '../log/views.ts'
 import { KnownOpenings } from '../schema/privacy.ts'
 import { validate } from '../schema/schema.ts'
 import type { Catalog } from './catalog.ts'
-import { type Caller, committedInput, type DecidePorts, decide } from './decide.ts'
+import { type Caller, committedInput, type DecidePorts, type Decision, decide, isStale } from './decide.ts'
 import type { QueryDefinition } from './definition.ts'
+import { onBehalf } from './on-behalf.ts'
 import { noteDenial, type RefusalPorts } from './refusals.ts'
+import { type Traced, traceOf } from './trace.ts'
 
 export interface AskPorts extends RefusalPorts, DecidePorts {
   readonly catalog: Catalog
@@ -24,6 +26,8 @@ export interface AskOptions {
   readonly signal?: AbortSignal
   /** The code of a run asks, as a part of it: the token's scope was for the run; the rules decide all the same. */
   readonly isPartOfRun?: boolean
+  /** What the query belongs to: rules may look at what was done before in the same trace. */
+  readonly traced?: Traced
 }
 
 export interface AskAnswer {
@@ -52,35 +56,46 @@ const PERMITTED_FRESH_MS = 100
 const PERMITTED_MAX = 1024
 
 export function openPermit(ports: Omit<AskPorts, 'views'>): Permit {
-  const { catalog, gate, env } = ports
-  let since:
-    | { readonly permitted: Set<string>; readonly bundle: Gate['bundle']; readonly atMs: number }
-    | undefined
+  const { catalog, gate, standings, env } = ports
+  let since: Since | undefined
   return async (caller, name, { input = {}, risk } = {}) => {
     const { definition } = catalog.query(name)
     const asked = risk === undefined ? definition : { ...definition, risk }
     const nowMs = env.now()
-    const isFresh = since?.bundle === gate.bundle && Math.abs(nowMs - since.atMs) < PERMITTED_FRESH_MS
+    const changes = standings.changes()
+    const isFresh =
+      since?.bundle === gate.bundle &&
+      since.changes === changes &&
+      Math.abs(nowMs - since.atMs) < PERMITTED_FRESH_MS
     if (!since || !isFresh || since.permitted.size >= PERMITTED_MAX)
-      since = { permitted: new Set(), bundle: gate.bundle, atMs: nowMs }
+      since = { permitted: new Set(), bundle: gate.bundle, changes, atMs: nowMs }
     // An answer that comes when others are in force is kept with those under which it was given.
     const { permitted } = since
     const question = JSON.stringify([caller.chain, caller.scopes, definition.name, input, asked.risk])
     if (permitted.has(question)) return
-    await requireAllowed(ports, caller, asked, input, new Date(nowMs).toISOString())
-    permitted.add(question)
+    const allowed = await requireAllowed(ports, { caller, definition: asked, input })
+    // What was counted or noted is counted and noted each time.
+    if (!allowed.isNoted) permitted.add(question)
   }
+}
+
+/** What was permitted since a moment, under the same rules, while nobody was stopped. */
+interface Since {
+  readonly permitted: Set<string>
+  readonly bundle: Gate['bundle']
+  readonly changes: number
+  readonly atMs: number
 }
 
 export function openAsk(ports: AskPorts): Ask {
   const { catalog, log, views, env } = ports
-  return async (caller, name, rawInput, { after, signal, isPartOfRun = false } = {}) => {
+  return async (asking, name, rawInput, { after, signal, isPartOfRun = false, traced = {} } = {}) => {
     const { definition, handler } = catalog.query(name)
     const input = validate(definition.schema, rawInput ?? {}, `the input of ${definition.name}`) as Readonly<
       Record<string, unknown>
     >
-    const now = new Date(env.now()).toISOString()
-    await requireAllowed(ports, caller, definition, input, now, isPartOfRun)
+    const caller = await onBehalf(ports, asking, definition, input)
+    const { now } = await requireAllowed(ports, { caller, definition, input, isPartOfRun, traced })
     if (after !== undefined) await reached(log.positionOf(after), { log, env }, signal)
     const cursor = log.cursorAt(log.head().size)
     const output = await handler({ ...views, chain: caller.chain, log, now }, input as never)
@@ -109,21 +124,55 @@ async function reached(
   }
 }
 
-/** A denial is answered at once, and recorded beside the answer. */
-async function requireAllowed(
-  ports: Omit<AskPorts, 'views'>,
-  caller: Caller,
-  definition: QueryDefinition,
-  input: Readonly<Record<string, unknown>>,
-  now: string,
-  isPartOfRun = false,
-): Promise<void> {
+interface Asked {
+  readonly caller: Caller
+  readonly definition: QueryDefinition
+  readonly input: Readonly<Record<string, unknown>>
+  readonly isPartOfRun?: boolean
+  readonly traced?: Traced
+}
+
+interface Allowed {
+  /** RFC 3339 time of the decision. */
+  readonly now: string
+  /** Whether it left something behind: a count, a label. */
+  readonly isNoted: boolean
+}
+
+const DECISIONS_MAX = 8
+
+/**
+ * A denial is answered at once, and recorded beside the answer. What is to be known of an answer later is durable before
+ * it is given: without it there is none.
+ */
+async function requireAllowed(ports: Omit<AskPorts, 'views'>, asked: Asked): Promise<Allowed> {
   const { env } = ports
+  const { caller, definition, input, isPartOfRun = false, traced = {} } = asked
   const id = env.id()
-  const decision = await decide(ports, id, { caller, definition, input, trace: id, isPartOfRun, now })
-  const { effect, sentence, reasons } = decision.verdict
-  if (effect === 'allow') return
-  const committed = committedInput(definition, input, env, new KnownOpenings())
-  noteDenial(ports, { caller, definition, committed, decision })
-  throw new PolityError('denied', sentence, { reasons })
+  const trace = traceOf(traced) ?? id
+  for (let attempt = 1; ; attempt++) {
+    const now = new Date(env.now()).toISOString()
+    const decision = await decide(ports, id, { caller, definition, input, trace, isPartOfRun, now })
+    const { effect, wouldEffect, shadow, sentence, reasons } = decision.verdict
+    // What passes only because of the roll-out is told, too: whoever tightens it wants to know.
+    if (effect !== 'allow' || wouldEffect !== undefined || shadow.length > 0) {
+      const committed = committedInput(definition, input, env, new KnownOpenings())
+      noteDenial(ports, { caller, definition, committed, decision })
+    }
+    if (effect !== 'allow') throw new PolityError('denied', sentence, { reasons })
+    try {
+      return { now, isNoted: await noted(ports, decision) }
+    } catch (error) {
+      if (attempt === DECISIONS_MAX || !isStale(decision, error)) throw error
+    }
+  }
+}
+
+async function noted(
+  { log }: Pick<AskPorts, 'log'>,
+  { beside: { expect = [], rows = [] } }: Decision,
+): Promise<boolean> {
+  if (rows.length === 0) return false
+  await log.append({ entries: [], rows, expect })
+  return true
 }

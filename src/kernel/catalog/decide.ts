@@ -4,7 +4,7 @@ import { hash } from 'node:crypto'
 import type { Env } from '../env.ts'
 import { PolityError } from '../errors.ts'
 import type { Gate } from '../gate/gate.ts'
-import type { Chain, Fact, FactType, GateRequest, Risk, Verdict } from '../gate/types.ts'
+import type { Chain, Fact, FactType, GateRequest, Principal, Risk, Verdict } from '../gate/types.ts'
 import type { Draft } from '../log/entry.ts'
 import { EVIDENCE } from '../log/layout.ts'
 import type { WorkingWrite } from '../log/proposal.ts'
@@ -12,9 +12,8 @@ import { canonicalText } from '../schema/canonical.ts'
 import { commitPrivate, type KnownOpenings } from '../schema/privacy.ts'
 import { privacyOf, type TSchema } from '../schema/schema.ts'
 import { areaOf, baseName, type Definition } from './definition.ts'
-import type { Beside } from './hub-records.ts'
 import { ActionDecided } from './records.ts'
-import type { StandingQuestion, Standings } from './standing.ts'
+import { type Claim, NO_COVER, type StandingQuestion, type Standings } from './standing.ts'
 
 /** Who asks: the chain, and the actions that its token covers (absent: all). */
 export interface Caller {
@@ -36,6 +35,8 @@ export interface DecidePorts {
   readonly standings: Standings
   /** Whether a single principal could approve: asked only when it matters. */
   readonly isSolo: () => Promise<boolean>
+  /** The roles of somebody who is named and has shown no token: those of his tokens that are good now. */
+  readonly rolesOf: (principal: Pick<Principal, 'kind' | 'id'>) => Promise<readonly string[]>
 }
 
 export interface Question {
@@ -58,14 +59,14 @@ export interface Decision {
   readonly resource: string
   readonly risk: Risk
   /** What must hold, and what is written, when it is committed. */
-  readonly beside: Pick<Beside, 'expect' | 'rows'>
+  readonly beside: Pick<Claim, 'drafts' | 'expect' | 'rows'>
 }
 
 /** Whether a commit was refused because what the decision stood on has changed: then it is decided again. */
-export const isStale = ({ beside: { expect = [] } }: Decision, error: unknown): boolean =>
+export const isStale = ({ beside: { expect = [], rows = [] } }: Decision, error: unknown): boolean =>
   error instanceof PolityError &&
   error.code === 'expectation.failed' &&
-  expect.some(({ table, key }) => table === error.facts.table && key === error.facts.key)
+  [...expect, ...rows].some(({ table, key }) => table === error.facts.table && key === error.facts.key)
 
 /** Enrich, classify, evaluate once, and reserve what an allowed command takes. Whatever fails on the way is a denial. */
 export async function decide(ports: DecidePorts, id: string, question: Question): Promise<Decision> {
@@ -73,16 +74,20 @@ export async function decide(ports: DecidePorts, id: string, question: Question)
   const { caller, definition, input, isPartOfRun = false, approvals = [], trace, now } = question
   const resource = definition.resource?.(input as never) ?? areaOf(definition.name)
   const facts = factsOf(definition, input)
-  const { conduct = {} } = definition
+  const conduct = { ...definition.conduct, ...definition.conductOf?.(input as never) }
+  const declaredRisk = definition.riskOf?.(input as never) ?? definition.risk
   const asked: StandingQuestion = {
     caller,
     action: definition.name,
     kind: definition.kind,
+    ...(definition.effect === undefined ? {} : { effect: definition.effect }),
     resource,
-    risk: definition.risk ?? 'high',
+    risk: declaredRisk ?? 'high',
     facts,
     conduct,
+    isAutonomous: definition.isAutonomous?.(input as never) ?? false,
     trace,
+    isTraced: trace !== id,
     nowMs: Date.parse(now),
   }
   const { standing, failures, expect } = await standings.find(asked)
@@ -90,25 +95,35 @@ export async function decide(ports: DecidePorts, id: string, question: Question)
     chain: caller.chain,
     action: definition.name,
     resource,
-    risk: definition.risk,
+    risk: declaredRisk,
     facts,
     conduct,
-    standing,
+    standing: asked.isAutonomous ? { ...standing, autonomous: true } : standing,
     failures,
     inScope: isPartOfRun || isInScope(definition.name, caller.scopes),
     approvals,
     solo: false,
     now,
   }
-  const classified = gate.classify(request)
-  const { risk } = classified
-  const solo = definition.kind === 'command' && risk === 'critical' && (await ports.isSolo())
-  const verdict = gate.decide({ ...request, ...classified, solo })
-  const claim =
-    verdict.effect === 'allow' && definition.kind === 'command' ? await standings.claim(asked, id) : {}
-  const { rows = [] } = claim
-  return { id, verdict, resource, risk, beside: { expect: [...expect, ...(claim.expect ?? [])], rows } }
+  const first = gate.classify(request)
+  const isSoloAsked = definition.kind === 'command' && first.risk === 'critical'
+  const solo = isSoloAsked && (await ports.isSolo())
+  // Other rules may have come into force meanwhile: those that classify are those that decide.
+  const classified = isSoloAsked ? gate.classify(request) : first
+  const asIs = gate.decide({ ...request, ...classified, solo })
+  const { covered, expect: agreed } =
+    asIs.effect === 'suspended' ? await standings.cover(asked, asIs.obligations) : NO_COVER
+  const met = { ...request, approvals: [...approvals, ...covered], solo }
+  const verdict = covered.length === 0 ? asIs : gate.decide({ ...met, ...gate.classify(met) })
+  const claim: Claim = verdict.effect === 'allow' ? await standings.claim(asked, id, covered) : {}
+  const { rows = [], drafts = [] } = claim
+  const beside = { expect: [...expect, ...agreed, ...(claim.expect ?? [])], rows, drafts }
+  return { id, verdict, resource, risk: verdict.risk.risk, beside }
 }
+
+/** For an outcome, which is low unless it says so. */
+export const outcomeRisk = ({ risk }: Pick<Decision, 'risk'>): { readonly risk?: Risk } =>
+  risk === 'low' ? {} : { risk }
 
 function factsOf(definition: Definition, input: Readonly<Record<string, unknown>>): Record<string, Fact> {
   const facts: Record<string, Fact> = {}
@@ -195,6 +210,10 @@ export function committedInput(
   return { form, canonical: canonicalText(form) }
 }
 
+/** What the log, and whoever agrees, knows an input by. */
+export const digestOfInput = ({ canonical }: Pick<CommittedInput, 'canonical'>): string =>
+  `sha256:${hash('sha256', canonical, 'hex')}`
+
 export function decisionDraft(
   { id, verdict, resource, risk }: Decision,
   definition: Definition,
@@ -228,7 +247,7 @@ export function decisionDraft(
       obligations: [...obligations],
       errors: errors.map(({ policy, message }) => `${policy}: ${message}`),
       sentence,
-      inputDigest: `sha256:${hash('sha256', canonical, 'hex')}`,
+      inputDigest: digestOfInput({ canonical }),
       ...(canonical.length > INPUT_SHOWN_MAX_CHARS ? {} : { input: form }),
       bundle: evidence.bundle,
       entities: evidence.entities,

@@ -1,7 +1,7 @@
 // Definitions: one declaration per noun, command and query, from which every door derives its own form.
 
 import type { ErrorCode } from '../errors.ts'
-import type { Fact, Risk } from '../gate/types.ts'
+import type { Fact, Principal, Risk } from '../gate/types.ts'
 import { Closed, type Fields, type Static, type TSchema, Type } from '../schema/schema.ts'
 import type { CommandContext, QueryContext } from './context.ts'
 
@@ -46,6 +46,14 @@ interface Shared<F extends Fields, O extends TSchema> {
   readonly facts?: readonly (keyof F & string)[]
   /** What it does, in the words that every rule can speak about (gate/conduct.ts). */
   readonly conduct?: Readonly<Record<string, Fact>>
+  /** Of what is decided for other programs, whose deed is known by its input alone: its risk, in the place of `risk`. */
+  readonly riskOf?: (input: Input<F>) => Risk | undefined
+  /** As `riskOf`: words of this one deed, beside those of `conduct`. */
+  readonly conductOf?: (input: Input<F>) => Readonly<Record<string, Fact>>
+  /** As `riskOf`: whether nobody looks on. It makes no autonomous principal any less so. */
+  readonly isAutonomous?: (input: Input<F>) => boolean
+  /** As `riskOf`: who is asked for, as the first link of the chain. What roles he has, the hub knows. */
+  readonly onBehalfOf?: (input: Input<F>) => Pick<Principal, 'kind' | 'id'> | undefined
   readonly cli?: CliFacet
   readonly http?: HttpFacet
 }

@@ -18,6 +18,13 @@ const KEY_MAX_CHARS = 256
 export type KeptAnswer =
   | { readonly status: 'done'; readonly decision: string; readonly output: unknown }
   | { readonly status: 'running'; readonly decision: string; readonly run: string }
+  | {
+      readonly status: 'suspended'
+      readonly decision: string
+      readonly sentence: string
+      readonly obligations: readonly string[]
+      readonly approval: string
+    }
 
 export interface KeyRow {
   readonly key: string

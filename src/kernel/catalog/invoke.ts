@@ -1,16 +1,19 @@
 // The one way to change anything: authenticate -> validate -> decide -> run -> outcome.
 
-import { PolityError } from '../errors.ts'
+import { asPolityError, PolityError } from '../errors.ts'
 import { KnownOpenings } from '../schema/privacy.ts'
 import { validate } from '../schema/schema.ts'
 import { actAtomically } from './act-atomically.ts'
-import { answerAgain } from './answers.ts'
-import { NOTHING_HELD } from './approval-desk.ts'
+import { answerAgain, keptFor } from './answers.ts'
+import { type Held, NOTHING_HELD } from './approval-desk.ts'
 import { committedInput, decide, isStale } from './decide.ts'
 import type { CommandDefinition } from './definition.ts'
+import type { KeptAnswer, KeyRow } from './idempotency.ts'
 import type { Answer, Invocation, Invoke, InvokeOptions, InvokePorts } from './invocation.ts'
+import { onBehalf } from './on-behalf.ts'
 import { noteDenial, type Refusal, recordRefusal } from './refusals.ts'
 import { startRun } from './start-run.ts'
+import { traceOf } from './trace.ts'
 
 export { answerOf } from './answers.ts'
 export type { Answer, Invoke, InvokeOptions, InvokePorts } from './invocation.ts'
@@ -32,7 +35,7 @@ export function openInvoke(ports: InvokePorts): Invoke {
 }
 
 function openPerform(ports: InvokePorts): Invoke {
-  return async (caller, name, rawInput, options = {}) => {
+  return async (asking, name, rawInput, options = {}) => {
     const command = ports.catalog.command(name)
     const { definition } = command
     const input = validate(
@@ -41,11 +44,13 @@ function openPerform(ports: InvokePorts): Invoke {
       `the input of ${definition.name}`,
     ) as Invocation['input']
     requireRunOptions(definition, options)
+    // What people agreed to was held with its whole chain.
+    const caller = options.grant ? asking : await onBehalf(ports, asking, definition, input)
     const keyRow =
       options.key === undefined
         ? undefined
         : ports.idempotency.row(caller, definition.name, options.key, input)
-    const kept = keyRow && (await ports.idempotency.find(keyRow))
+    const kept = await keptFor(ports, keyRow, options.grant !== undefined)
     if (kept) return answerAgain(ports, kept, options)
 
     const id = ports.env.id()
@@ -70,7 +75,7 @@ async function decided(ports: InvokePorts, asked: Asked): Promise<Invocation> {
   const { env } = ports
   const { id, caller, input, options } = asked
   const { definition } = asked.command
-  const { grant, isPartOfRun = false, correlationId } = options
+  const { grant, isPartOfRun = false } = options
   const known = grant?.known.copy() ?? new KnownOpenings()
   const committed = grant?.committed ?? committedInput(definition, input, env, known)
   const now = new Date(env.now()).toISOString()
@@ -78,12 +83,17 @@ async function decided(ports: InvokePorts, asked: Asked): Promise<Invocation> {
     caller,
     definition,
     input,
-    trace: correlationId ?? id,
+    trace: traceOf(options) ?? id,
     approvals: grant?.approvals ?? [],
     isPartOfRun,
     now,
   })
-  const { expect = [], rows = [] } = decision.beside
+  if (grant && grant.bundle !== decision.verdict.evidence.bundle)
+    throw new PolityError(
+      'approvals.superseded',
+      'other rules are in force than those that were agreed under',
+    )
+  const { drafts = [], expect = [], rows = [] } = decision.beside
   return {
     ...asked,
     committed,
@@ -93,7 +103,7 @@ async function decided(ports: InvokePorts, asked: Asked): Promise<Invocation> {
     beside: {
       expect: [...expect, ...(grant?.beside.expect ?? [])],
       rows: [...rows, ...(grant?.beside.rows ?? [])],
-      drafts: grant?.drafts(id) ?? [],
+      drafts: [...(grant?.drafts(id) ?? []), ...drafts],
     },
   }
 }
@@ -130,20 +140,37 @@ async function refuse(ports: InvokePorts, refusal: Refusal): Promise<Answer> {
 
 /** Kept until people have answered: the request itself, and not only that it was made. */
 async function suspend(ports: InvokePorts, invocation: Invocation): Promise<Answer> {
-  const { command, decision, options } = invocation
+  const { command, decision, keyRow, options } = invocation
+  const { id, verdict } = decision
+  const { sentence, obligations } = verdict
   const held =
     options.grant === undefined && command.definition.effect !== 'working'
-      ? ports.approvals.hold(invocation)
+      ? await ports.approvals.hold(invocation)
       : NOTHING_HELD
-  const cursor = await recordRefusal(ports, { ...invocation, definition: command.definition }, {}, held)
-  const { id, verdict } = decision
-  if (held !== NOTHING_HELD) ports.approvals.onHeld(id)
-  return {
-    status: 'suspended',
-    decision: id,
-    sentence: verdict.sentence,
-    obligations: verdict.obligations,
-    cursor,
-    ...(held === NOTHING_HELD ? {} : { approval: id }),
+  const isHeld = held !== NOTHING_HELD
+  const answer = { status: 'suspended', decision: id, sentence, obligations } as const
+  const refusal = { ...invocation, definition: command.definition }
+  try {
+    const kept = isHeld && keyRow ? keptUnder(ports, keyRow, held, { ...answer, approval: id }) : held
+    const cursor = await recordRefusal(ports, refusal, {}, kept)
+    if (isHeld) ports.approvals.onHeld(id)
+    return { ...answer, cursor, ...(isHeld ? { approval: id } : {}) }
+  } catch (error) {
+    // Who asks twice at a time waits for the same people.
+    const isTwice = asPolityError(error).code === 'expectation.failed'
+    const kept = isTwice && keyRow && (await ports.idempotency.find(keyRow))
+    if (kept) return answerAgain(ports, kept, options)
+    throw error
   }
 }
+
+const keptUnder = (
+  { idempotency }: Pick<InvokePorts, 'idempotency'>,
+  keyRow: KeyRow,
+  held: Held,
+  answer: KeptAnswer,
+): Held => ({
+  ...held,
+  rows: [...held.rows, idempotency.write(keyRow, answer)],
+  expect: [...held.expect, idempotency.absent(keyRow)],
+})

@@ -7,5 +7,6 @@ import type { Answer } from './invoke.ts'
 export function outputOf(answer: Answer, action: string): unknown {
   if (answer.status === 'done') return answer.output
   const sentence = 'sentence' in answer ? answer.sentence : `${action} is still running`
-  throw new PolityError('denied', sentence, { action, decision: answer.decision })
+  const owed = answer.status === 'suspended' ? { obligations: answer.obligations } : {}
+  throw new PolityError('denied', sentence, { action, decision: answer.decision, ...owed })
 }

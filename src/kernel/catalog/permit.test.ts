@@ -51,12 +51,17 @@ async function opened(text: string) {
         return gate.decide(request)
       },
     },
-    standings: openStandings(() => [], {
-      get: async () => undefined,
-      read: async () => ({ key: '', version: 0 }),
-      list: async () => [],
-    }),
+    standings: openStandings(
+      () => [],
+      {
+        get: async () => undefined,
+        read: async () => ({ key: '', version: 0 }),
+        list: async () => [],
+      },
+      env,
+    ),
     isSolo: async () => false,
+    rolesOf: async () => [],
     env: { ...env, now: () => nowMs },
     denials: { note: async () => undefined },
   } as unknown as Parameters<typeof openPermit>[0] & RefusalPorts)

@@ -55,6 +55,10 @@ export const ActionFinished = entryType('action.finished@1', {
   code: Type.Optional(Text),
   message: Type.Optional(Text),
   run: Type.Optional(Text),
+  /** Of the decision, unless it is low. */
+  risk: Type.Optional(Text),
+  /** What a run acted on; any other outcome has it as its subject. */
+  resource: Type.Optional(Text),
   /** Steps of a failed or cancelled run whose undoing failed. */
   notUndone: Type.Optional(Texts),
   /**

@@ -11,6 +11,7 @@ import {
   type Decision,
   decisionDraft,
   evidenceRows,
+  outcomeRisk,
   rememberEvidence,
 } from './decide.ts'
 import type { Definition } from './definition.ts'
@@ -77,7 +78,14 @@ export async function recordFailure(
     causationid: decision.id,
   }
   const outcome = ActionFinished(
-    { decision: decision.id, action: definition.name, status: 'failed', code, message },
+    {
+      decision: decision.id,
+      action: definition.name,
+      status: 'failed',
+      ...outcomeRisk(decision),
+      code,
+      message,
+    },
     { subject: decision.resource },
   )
   const drafts = [decisionDraft(decision, definition, committed), outcome]

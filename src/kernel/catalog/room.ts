@@ -10,6 +10,7 @@ import type { Receipt } from '../log/proposal.ts'
 import type { Realm } from '../realm/realm.ts'
 import type { Caller } from './decide.ts'
 import type { Definition } from './definition.ts'
+import type { FaceOf } from './face.ts'
 import type { Beside } from './hub-records.ts'
 import type { Invoke } from './invocation.ts'
 import type { OpenedModule } from './module.ts'
@@ -21,6 +22,8 @@ export interface RoomHost {
   readonly source: string
   /** DATA; absent: everything is in memory. */
   readonly dir?: string
+  /** What a module of this hub shows; undefined until it is opened, or where it is absent. */
+  readonly face: FaceOf
   /** What went wrong in the background; it is not in anybody's answer. */
   readonly onFailure: (error: PolityError) => void
   /** Facts that the hub states by itself, in one commit with working rows. */
@@ -31,6 +34,8 @@ export interface RoomHost {
   definitions(): readonly Definition[]
   /** Throws `auth.invalid` or `auth.expired` when a caller's token is not good any more. */
   requireLive(caller: Caller): Promise<void>
+  /** Whether a single principal holds the role of owner. */
+  isSolo(): Promise<boolean>
   /** The gate in force; undefined until the hub has loaded its rules. */
   gate(): Gate | undefined
   /** Calls a handler at least once for every published entry of some types, in order. Closed with the hub. */

@@ -1,12 +1,16 @@
 // What the rooms know about whoever asks: every room that knows something is a source, and one that cannot answer is a denial.
 
+import type { Env } from '../env.ts'
 import { asPolityError } from '../errors.ts'
 import { type Fact, PLAIN_STANDING, type PolicyFailure, type Risk, type Standing } from '../gate/types.ts'
+import type { Draft } from '../log/entry.ts'
 import type { Expectation } from '../log/view.ts'
 import type { Views } from '../log/views.ts'
 import type { Reads } from './context.ts'
 import type { Caller } from './decide.ts'
+import type { Effect } from './definition.ts'
 import type { Beside } from './hub-records.ts'
+import { type Patience, withPatience } from './patience.ts'
 import { trackedReads } from './tracked-reads.ts'
 
 /** What is about to be decided. */
@@ -15,13 +19,19 @@ export interface StandingQuestion {
   /** `state.put@1` */
   readonly action: string
   readonly kind: 'command' | 'query'
+  /** Of a command. */
+  readonly effect?: Effect
   readonly resource: string
   /** As the action declares it. */
   readonly risk: Risk
   readonly facts: Readonly<Record<string, Fact>>
   readonly conduct: Readonly<Record<string, Fact>>
+  /** Whether the caller says that nobody looks on. */
+  readonly isAutonomous?: boolean
   /** What belongs together: the run or the invocation that it all came of, or the trace that a caller names. */
   readonly trace: string
+  /** Whether anything else can belong to it yet: false for what is asked for by itself. */
+  readonly isTraced: boolean
   readonly nowMs: number
 }
 
@@ -36,11 +46,30 @@ export interface StandingReads {
 export interface StandingSource {
   /** For messages: `trust`. */
   readonly name: string
-  /** Each source answers for facts of its own. Throwing is a denial. */
+  /** Each source answers for facts of its own. Throwing is a denial, and so is no answer in time (patience.ts). */
   read(question: StandingQuestion, reads: StandingReads): Partial<Standing> | Promise<Partial<Standing>>
   /** What is committed together with a decision that allows a command: a reservation. Throwing refuses it. */
-  claim?(question: StandingQuestion, decision: string): Beside | Promise<Beside>
+  claim?(question: StandingQuestion, decision: string, covered?: readonly string[]): Claim | Promise<Claim>
+  /** Of a suspended command: obligations that people met beforehand for whatever is like it. Throwing meets none. */
+  approvals?(question: StandingQuestion, reads: StandingReads): Promise<readonly string[]>
+  /** As `claim`, of a query: what must be durable before it is answered. A query without any leaves nothing. */
+  note?(question: StandingQuestion, decision: string): Beside | Promise<Beside>
+  /** Another number once what was permitted a moment ago may not be taken for permitted any more. */
+  readonly changes?: () => number
 }
+
+/** What is committed together with a decision, facts of the source among it. */
+export interface Claim extends Beside {
+  readonly drafts?: readonly Draft[]
+}
+
+/** Of what a suspended command owes: what was met beforehand, as long as these rows stay as they are. */
+export interface Cover {
+  readonly covered: readonly string[]
+  readonly expect: readonly Expectation[]
+}
+
+export const NO_COVER: Cover = { covered: [], expect: [] }
 
 export interface FoundStanding {
   readonly standing: Standing
@@ -52,7 +81,11 @@ export interface FoundStanding {
 
 export interface Standings {
   find(question: StandingQuestion): Promise<FoundStanding>
-  claim(question: StandingQuestion, decision: string): Promise<Beside>
+  /** What is committed with a decision that allows: of a command with its effect, of a query before its answer. */
+  claim(question: StandingQuestion, decision: string, covered?: readonly string[]): Promise<Claim>
+  cover(question: StandingQuestion, owed: readonly string[]): Promise<Cover>
+  /** Moves when nothing that was permitted before may be taken for permitted. */
+  changes(): number
 }
 
 export const UNAVAILABLE = 'unavailable'
@@ -60,11 +93,14 @@ export const UNAVAILABLE = 'unavailable'
 export const openStandings = (
   sources: () => readonly StandingSource[],
   views: Pick<Views, 'get' | 'read' | 'list'>,
+  env: Pick<Env, 'monotonic' | 'sleepUntil'>,
 ): Standings => ({
   async find(question) {
     const { reads, expectations } = trackedReads(views)
     const asked = { now: views, expecting: reads }
-    const answers = await Promise.all(sources().map((source) => readOne(source, question, asked)))
+    const answers = await withPatience(env, (patience) =>
+      Promise.all(sources().map((source) => readOne(source, question, asked, patience))),
+    )
     const failures = answers.flatMap(({ failure }) => failure ?? [])
     const standing = Object.assign({ ...PLAIN_STANDING }, ...answers.map(({ found }) => found)) as Standing
     return {
@@ -73,22 +109,47 @@ export const openStandings = (
       expect: expectations(),
     }
   },
-  async claim(question, decision) {
-    const claims = await Promise.all(sources().map((source) => source.claim?.(question, decision) ?? {}))
+  async claim(question, decision, covered = []) {
+    const made = question.kind === 'command' ? 'claim' : 'note'
+    const claiming = sources().filter((source) => source[made] !== undefined)
+    const claims: Claim[] = await withPatience(env, ({ answerOf }) =>
+      Promise.all(
+        claiming.map((source) =>
+          answerOf<Claim>(source.name, () => source[made]?.(question, decision, covered) ?? {}),
+        ),
+      ),
+    )
     return {
       expect: claims.flatMap(({ expect = [] }) => expect),
       rows: claims.flatMap(({ rows = [] }) => rows),
+      drafts: claims.flatMap(({ drafts = [] }) => drafts),
     }
   },
+  async cover(question, owed) {
+    if (question.kind !== 'command') return NO_COVER
+    const { reads, expectations } = trackedReads(views)
+    const asked = { now: views, expecting: reads }
+    const met = await withPatience(env, ({ answerOf }) =>
+      Promise.all(
+        sources().map(async (source) =>
+          answerOf(source.name, () => source.approvals?.(question, asked) ?? []).catch(() => []),
+        ),
+      ),
+    )
+    const covered = owed.filter((obligation) => met.flat().includes(obligation))
+    return covered.length === 0 ? NO_COVER : { covered, expect: expectations() }
+  },
+  changes: () => sources().reduce((sum, source) => sum + (source.changes?.() ?? 0), 0),
 })
 
 async function readOne(
   source: StandingSource,
   question: StandingQuestion,
   reads: StandingReads,
+  { answerOf }: Patience,
 ): Promise<{ readonly found: Partial<Standing>; readonly failure?: PolicyFailure }> {
   try {
-    return { found: await source.read(question, reads) }
+    return { found: await answerOf(source.name, () => source.read(question, reads)) }
   } catch (thrown) {
     const { message } = asPolityError(thrown)
     return { found: {}, failure: { policy: '', message: `${source.name} could not be asked: ${message}` } }

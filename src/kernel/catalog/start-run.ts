@@ -4,8 +4,8 @@ import { asPolityError, type ErrorCode } from '../errors.ts'
 import type { WorkingWrite } from '../log/proposal.ts'
 import type { Runs } from '../runs/runs.ts'
 import { Timestamp, validate } from '../schema/schema.ts'
-import { answerAgain, answerOf } from './answers.ts'
-import { callerOf, decisionDraft, evidenceRows, rememberEvidence } from './decide.ts'
+import { answerAgain, answerOf, keptFor } from './answers.ts'
+import { callerOf, decisionDraft, evidenceRows, outcomeRisk, rememberEvidence } from './decide.ts'
 import {
   type Answer,
   headCursor,
@@ -28,6 +28,8 @@ export async function startRun(ports: InvokePorts, invocation: Invocation): Prom
     id,
     action: definition.name,
     decision: decision.id,
+    resource: decision.resource,
+    ...outcomeRisk(decision),
     ...callerOf(caller),
     correlationId: options.correlationId ?? id,
     ...(options.traceparent === undefined ? {} : { traceparent: options.traceparent }),
@@ -54,7 +56,7 @@ export async function startRun(ports: InvokePorts, invocation: Invocation): Prom
     const { code } = asPolityError(error)
     if (!(await isTaken(ports.runs, id, code))) {
       ports.runs.abandon(id)
-      const kept = keyRow && code === 'expectation.failed' && (await ports.idempotency.find(keyRow))
+      const kept = code === 'expectation.failed' && (await keptFor(ports, keyRow))
       if (kept) return answerAgain(ports, kept, options)
       throw error
     }

@@ -75,6 +75,7 @@ export const propose = command('config.propose@1', {
   output: Outcome,
   errors: ['config.invalid', 'config.guarded', 'config.busy', 'config.shared', 'secret.plaintext'],
   risk: 'high',
+  conduct: { changes: ['configuration'], reversible: true },
   effect: 'idempotent',
   resource: () => 'hub',
   cli: { positional: ['yaml'] },
@@ -100,6 +101,7 @@ export const reload = command('config.reload@1', {
   output: Outcome,
   errors: ['config.invalid', 'config.guarded', 'config.busy', 'secret.plaintext'],
   risk: 'high',
+  conduct: { changes: ['configuration'], reversible: true },
   effect: 'idempotent',
   resource: () => 'hub',
 })
@@ -110,6 +112,7 @@ export const rollBack = command('config.roll-back@1', {
   output: Outcome,
   errors: ['config.invalid', 'config.busy', 'config.shared', 'config.none'],
   risk: 'high',
+  conduct: { changes: ['configuration'], reversible: true },
   effect: 'idempotent',
   resource: () => 'hub',
 })

@@ -40,6 +40,8 @@ export interface Bundle {
 export const STARTER_DIR = fileURLToPath(new URL('./starter', import.meta.url))
 
 export const MAX_POLICIES = 2000
+/** Of the rules that stand in every bundle. */
+export const BUILT_IN_PREFIX = 'polity.'
 const MAX_BUNDLE_BYTES = 2 * 1024 * 1024
 
 /**
@@ -58,7 +60,8 @@ export async function loadBundle(source: string | readonly BundleFile[]): Promis
   for (const file of files.filter(({ name }) => isPolicyFile(name))) {
     for (const policy of policiesOf(file, parserEngine())) addPolicy(policies, policy)
   }
-  return bundleOf(schema.text, placeAt(schema, 0), policies)
+  const byId = new Map([...policies.values()].map((policy) => [policy.id, policy]))
+  return bundleOf(schema.text, placeAt(schema, 0), byId)
 }
 
 /** Puts a bundle together; used again when the actions of the modules are written into the schema. */
@@ -114,6 +117,8 @@ function checkFiles(files: readonly BundleFile[]): void {
     if (!isPolicyFile(file.name) && !isSchemaFile(file.name)) {
       throw invalid('neither a .cedar nor a .cedarschema file', start)
     }
+    if (file.text.startsWith('\ufeff'))
+      throw invalid('starts with a byte order mark: save it as UTF-8 without one', start)
     if (!file.text.isWellFormed()) throw invalid('holds a lone surrogate', start)
     const sizeBytes = Buffer.byteLength(file.text)
     totalBytes += sizeBytes
@@ -133,14 +138,21 @@ function schemaFileOf(files: readonly BundleFile[]): BundleFile {
   return schema
 }
 
+/** Ids that differ in letter case alone are taken for the same: decisions are read by people. */
 function addPolicy(policies: Map<string, Policy>, policy: Policy): void {
-  const other = policies.get(policy.id)?.place
+  const { id, place } = policy
+  const key = id.toLowerCase()
+  if (key.startsWith(BUILT_IN_PREFIX)) {
+    throw invalid(`an @id that begins with ${BUILT_IN_PREFIX} is kept for rules that are built in`, place)
+  }
+  const other = policies.get(key)
   if (other !== undefined) {
+    const { file, line, column } = other.place
     throw invalid(
-      `policy ${policy.id} is already defined at ${other.file}:${other.line}:${other.column}`,
-      policy.place,
+      `policy ${id} is already defined${other.id === id ? '' : ` as ${other.id}`} at ${file}:${line}:${column}`,
+      place,
     )
   }
-  if (policies.size >= MAX_POLICIES) throw invalid(`more than ${MAX_POLICIES} policies`, policy.place)
-  policies.set(policy.id, policy)
+  if (policies.size >= MAX_POLICIES) throw invalid(`more than ${MAX_POLICIES} policies`, place)
+  policies.set(key, policy)
 }

@@ -19,6 +19,10 @@ export const CONDUCT: Readonly<Record<string, Word>> = {
     meaning:
       'kinds of things that change: code, configuration, credentials, data, log, model, money, network, own-code, policy, privileges, service',
   },
+  concerns: {
+    type: 'strings',
+    meaning: 'what of it no fact can settle, so that a person must: ethics, law, user-interest, welfare',
+  },
   content: {
     type: 'strings',
     meaning: 'what is produced or sent: code, mail, message, media, report, decision-about-person',
@@ -30,12 +34,14 @@ export const CONDUCT: Readonly<Record<string, Word>> = {
   },
   destination: { type: 'string', meaning: 'host name outside of this hub to which something goes' },
   destructive: { type: 'boolean', meaning: 'removes or overwrites what cannot be had again' },
+  explanation: { type: 'string', meaning: 'how it came about, in words for whomever it concerns' },
   findings: {
     type: 'strings',
     meaning:
       'what a check of the content found: backdoor, bias, copyright, crypto-mining, harmful, impersonation, malware, obfuscation, phishing, secret, personal',
   },
   isChecked: { type: 'boolean', meaning: 'the content went through the checks that name findings' },
+  isDisclosed: { type: 'boolean', meaning: 'whoever receives it is told that a machine made it' },
   isExternal: { type: 'boolean', meaning: 'something leaves for a place outside of this hub' },
   onBehalfOf: { type: 'string', meaning: 'whom it pretends or is said to speak for' },
   purpose: { type: 'string', meaning: 'why, in a sentence of whoever asks' },

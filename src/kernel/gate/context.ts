@@ -4,7 +4,16 @@ import type { AttributesOrContext } from '@cedar-policy/cedar-wasm/nodejs'
 import { canonicalize } from '../../kit/canonical-json.ts'
 import { CONDUCT } from './conduct.ts'
 import { badRequest, checkText } from './entities.ts'
-import type { ActionDefinition, Advice, Fact, FactType, GateRequest, Risk, Standing } from './types.ts'
+import {
+  type ActionDefinition,
+  type Advice,
+  type Fact,
+  type FactType,
+  type GateRequest,
+  PLAIN_STANDING,
+  type Risk,
+  type Standing,
+} from './types.ts'
 
 type Plain = string | boolean | number | string[]
 type Value = Plain | { __extn: { fn: string; arg: string } } | { readonly [name: string]: Plain }
@@ -46,6 +55,9 @@ const STANDARD = {
   trust: CEDAR_TYPES.integer,
   weekday: CEDAR_TYPES.integer,
 } as const
+
+/** Whether it is an attribute that every context has. */
+export const isStandard = (name: string): boolean => Object.hasOwn(STANDARD, name)
 
 /** What every action may state about itself, once for all of them in a schema. */
 export const CONDUCT_TYPES: Readonly<Record<string, AttributesOrContext<string>>> = {
@@ -106,6 +118,22 @@ export function contextTypeOf(shape: FactShape): AttributesOrContext<string> {
   return { type: 'Record', attributes: { ...STANDARD, ...Object.fromEntries(facts) } }
 }
 
+/** The facts of an action, read back from a record type that `contextTypeOf` made. */
+export function factsOfContext(context: AttributesOrContext<string>): FactShape {
+  const { attributes = {} } = context as {
+    attributes?: Readonly<Record<string, AttributesOrContext<string>>>
+  }
+  return new Map(
+    Object.entries(attributes).flatMap(([name, { required = true, ...type }]: [string, Attribute]) => {
+      const known = FACT_TYPES.find((each) => CEDAR_TYPES[each].type === type.type)
+      return known === undefined || !isFactName(name) ? [] : [[name, { type: known, isOptional: !required }]]
+    }),
+  )
+}
+
+type Attribute = AttributesOrContext<string> & { readonly required?: boolean }
+const FACT_TYPES: readonly FactType[] = ['string', 'boolean', 'integer', 'strings']
+
 /**
  * Checks what a request brings and puts the context together. Lists are sorted sets, so that one
  * meaning has one digest. `shape` undefined (an action nobody declared) admits no facts.
@@ -145,6 +173,9 @@ export function withApprovals(context: Context, granted: readonly string[]): Con
   const before = Array.isArray(approvals) ? approvals : []
   return { ...context, approvals: [...new Set([...before, ...granted])].sort() }
 }
+
+/** What a context of an earlier release says of facts that nobody knew of then. */
+export const PLAIN_CONTEXT: Context = { ...standingOf(PLAIN_STANDING), approvals: [], conduct: {} }
 
 function standingOf(standing: Standing): Record<string, Plain> {
   const { autonomous, trust, exceeded, trace, halted, health, advice } = standing

@@ -5,7 +5,7 @@ import { PolityError } from '../errors.ts'
 import type { Chain, Principal, PrincipalKind, Uid } from './types.ts'
 
 export const ACTION_TYPE = 'Polity::Action'
-const ROLE_TYPE = 'Polity::Role'
+export const ROLE_TYPE = 'Polity::Role'
 const RESOURCE_TYPE = 'Polity::Resource'
 const PRINCIPAL_TYPES: ReadonlyMap<string, string> = new Map<PrincipalKind, string>([
   ['user', 'Polity::User'],

@@ -1,18 +1,32 @@
 // The gate: facts about a request in, one decision out. Deterministic, without I/O, and closed when in doubt.
 
-import type { EntityJson } from '@cedar-policy/cedar-wasm/nodejs'
+import type { AuthorizationAnswer, EntityJson } from '@cedar-policy/cedar-wasm/nodejs'
 import { canonicalize } from '../../kit/canonical-json.ts'
 import { PolityError } from '../errors.ts'
 import { type Bundle, digestOf } from './bundle.ts'
 import { type Context, contextOf } from './context.ts'
 import { Engine } from './engine.ts'
 import { ACTION_TYPE, checkText, sliceOf } from './entities.ts'
-import { applying, type Evaluate, judge, type Weight } from './judge.ts'
-import { ENFORCED, highest, isBinding, modeOf, requireRollout } from './rollout.ts'
+import { applying, type Evaluate } from './judge.ts'
+import { Memo } from './memo.ts'
+import { type Reading, readsContext } from './reading.ts'
+import { type Reconsidered, type Reconsidering, reconsider } from './reconsider.ts'
+import { ENFORCED, highest, modeOf, requireRollout } from './rollout.ts'
 import { MAX_ACTION_CHARS, type Rules, rulesOf } from './rules.ts'
 import { sentenceOf } from './sentence.ts'
+import { settle } from './settle.ts'
 import { type Shard, Shards } from './shards.ts'
-import type { ActionDefinition, Classification, Evidence, GateRequest, Rollout, Verdict } from './types.ts'
+import type {
+  ActionDefinition,
+  Chain,
+  Classification,
+  Digest,
+  Evidence,
+  GateRequest,
+  Rollout,
+  Uid,
+  Verdict,
+} from './types.ts'
 
 export interface GateOptions {
   readonly bundle: Bundle
@@ -43,6 +57,11 @@ export interface Gate {
    */
   decide(request: GateRequest): Verdict
   /**
+   * What the rules in force say to a request of which the evidence was kept: classified and judged anew, as `enforce`
+   * would have it. Undefined where nobody declares its action any more.
+   */
+  reconsider(question: Reconsidering): Reconsidered | undefined
+  /**
    * Puts another bundle, other actions, another roll-out, or several in force at once; on an error the old stay.
    *
    * Errors: `gate.bundle.invalid` with file, line and column, `input.invalid` (action definitions, roll-out).
@@ -61,7 +80,16 @@ export async function openGate({ bundle, actions, rollout = ENFORCED }: GateOpti
   const install = (next: Bundle, definitions: readonly ActionDefinition[], how: Rollout): InForce => {
     requireRollout(how)
     const rules = rulesOf(next, definitions, how.policies)
-    return { rules, definitions, shards: new Shards(engine, rules), engine, version, rollout: how }
+    return {
+      rules,
+      definitions,
+      shards: new Shards(engine, rules),
+      engine,
+      version,
+      rollout: how,
+      answers: new Memo(ANSWERS_MAX),
+      slices: new Memo(SLICES_MAX),
+    }
   }
   let inForce = install(bundle, actions, rollout)
   return {
@@ -76,6 +104,7 @@ export async function openGate({ bundle, actions, rollout = ENFORCED }: GateOpti
     },
     classify: (request) => classify(request, inForce),
     decide: (request) => decide(request, inForce),
+    reconsider: (question) => reconsider(question, inForce),
     load(next, definitions = inForce.definitions, how = inForce.rollout) {
       inForce = install(next, definitions, how)
     },
@@ -90,13 +119,15 @@ interface InForce {
   readonly engine: Engine
   readonly version: string
   readonly rollout: Rollout
+  readonly answers: Memo<readonly AuthorizationAnswer[]>
+  readonly slices: Memo<Slice>
 }
 
 function classify(request: GateRequest, inForce: InForce): Classification {
   const declaredRisk = request.risk ?? 'high'
   const { risks } = inForce.shards.of(request.action)
   if (risks.policies.size === 0) return { risk: declaredRisk, declaredRisk, raisedBy: [] }
-  const question = questionOf(request, inForce.rules)
+  const question = questionOf(request, inForce)
   const raisedBy = applying(risks.policies, evaluationOf(risks, question, inForce), question.context)
   const risk = highest([declaredRisk, ...raisedBy.map((id) => risks.policies.get(id)?.risk ?? 'critical')])
   return { risk, declaredRisk, raisedBy }
@@ -104,31 +135,20 @@ function classify(request: GateRequest, inForce: InForce): Classification {
 
 function decide(request: GateRequest, inForce: InForce): Verdict {
   const { rules, shards, rollout } = inForce
-  const question = questionOf(request, rules)
-  const { enforced, shadows } = shards.of(request.action)
-  const judgeBy = (shard: Shard, context = question.context, weight: Weight = 'all') =>
-    judge(shard.policies, evaluationOf(shard, question, inForce), context, weight)
-
+  const question = questionOf(request, inForce)
   const { mode, by } = modeOf(rollout, request)
-  const judged = judgeBy(enforced)
-  const isJudgedFinally = judged.effect === 'allow' || isBinding(mode, request.risk)
-  const binding = isJudgedFinally ? judged : judgeBy(enforced, question.context, 'inviolable')
-  const isSolo =
-    request.solo &&
-    judged.effect === 'allow' &&
-    enforced.readsSolo &&
-    judgeBy(enforced, { ...question.context, solo: false }).effect !== 'allow'
-  const flips = shadows.filter(({ shard }) => judgeBy(shard).effect !== judged.effect)
-  const { effect } = binding
-  // What a lenient mode let pass is explained by what would have stopped it.
-  const shown = effect === 'allow' ? judged : binding
+  const { effect, judged, shown, shadow, isSolo } = settle(
+    shards.of(request.action),
+    (shard) => evaluationOf(shard, question, inForce),
+    { context: question.context, mode, risk: request.risk, solo: request.solo },
+  )
   const { risk = 'high' } = request
   return {
     effect,
     ...(effect === judged.effect ? {} : { wouldEffect: judged.effect }),
     reasons: shown.reasons,
     obligations: shown.obligations,
-    shadow: flips.map(({ id }) => id),
+    shadow,
     errors: [...judged.errors, ...(request.failures ?? [])],
     sentence: sentenceOf(request, { effect, judged: shown, isSolo }, rules.bundle.policies),
     solo: isSolo,
@@ -148,44 +168,83 @@ interface Question {
   /** An action that nobody declared has no answer. */
   readonly isDeclared: boolean
   readonly context: Context
-  readonly requests: Evidence['requests']
-  readonly entities: readonly EntityJson[]
+  readonly slice: Slice
 }
 
-function questionOf({ chain, resource: path, ...request }: GateRequest, { actions }: Rules): Question {
-  const declared = actions.get(checkText(request.action, 'the action', MAX_ACTION_CHARS))
-  const action = { type: ACTION_TYPE, id: request.action }
-  const { principals, resource, entities } = sliceOf(chain, path, declared?.entities ?? [])
+/** Who, what and where as entities: the same for every request of them. */
+interface Slice {
+  /** The action and the chain, told apart from every other. */
+  readonly who: string
+  readonly resource: Uid
+  readonly requests: Evidence['requests']
+  readonly entities: readonly EntityJson[]
+  readonly entitiesJson: string
+  readonly digest: Digest
+}
+
+/** How many are remembered under one set of rules; each takes about a kilobyte. */
+const SLICES_MAX = 1024
+const ANSWERS_MAX = 4096
+
+function questionOf({ chain, resource, ...request }: GateRequest, inForce: InForce): Question {
+  const declared = inForce.rules.actions.get(checkText(request.action, 'the action', MAX_ACTION_CHARS))
   return {
     isDeclared: declared !== undefined,
     context: contextOf(request, declared?.facts),
-    requests: principals.map((principal) => ({ principal, action, resource })),
-    entities,
+    slice: sliceFor(chain, request.action, resource, inForce),
   }
 }
 
-// The schema is not passed on: Cedar would copy every action of it into every call. What the schema
-// guarantees is checked before: policies by rulesOf, facts by contextOf, entities by their making.
-function evaluationOf(
-  shard: Shard,
-  { isDeclared, requests, entities }: Question,
-  inForce: InForce,
-): Evaluate {
+function sliceFor(chain: Chain, name: string, path: string, { rules, slices }: InForce): Slice {
+  const who = JSON.stringify([name, chain.map(({ kind, id, roles }) => [kind, id, roles])])
+  const key = JSON.stringify([who, path])
+  const known = slices.get(key)
+  if (known !== undefined) return known
+  const action = { type: ACTION_TYPE, id: name }
+  const { principals, resource, entities } = sliceOf(chain, path, rules.actions.get(name)?.entities ?? [])
+  const entitiesJson = canonicalize(entities)
+  const requests = principals.map((principal) => ({ principal, action, resource }))
+  const slice = { who, resource, requests, entities, entitiesJson, digest: digestOf(entitiesJson) }
+  slices.set(key, slice)
+  return slice
+}
+
+/**
+ * The schema is not passed on: Cedar would copy every action of it into every call. What the schema guarantees is
+ * checked before: policies by rulesOf, facts by contextOf, entities by their making.
+ *
+ * The same question to the same rules has the same answer, and a rule can look at nothing that it does not name: what
+ * no rule of the shard reads is no part of the question. What had no answer is asked again.
+ */
+function evaluationOf(shard: Shard, { isDeclared, slice }: Question, inForce: InForce): Evaluate {
   return (context) => {
     if (!isDeclared) throw new PolityError('gate.failed', 'the action is not declared')
-    return requests.map((request) => {
+    const key = JSON.stringify([shard.key, slice.who, ...seenBy(shard.reads, slice.resource, context)])
+    const known = inForce.answers.get(key)
+    if (known !== undefined) return known
+    const answers = slice.requests.map((request) => {
       const preparsedPolicySetId = inForce.shards.nameOf(shard)
-      const call = { ...request, context, entities: [...entities], preparsedPolicySetId }
+      const call = { ...request, context, entities: [...slice.entities], preparsedPolicySetId }
       return inForce.engine.run((cedar) => cedar.statefulIsAuthorized(call))
     })
+    if (answers.every(({ type }) => type === 'success')) inForce.answers.set(key, answers)
+    return answers
   }
 }
 
-function evidenceOf({ context, requests, entities }: Question, { rules, version }: InForce): Evidence {
-  const entitiesJson = canonicalize(entities)
+/** What of a request some rules can tell apart. */
+const seenBy = (reads: Reading, resource: Uid, context: Context): readonly unknown[] => [
+  reads.resource ? resource.id : null,
+  reads.context === 'everything'
+    ? context
+    : Object.fromEntries(Object.entries(context).filter(([name]) => readsContext(reads, name))),
+]
+
+function evidenceOf({ context, slice }: Question, { rules, version }: InForce): Evidence {
+  const { requests, entitiesJson, digest } = slice
   return {
     bundle: rules.bundle.digest,
-    entities: digestOf(entitiesJson),
+    entities: digest,
     entitiesJson,
     context,
     requests,

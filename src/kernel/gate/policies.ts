@@ -1,14 +1,10 @@
 // Policies of one file: split, named by their @id, their annotations understood, each with its place in the file.
 
-import type {
-  ActionConstraint,
-  DetailedError,
-  EntityUidJson,
-  PolicyJson,
-} from '@cedar-policy/cedar-wasm/nodejs'
+import type { ActionConstraint, DetailedError, EntityUidJson } from '@cedar-policy/cedar-wasm/nodejs'
 import { asPolityError, PolityError } from '../errors.ts'
 import type { BundleFile } from './bundle-files.ts'
 import type { Engine } from './engine.ts'
+import { type Reading, readingOf } from './reading.ts'
 import type { PolicyState, Risk, Uid } from './types.ts'
 
 /** Where something stands in a bundle; line and column count from 1, columns in characters. */
@@ -33,11 +29,14 @@ export interface Policy {
   readonly state: PolicyState
   /** Classifies instead of deciding: where it applies, the risk is at least this. Written as a forbid, so that a lost annotation closes. */
   readonly risk: Risk | undefined
+  /** How grave it is that somebody tried, for reports; it decides nothing. */
+  readonly severity: Severity | undefined
   /** The action of its head; undefined when the head leaves the action open. */
   readonly scope: { readonly exact: boolean; readonly actions: readonly Uid[] } | undefined
-  /** Whether its conditions look at `context.solo`. */
-  readonly readsSolo: boolean
+  readonly reads: Reading
 }
+
+export type Severity = 'advisory' | 'binding' | 'critical'
 
 /** Whether it is of the one evaluation that decides. */
 export const isDeciding = ({ state, risk }: Policy): boolean => state === 'enforced' && risk === undefined
@@ -50,7 +49,13 @@ const OBLIGATION = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
 const ANNOTATIONS = ['id', 'description', 'obligation', 'inviolable', 'state', 'risk', 'severity', 'source']
 const STATES: readonly PolicyState[] = ['draft', 'shadow', 'enforced']
 const RISKS: readonly Risk[] = ['low', 'medium', 'high', 'critical']
+const SEVERITIES: readonly Severity[] = ['advisory', 'binding', 'critical']
 const MAX_POLICY_CHARS = 16 * 1024
+/**
+ * Levels of a policy's JSON form, two for each operator. What parses at twice as many overflows the engine's stack when
+ * it is evaluated, and a rule in force that breaks the engine each time would have everything denied.
+ */
+const MAX_LEVELS = 256
 const MAX_DESCRIPTION_CHARS = 400
 
 /**
@@ -64,12 +69,16 @@ export function policiesOf(file: BundleFile, engine: Engine): Policy[] {
   if (parts.type === 'failure') throw errorAt(parts.errors, (offset) => placeAt(file, offset))
   const [template] = parts.policy_templates
   if (template !== undefined) {
-    throw invalid('templates are not supported', placeAt(file, byteOffsetOf(file.text, template, 0)))
+    const at = Math.max(0, withoutComments(file.text).indexOf(withoutComments(template)))
+    throw invalid('templates are not supported', placeAt(file, Buffer.byteLength(file.text.slice(0, at))))
   }
+  // The same text may stand in a comment before.
+  const code = withoutComments(file.text)
   const nextSearch = new Map<string, number>()
   const policies = parts.policies.map((text) => {
-    const offset = byteOffsetOf(file.text, text, nextSearch.get(text) ?? 0)
-    nextSearch.set(text, file.text.indexOf(text) + text.length)
+    const at = Math.max(0, code.indexOf(withoutComments(text), nextSearch.get(text) ?? 0))
+    const offset = Buffer.byteLength(file.text.slice(0, at))
+    nextSearch.set(text, at + text.length)
     return { offset, policy: policyOf(text, placeAt(file, offset), engine) }
   })
   return policies.sort((a, b) => a.offset - b.offset).map(({ policy }) => policy)
@@ -115,9 +124,11 @@ export function placeIn({ text, place }: Policy, offsetBytes: number): Place {
   }
 }
 
-function byteOffsetOf(text: string, part: string, from: number): number {
-  return Buffer.byteLength(text.slice(0, Math.max(0, text.indexOf(part, from))))
-}
+const STRING_OR_COMMENT = /"(?:[^"\\]|\\.)*"|\/\/[^\n]*/g
+
+/** As long as before, with blanks in the place of comments. */
+export const withoutComments = (text: string): string =>
+  text.replace(STRING_OR_COMMENT, (found) => (found.startsWith('//') ? ' '.repeat(found.length) : found))
 
 function policyOf(text: string, place: Place, engine: Engine): Policy {
   if (text.length > MAX_POLICY_CHARS)
@@ -129,6 +140,11 @@ function policyOf(text: string, place: Place, engine: Engine): Policy {
   const id = annotations.get('id')
   if (!id) throw invalid('a policy has no @id("...")', place)
   if (!POLICY_ID.test(id)) throw invalid('an @id is made of letters, digits, dot, dash and underscore', place)
+  if (isDeeper(json.conditions, MAX_LEVELS))
+    throw invalid(
+      `${id} is too deeply nested: no more than ${MAX_LEVELS / 2} operators may stand within each other, so split the policy, or compare with a set`,
+      place,
+    )
   return {
     id,
     text,
@@ -136,8 +152,18 @@ function policyOf(text: string, place: Place, engine: Engine): Policy {
     effect: json.effect,
     ...marksOf(annotations, json.effect, id, place),
     scope: scopeOf(json.action),
-    readsSolo: readsSolo(json),
+    reads: readingOf(json),
   }
+}
+
+/** Without recursion: what it looks for would overflow this stack, too. */
+function isDeeper(root: unknown, levelsMax: number): boolean {
+  let level: readonly unknown[] = [root]
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > levelsMax) return true
+    level = level.flatMap((node) => (typeof node === 'object' && node !== null ? Object.values(node) : []))
+  }
+  return false
 }
 
 /** What the annotations say, and whether they may say it together. */
@@ -146,7 +172,7 @@ function marksOf(
   effect: Policy['effect'],
   id: string,
   place: Place,
-): Pick<Policy, 'description' | 'obligation' | 'inviolable' | 'state' | 'risk'> {
+): Pick<Policy, 'description' | 'obligation' | 'inviolable' | 'state' | 'risk' | 'severity'> {
   for (const name of annotations.keys()) {
     if (!ANNOTATIONS.includes(name)) {
       throw invalid(
@@ -177,6 +203,7 @@ function marksOf(
     inviolable,
     state: oneOf(annotations, 'state', STATES, id, place) ?? 'enforced',
     risk,
+    severity: oneOf(annotations, 'severity', SEVERITIES, id, place),
   }
 }
 
@@ -211,9 +238,4 @@ function scopeOf(action: ActionConstraint): Policy['scope'] {
 
 export function uidOf(entity: EntityUidJson): Uid {
   return '__entity' in entity ? entity.__entity : entity
-}
-
-// Every way to read an attribute appears in Cedar's JSON form with the attribute's plain name.
-function readsSolo({ conditions }: PolicyJson): boolean {
-  return JSON.stringify(conditions).includes('"solo"')
 }

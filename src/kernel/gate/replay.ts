@@ -32,14 +32,14 @@ export function replayInputs(
 ): AuthorizationCall[] {
   checkDigest('bundle', bundle, bundleDigest)
   checkDigest('entities', entitiesJson, entitiesDigest)
-  const { schema, policies } = bundleParts(parse('bundle', new TextDecoder().decode(bundle)))
-  const entities = entityList(parse('entities', entitiesJson))
+  const { schema, policies } = bundleParts(parseJson('bundle', new TextDecoder().decode(bundle)))
+  const entities = entityList(parseJson('entities', entitiesJson))
   return requests.map((request) => ({
     ...request,
     context: { ...withApprovals(context as Context, granted) },
     schema,
     validateRequest: true,
-    policies: { staticPolicies: policies },
+    policies: { staticPolicies: { ...policies } },
     entities,
   }))
 }
@@ -65,7 +65,7 @@ export function replayVerdict(
   const stored: Evidence = { ...evidence, entitiesJson }
   // Checks both texts before anything in them is used.
   replayInputs(stored, bundle, entitiesJson)
-  const { policies } = bundleParts(parse('bundle', new TextDecoder().decode(bundle)))
+  const { policies } = bundleParts(parseJson('bundle', new TextDecoder().decode(bundle)))
   const engine = parserEngine()
   const parsed = Object.entries(policies).flatMap(([id, text]) =>
     policiesOf({ name: `${id}.cedar`, text }, engine),
@@ -111,7 +111,8 @@ function checkDigest(what: string, content: string | Uint8Array, expected: Diges
   }
 }
 
-function parse(what: string, text: string): unknown {
+/** Throws `verify.failed`. */
+export function parseJson(what: string, text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (thrown) {
@@ -124,14 +125,26 @@ function parse(what: string, text: string): unknown {
   }
 }
 
-function bundleParts(value: unknown): { schema: Schema; policies: Record<string, string> } {
-  if (isObject(value) && isSchema(value.schema) && isTexts(value.policies)) {
-    return { schema: value.schema, policies: value.policies }
+/** What `bundleBytes` writes: policy texts by id, in the sections that say what each does. Throws `verify.failed`. */
+export function bundleParts(value: unknown): BundleParts {
+  if (isObject(value) && isSchema(value.schema)) {
+    const { schema, policies, shadow = {}, risk = {}, draft = {} } = value
+    if (isTexts(policies) && isTexts(shadow) && isTexts(risk) && isTexts(draft))
+      return { schema, policies, shadow, risk, draft }
   }
   throw new PolityError('verify.failed', 'the bundle is not of the form { policies, schema, shadow }')
 }
 
-function entityList(value: unknown): EntityJson[] {
+interface BundleParts {
+  readonly schema: Schema
+  readonly policies: Readonly<Record<string, string>>
+  readonly shadow: Readonly<Record<string, string>>
+  readonly risk: Readonly<Record<string, string>>
+  readonly draft: Readonly<Record<string, string>>
+}
+
+/** Throws `verify.failed`. */
+export function entityList(value: unknown): EntityJson[] {
   if (Array.isArray(value) && value.every(isEntity)) return value
   throw new PolityError('verify.failed', 'the entities are not a list of Cedar entities')
 }

@@ -1,13 +1,15 @@
 // How far the rules bind: by the hub's switch, by action, and for a stable share of those who ask.
 
 import { hash } from 'node:crypto'
+import { BUILT_IN_PREFIX } from './bundle.ts'
 import { badRequest, checkText } from './entities.ts'
-import type { GateRequest, Mode, ModeOrigin, Risk, Rollout } from './types.ts'
+import type { GateRequest, Mode, ModeOrigin, PolicyState, Risk, Rollout } from './types.ts'
 
 /** Everything is enforced, for everybody. */
 export const ENFORCED: Rollout = { mode: 'enforce' }
 
 const MODES: readonly Mode[] = ['log-only', 'enforce-critical', 'enforce']
+const STATES: readonly PolicyState[] = ['draft', 'shadow', 'enforced']
 const RISKS: readonly Risk[] = ['low', 'medium', 'high', 'critical']
 const PREFIXES_MAX = 256
 const PREFIX_CHARS_MAX = 128
@@ -21,6 +23,13 @@ export function requireRollout({ mode, actions = [], policies = {}, share }: Rol
     if (!MODES.includes(each)) throw badRequest(`a mode is one of ${MODES.join(', ')}`, {})
   if (actions.length > PREFIXES_MAX || Object.keys(policies).length > POLICIES_MAX)
     throw badRequest(`a roll-out names at most ${PREFIXES_MAX} prefixes and ${POLICIES_MAX} policies`, {})
+  for (const [policy, state] of Object.entries(policies)) {
+    if (policy.startsWith(BUILT_IN_PREFIX))
+      throw badRequest('a rule that is built in has no other state than enforced', { policy })
+    // A state that is none would leave the rule out of every evaluation.
+    if (!STATES.includes(state))
+      throw badRequest(`the state of a policy is one of ${STATES.join(', ')}`, { policy })
+  }
   for (const { prefix } of actions) checkText(prefix, 'a prefix of actions', PREFIX_CHARS_MAX)
   if (new Set(actions.map(({ prefix }) => prefix)).size < actions.length)
     throw badRequest('a roll-out names a prefix of actions twice', {})

@@ -63,6 +63,30 @@ describe('rulesOf', () => {
     })
   })
 
+  it('names the first of several faults, whatever each is about', async () => {
+    const about = (context: string) =>
+      `@id("${context}") forbid (principal, action, resource) when { context.${context} > "" };`
+    for (const texts of [
+      [about('risk'), about('nope')],
+      [about('nope'), about('risk')],
+    ])
+      await expect(withPolicy(texts.join('\n'))).rejects.toMatchObject({
+        facts: { file: 'x.cedar', line: 1 },
+      })
+  })
+
+  it('looks at every action where a condition asks which it is', async () => {
+    const asks = (name: string) =>
+      withPolicy(
+        `@id("a") forbid (principal, action, resource) when { action == Polity::Action::"${name}" };`,
+      )
+    await asks('state.put@1')
+    await expect(asks('state.putt@1')).rejects.toMatchObject({ code: 'gate.bundle.invalid' })
+    await expect(
+      withPolicy('@id("a") forbid (principal, action, resource) when { context.conduct.destructive };'),
+    ).rejects.toMatchObject({ code: 'gate.bundle.invalid' })
+  })
+
   it('admits a fact where the action declares it, or where the policy asks first', async () => {
     await withPolicy(
       '@id("a") forbid (principal, action in Polity::Action::"state.put", resource) when { context.namespace == "x" };',

@@ -1,11 +1,18 @@
 // Rules in force: a bundle with the actions of the running modules written into its schema, and checked against it.
 
-import type { ActionEntityUID, EntityJson, SchemaJson } from '@cedar-policy/cedar-wasm/nodejs'
+import type {
+  ActionEntityUID,
+  EntityJson,
+  Schema,
+  SchemaJson,
+  ValidationError,
+} from '@cedar-policy/cedar-wasm/nodejs'
+import type { PolityError } from '../errors.ts'
 import { type Bundle, bundleOf, withStates } from './bundle.ts'
-import { CONDUCT_TYPES, contextTypeOf, type FactShape, factShapeOf } from './context.ts'
+import { CONDUCT_TYPES, contextTypeOf, type FactShape, factShapeOf, isStandard } from './context.ts'
 import { type Engine, parserEngine } from './engine.ts'
 import { ACTION_TYPE, APPLIES_TO, badRequest, sampleEntities, uidKey } from './entities.ts'
-import { errorAt, invalid, type Policy, placeIn, policiesOf, tryOn } from './policies.ts'
+import { errorAt, type Place, type Policy, placeIn, policiesOf, tryOn, withoutComments } from './policies.ts'
 import type { ActionDefinition, PolicyState, Uid } from './types.ts'
 
 export interface ActionRules {
@@ -23,9 +30,9 @@ export interface Rules {
   readonly actions: ReadonlyMap<string, ActionRules>
 }
 
-type ActionsJson = NonNullable<SchemaJson<string>[string]>['actions']
+export type ActionsJson = NonNullable<SchemaJson<string>[string]>['actions']
 
-const NAMESPACE = 'Polity'
+export const NAMESPACE = 'Polity'
 const ACTION_NAME = /^[a-z][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*)+@[1-9][0-9]{0,4}$/
 export const MAX_ACTION_CHARS = 128
 const MAX_ACTIONS = 4096
@@ -70,14 +77,22 @@ const BUILT_IN = `
 @inviolable("true")
 @description("Somebody in the chain is stopped: a kill switch or a quarantine is in force")
 forbid (principal, action, resource)
-when { context.halted.containsAny(["kill", "quarantine"]) };
+when { context.halted.containsAny(["kill", "quarantine", "quarantine:command"]) };
+
+@id("polity.quarantined")
+@inviolable("true")
+@description("Somebody in the chain is in quarantine, which leaves queries of low risk")
+forbid (principal, action, resource)
+when { context.halted.contains("quarantine:query") && context.risk != "low" };
 
 @id("polity.unavailable")
+@inviolable("true")
 @description("Something that the decision depends on could not be asked")
 forbid (principal, action, resource)
 when { context.halted.contains("unavailable") };
 `
-export const BUILT_IN_PREFIX = 'polity.'
+
+export { BUILT_IN_PREFIX } from './bundle.ts'
 
 const builtIn = (engine: Engine): readonly (readonly [string, Policy])[] =>
   policiesOf({ name: 'built-in', text: BUILT_IN }, engine).map((policy) => [policy.id, policy])
@@ -129,7 +144,7 @@ function declareActions(schema: SchemaJson<string>, shapes: ReadonlyMap<string, 
   return namespace.actions
 }
 
-function actionEntities(actions: ActionsJson, action: Uid): EntityJson[] {
+export function actionEntities(actions: ActionsJson, action: Uid): EntityJson[] {
   const found = new Map<string, EntityJson>()
   const visit = (uid: Uid) => {
     if (found.has(uidKey(uid))) return
@@ -155,15 +170,77 @@ function checkEntities({ schema, schemaPlace }: Bundle, engine: Engine): void {
   if (answer.type === 'failure') throw errorAt(answer.errors, () => schemaPlace)
 }
 
-function checkPolicies({ schema, schemaPlace, policies }: Bundle, engine: Engine): void {
-  const texts = Object.fromEntries([...policies.values()].map(({ id, text }) => [id, text]))
+function checkPolicies(bundle: Bundle, engine: Engine): void {
+  const [first] = validated(bundle, engine)
+    .errors.map(({ policyId, error }) => {
+      const policy = bundle.policies.get(policyId)
+      return errorAt([error], (offset) =>
+        policy === undefined ? bundle.schemaPlace : placeIn(policy, offset),
+      )
+    })
+    .sort(byPlace)
+  if (first !== undefined) throw first
+}
+
+/** What Cedar's validator says of the policies of a bundle that is in force, or could be. */
+export interface Validated {
+  readonly errors: readonly ValidationError[]
+  readonly warnings: readonly ValidationError[]
+}
+
+/**
+ * Checking every policy for every action takes seconds once there are many of both. A policy that names no action and
+ * looks at nothing but what every context has is typed the same for all of them, so that one stands for all.
+ * Throws `gate.bundle.invalid` for a schema that is none.
+ */
+export function validated({ schema, schemaPlace, policies }: Bundle, engine: Engine): Validated {
+  const all = [...policies.values()]
+  const parts = [
+    { under: schema, some: all.filter((policy) => !isGeneral(policy)) },
+    { under: oneAction(schema), some: all.filter(isGeneral) },
+  ]
+  const answers = parts.map(({ under, some }) => validateUnder(under, some, schemaPlace, engine))
+  return {
+    errors: answers.flatMap(({ errors }) => errors),
+    warnings: answers.flatMap(({ warnings }) => warnings),
+  }
+}
+
+const byPlace = ({ facts: a }: PolityError, { facts: b }: PolityError): number =>
+  String(a.file).localeCompare(String(b.file)) ||
+  Number(a.line) - Number(b.line) ||
+  Number(a.column) - Number(b.column)
+
+const STRINGS = /"(?:[^"\\]|\\.)*"/g
+const ACTION_WORD = /\baction\b|\bAction\s*::/g
+
+/** Every head has the word once; where it stands again, the policy asks which action it is. */
+const isGeneral = ({ scope, reads, text }: Policy): boolean =>
+  scope === undefined &&
+  reads.context !== 'everything' &&
+  [...reads.context].every(isStandard) &&
+  (withoutComments(text).replace(STRINGS, '').match(ACTION_WORD)?.length ?? 0) <= 1
+
+function oneAction(schema: Schema): Schema {
+  if (typeof schema === 'string') return schema
+  const namespace = schema[NAMESPACE] ?? { entityTypes: {}, actions: {} }
+  const [name = 'any'] = Object.entries(namespace.actions).flatMap(([id, { appliesTo }]) =>
+    appliesTo === undefined ? [] : [id],
+  )
+  const actions = { [name]: { appliesTo: { ...APPLIES_TO, context: contextTypeOf(new Map()) } } }
+  return { ...schema, [NAMESPACE]: { ...namespace, actions } }
+}
+
+function validateUnder(
+  schema: Schema,
+  policies: readonly Policy[],
+  schemaPlace: Place,
+  engine: Engine,
+): Validated {
+  const texts = Object.fromEntries(policies.map(({ id, text }) => [id, text]))
   const answer = tryOn(engine, schemaPlace, (cedar) =>
     cedar.validate({ schema, policies: { staticPolicies: texts } }),
   )
   if (answer.type === 'failure') throw errorAt(answer.errors, () => schemaPlace)
-  const [first] = answer.validationErrors
-  if (first === undefined) return
-  const policy = policies.get(first.policyId)
-  if (policy === undefined) throw invalid(first.error.message, schemaPlace)
-  throw errorAt([first.error], (offset) => placeIn(policy, offset))
+  return { errors: answer.validationErrors, warnings: answer.validationWarnings }
 }

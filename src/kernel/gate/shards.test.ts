@@ -13,7 +13,7 @@ const permitOf = (name: string, index: number) =>
   `@id("p${index}") permit (principal, action == Polity::Action::"${name}", resource);`
 
 /** In force under every bundle. */
-const BUILT_IN = ['polity.halted', 'polity.unavailable']
+const BUILT_IN = ['polity.halted', 'polity.quarantined', 'polity.unavailable']
 
 describe('Shards', async () => {
   const text = actions.map(({ name }, index) => permitOf(name, index)).join('\n')

@@ -4,17 +4,18 @@ import { hash } from 'node:crypto'
 import type { Engine } from './engine.ts'
 import { uidKey } from './entities.ts'
 import { isClassifying, isDeciding, type Policy, uidOf } from './policies.ts'
+import { joined, type Reading } from './reading.ts'
 import type { ActionRules, Rules } from './rules.ts'
 
 /** Some policies of a bundle that are evaluated together. */
 export interface Shard {
   readonly policies: ReadonlyMap<string, Policy>
-  readonly readsSolo: boolean
+  readonly reads: Reading
   /** Equal for shards of the same policies. */
   readonly key: string
 }
 
-interface ActionShards {
+export interface ActionShards {
   readonly enforced: Shard
   /** For each shadow policy that the action can meet: the enforced ones and that one. */
   readonly shadows: readonly { readonly id: string; readonly shard: Shard }[]
@@ -105,12 +106,12 @@ function shardsOf(policies: readonly Policy[]): ActionShards {
 function shardOf(policies: readonly Policy[]): Shard {
   return {
     policies: new Map(policies.map((policy) => [policy.id, policy])),
-    readsSolo: policies.some(({ readsSolo }) => readsSolo),
+    reads: joined(policies.map(({ reads }) => reads)),
     key: hash('sha256', policies.map(({ id }) => id).join('\n')),
   }
 }
 
-function canApply({ scope }: Policy, action: ActionRules): boolean {
+export function canApply({ scope }: Policy, action: ActionRules): boolean {
   if (scope === undefined) return true
   const met = new Set((scope.exact ? [action.uid] : action.entities.map(({ uid }) => uidOf(uid))).map(uidKey))
   return scope.actions.some((uid) => met.has(uidKey(uid)))

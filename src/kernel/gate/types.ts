@@ -45,7 +45,7 @@ export interface Standing {
   readonly exceeded: readonly string[]
   /** What was done before in the same trace, for example `read:secret`. */
   readonly trace: readonly string[]
-  /** Why a link of the chain must not act now: `quarantine`, `kill`. */
+  /** Why a link of the chain must not act now: `kill`, or `quarantine:` and the kind of what is asked for. */
   readonly halted: readonly string[]
   /** Of what is acted on, as far as anybody watches it. */
   readonly health: 'healthy' | 'degraded' | 'critical' | 'unknown'

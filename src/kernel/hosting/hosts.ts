@@ -23,7 +23,7 @@ import type { Services } from './services.ts'
 export interface HostPorts {
   readonly realm: Realm
   readonly services: Services
-  readonly identity: Pick<Identity, 'requireLive'>
+  readonly identity: Pick<Identity, 'isSolo' | 'requireLive'>
   readonly env: Env
   readonly source: string
   readonly dir: string | undefined
@@ -62,19 +62,9 @@ export async function openHosted(
     feeds.push(feed)
     return feed
   }
-  for (const room of rooms) keep(await room.open(roomHost(ports, follow)))
-  for (const module of modules)
-    keep(
-      await module.open(
-        moduleHost(
-          ports,
-          module.name,
-          folders,
-          follow,
-          facesOf(() => opened),
-        ),
-      ),
-    )
+  const face = facesOf(() => opened)
+  for (const room of rooms) keep(await room.open(roomHost(ports, follow, face)))
+  for (const module of modules) keep(await module.open(moduleHost(ports, module.name, folders, follow, face)))
   const open = opening.move()
   return {
     opened,
@@ -94,6 +84,7 @@ type Follow = (options: FeedOptions) => Feed
 const roomHost = (
   { realm, identity, env, source, dir, onFailure, invoke, definitions, gate }: HostPorts,
   follow: Follow,
+  face: FaceOf,
 ): RoomHost => ({
   realm,
   env,
@@ -102,7 +93,9 @@ const roomHost = (
   definitions,
   gate,
   requireLive: (caller) => identity.requireLive(caller),
+  isSolo: () => identity.isSolo(),
   ...(dir === undefined ? {} : { dir }),
+  face,
   onFailure,
   record: (drafts, beside, options) => recordAsHub({ log: realm.log, env, source }, drafts, beside, options),
   follow,

@@ -106,6 +106,7 @@ export const issueToken = command('token.create@1', {
   }),
   errors: ['denied'],
   risk: 'high',
+  conduct: { changes: ['credentials', 'privileges'], resourceClass: 'identity', reversible: true },
   effect: 'atomic',
   facts: ['kind', 'id', 'roles', 'scopes'],
   cli: { positional: ['kind', 'id'] },

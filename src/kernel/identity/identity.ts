@@ -26,6 +26,7 @@ import {
   type TokenRow,
   tokens,
 } from './contract.ts'
+import { openRoles } from './roles.ts'
 
 /** Working state: hash of a used sign-in code -> nothing. */
 const USED_CODES = 'identity.used-codes'
@@ -76,6 +77,8 @@ export interface Identity {
   bootstrap(): Promise<string>
   /** Whether a single principal holds the role of owner. */
   isSolo(): Promise<boolean>
+  /** The roles of somebody who is named and has shown no token. */
+  readonly rolesOf: (principal: Pick<Principal, 'kind' | 'id'>) => Promise<readonly string[]>
   readonly module: OpenedModule
 }
 
@@ -175,6 +178,7 @@ export function openIdentity(ports: IdentityPorts): Identity {
     async isSolo() {
       return isSolo(views, env.now())
     },
+    rolesOf: openRoles(views, env, isGood),
     module: identityModule(mint, codes, env),
   }
 }
@@ -273,10 +277,11 @@ async function isSolo(views: Views, nowMs: number): Promise<boolean> {
   }
 }
 
-const isLiveOwner = ({ principal, revokedAt, expiresAt }: TokenRow, nowMs: number): boolean =>
-  principal.roles.includes('owner') &&
-  revokedAt === undefined &&
-  (expiresAt === undefined || Date.parse(expiresAt) > nowMs)
+const isLiveOwner = (token: TokenRow, nowMs: number): boolean =>
+  token.principal.roles.includes('owner') && isGood(token, nowMs)
+
+const isGood = (token: TokenRow, nowMs: number): boolean =>
+  token.revokedAt === undefined && expiryOf(token) > nowMs
 
 interface MintedToken {
   readonly id: string

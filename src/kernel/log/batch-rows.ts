@@ -4,6 +4,7 @@ import type { Env } from '../env.ts'
 import { PolityError } from '../errors.ts'
 import { checkKey, type RowVersion, type RowWrite, type StoreReader } from '../store/store.ts'
 import { keysToSeal, type Seal, sealPayloads, VAULT_KEYS } from '../vault/vault.ts'
+import { type CountRow, counted } from './count.ts'
 import type { Entry } from './entry.ts'
 import type { Proposal } from './proposal.ts'
 import { type Expectation, KEYS_PER_ENTRY_MAX, type View, viewTable } from './view.ts'
@@ -140,12 +141,16 @@ export class ProposalRows {
   }
 
   work({ rows = [] }: Proposal): void {
-    for (const { table, key, value, expiresAtMs } of rows)
+    for (const { table, key, value, expiresAtMs, count } of rows) {
+      const row = this.#get(table, key)
+      const before = (row?.value ?? undefined) as CountRow | undefined
+      const given = value === null ? null : JSON.parse(value)
       this.#set(table, key, {
-        version: (this.#get(table, key)?.version ?? 0) + 1,
-        value: value === null ? null : JSON.parse(value),
+        version: (row?.version ?? 0) + 1,
+        value: count === undefined ? given : counted(before, count, { table, key }),
         ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
       })
+    }
   }
 
   seal(seals: readonly Seal[], vaultKey: Uint8Array, env: Env): void {

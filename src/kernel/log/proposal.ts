@@ -4,6 +4,7 @@ import { Buffer } from 'node:buffer'
 import { PolityError } from '../errors.ts'
 import type { RowPlace } from '../store/store.ts'
 import type { Seal } from '../vault/vault.ts'
+import type { CountChange } from './count.ts'
 import type { Expectation } from './view.ts'
 
 /** A write of working state: transactional with the entries beside it, fenced by expectations, not logged. */
@@ -13,6 +14,8 @@ export interface WorkingWrite {
   /** JSON text; null removes the row. */
   readonly value: string | null
   readonly expiresAtMs?: number
+  /** In the place of `value`, which is null then: the row is a count, and is changed as it stands in this commit. */
+  readonly count?: CountChange
 }
 
 /** Everything in it happens in one transaction, or nothing does. */

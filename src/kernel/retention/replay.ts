@@ -3,14 +3,12 @@
 import { Buffer } from 'node:buffer'
 import type { QueryContext } from '../catalog/context.ts'
 import { ActionDecided } from '../catalog/records.ts'
+import { keptInputs } from '../decisions/inputs.ts'
 import { PolityError } from '../errors.ts'
 import { type ReplayedVerdict, replayVerdict, requireInputs } from '../gate/replay.ts'
 import type { Digest, Effect, Evidence } from '../gate/types.ts'
-import { parseEntry } from '../log/entry.ts'
 import { EVIDENCE } from '../log/layout.ts'
-import { LIMITS } from '../log/proposal.ts'
 import type { Realm } from '../realm/realm.ts'
-import { commitmentsIn } from '../schema/privacy.ts'
 import type { Static } from '../schema/schema.ts'
 import { openPayloads } from '../vault/vault.ts'
 
@@ -51,34 +49,10 @@ export async function replayDecision(
 const plain = ({ effect, reasons }: ReplayedVerdict) => ({ effect, reasons: [...reasons] })
 
 async function checkInputs(ports: ReplayPorts, seq: number, decided: Decided): Promise<void> {
-  const kept = await keptInputs(ports, seq, decided)
+  const kept = await keptInputs(ports.reader, { ...decided, seq, id: decided.decision })
   if (kept.length === 0) return
   const open = new Set((await openPayloads(kept, ports.reader, ports.vaultKey)).keys())
   requireInputs({ decision: decided.decision, kept, open })
-}
-
-/**
- * Commitments in the input whose values were kept: all of a run's; of an atomic action those that its facts record,
- * which stand behind it in the same commit. What was denied or suspended kept nothing, so nothing of it was erased.
- */
-async function keptInputs(
-  { reader }: Pick<ReplayPorts, 'reader'>,
-  seq: number,
-  { decision, effect, input, run }: Decided,
-): Promise<readonly string[]> {
-  if (effect !== 'allow') return []
-  const named = commitmentsIn(input)
-  if (run !== undefined) return named
-  const stored = await reader.entries({
-    from: seq + 1,
-    to: seq + LIMITS.entriesPerProposal,
-    limit: LIMITS.entriesPerProposal,
-  })
-  const recorded = stored
-    .map((each) => parseEntry(each.seq, each.bytes))
-    .flatMap(({ causationid, data }) => (causationid === decision ? commitmentsIn(data) : []))
-  // A long input is in the log by its digest only: then whatever its facts hold counts.
-  return input === undefined ? recorded : named.filter((each) => recorded.includes(each))
 }
 
 const evidenceOf = ({

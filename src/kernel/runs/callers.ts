@@ -25,6 +25,19 @@ export function readableBy(caller: Caller, run: RunRow): RunRow {
 export const controllableBy = (chain: Caller['chain'], run: RunRow): RunRow =>
   chain.every(({ kind }) => kind === 'hub') ? run : readableBy({ chain }, run)
 
+/**
+ * Whoever started a run gains by what is said of its effects, so somebody else says it: an owner, or the hub. Owners may
+ * speak for their own runs. Throws `run.own`.
+ */
+export function requireOtherThanStarter(chain: Caller['chain'], { id }: Pick<RunRow, 'id'>): void {
+  if (isOwner({ chain }) || chain.every(({ kind }) => kind === 'hub')) return
+  throw new PolityError(
+    'run.own',
+    `you have started run ${id}, so somebody else says what became of its step: ask an owner to resolve it`,
+    { run: id },
+  )
+}
+
 export interface AskingPorts {
   readonly identity: Pick<Identity, 'requireLive'>
   readonly idempotency: Pick<Idempotency, 'subKey'>
@@ -69,7 +82,7 @@ export function openAsking({ identity, idempotency, open, invoke, ask, runs }: A
     async ask(run, definition, input) {
       const caller = callerOf(run)
       await identity.requireLive(caller)
-      return (await ask(caller, definition.name, input, { isPartOfRun: true })).output
+      return (await ask(caller, definition.name, input, { isPartOfRun: true, traced: run })).output
     },
   }
 }

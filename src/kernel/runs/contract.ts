@@ -162,7 +162,7 @@ export const resolve = command('runs.resolve@1', {
     /** It did not happen, or failed: the sentence with which it fails. */
     failed: Type.Optional(Type.String({ minLength: 1, maxLength: 1000 })),
   },
-  errors: ['run.not-found', 'run.finished', 'input.invalid', 'payload.too-large'],
+  errors: ['run.not-found', 'run.own', 'run.finished', 'input.invalid', 'payload.too-large'],
   cli: { positional: ['run', 'step'] },
 })
 

@@ -73,6 +73,8 @@ async function finish(
       action: row.action,
       status,
       run: row.id,
+      ...(row.risk === undefined ? {} : { risk: row.risk }),
+      ...(row.resource === undefined ? {} : { resource: row.resource }),
       journal,
       ...(row.error === undefined ? {} : { code: row.error.code, message: row.error.message }),
       ...(row.notUndone === undefined ? {} : { notUndone: [...row.notUndone] }),

@@ -7,7 +7,7 @@ import { defineRoom, type Room } from '../catalog/room.ts'
 import { PolityError } from '../errors.ts'
 import { pages } from '../store/pages.ts'
 import type { StoreReader } from '../store/store.ts'
-import { controllableBy } from './callers.ts'
+import { controllableBy, requireOtherThanStarter } from './callers.ts'
 import * as contract from './contract.ts'
 import { cancel, get, journal, list, pause, replay, resolve, resume, signal } from './contract.ts'
 import {
@@ -53,6 +53,7 @@ const openRunsRoom = (ports: Promise<RunsRoomPorts>): OpenedModule => ({
     resolve.handle(async (ctx, { run, step, ...told }) => {
       const room = await ports
       return steer(room, ctx, run, async (asked) => {
+        requireOtherThanStarter(ctx.chain, asked.run)
         const row = (await Journal.load(run, room.cipher, room.reader)).row(step)
         return resolveRun(asked, step, told, row?.state === 'started', room.cipher)
       })

@@ -2,6 +2,7 @@
 
 import type { Caller } from '../catalog/decide.ts'
 import { type ErrorWire, PolityError } from '../errors.ts'
+import type { Risk } from '../gate/types.ts'
 import type { WorkingWrite } from '../log/proposal.ts'
 
 /** Working state: run id -> RunRow. */
@@ -26,6 +27,9 @@ export interface RunRow extends Caller {
   readonly id: string
   readonly action: string
   readonly decision: string
+  /** What the decision was about, for the outcome. */
+  readonly resource?: string
+  readonly risk?: Risk
   readonly correlationId: string
   readonly traceparent?: string
   /** The run that asked for it. */

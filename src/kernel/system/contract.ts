@@ -1,4 +1,4 @@
-// The kernel's own actions and queries: what the hub is doing, erasing private payloads, and which rules are in force.
+// The kernel's own actions and queries: what the hub is doing, and erasing private payloads.
 
 import { command, query } from '../catalog/definition.ts'
 import { entryType } from '../log/entry.ts'
@@ -50,12 +50,6 @@ export const erasures = view<{ readonly last: readonly Erasure[] }, typeof Subje
   },
 )
 
-export const BundleActivated = entryType('gate.bundle-activated@1', {
-  bundle: Sha256,
-  policies: Type.Array(Type.String()),
-  mode: Type.String(),
-})
-
 /** A start of a hub, and what it started with. */
 export const Booted = entryType('system.booted@1', {
   release: Type.String(),
@@ -80,6 +74,7 @@ export const erase = command('vault.erase@1', {
   errors: ['hold.active'],
   recordedErrors: ['hold.active'],
   risk: 'critical',
+  conduct: { changes: ['data'], destructive: true, reversible: false },
   isReserved: true,
   effect: 'atomic',
   resource: () => 'vault',

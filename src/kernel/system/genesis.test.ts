@@ -2,11 +2,9 @@
 
 import { describe, expect, it } from 'vitest'
 import { systemEnv } from '../env.ts'
-import { loadBundle, STARTER_DIR } from '../gate/bundle.ts'
-import { openGate } from '../gate/gate.ts'
 import { openRealm } from '../realm/open-realm.ts'
 import type { Realm } from '../realm/realm.ts'
-import { recordBundle, recordGenesis } from './genesis.ts'
+import { recordGenesis } from './genesis.ts'
 
 const env = systemEnv()
 const SOURCE = 'polity://test'
@@ -31,12 +29,8 @@ const typesIn = async ({ log }: Realm) => (await log.read({ limit: 10 })).entrie
 describe('what a hub records first', () => {
   it('is there once', async () => {
     const realm = await open()
-    const gate = await openGate({ bundle: await loadBundle(STARTER_DIR), actions: [{ name: 'log.read@1' }] })
-    for (const each of [realm, realm, behind(realm)]) {
-      await recordGenesis(each, SOURCE, env, '1')
-      await recordBundle(each, gate, SOURCE, env)
-    }
-    expect(await typesIn(realm)).toEqual(['log.opened@1', 'gate.bundle-activated@1'])
+    for (const each of [realm, realm, behind(realm)]) await recordGenesis(each, SOURCE, env, '1')
+    expect(await typesIn(realm)).toEqual(['log.opened@1'])
     await realm.close()
   })
 

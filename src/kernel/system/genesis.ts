@@ -1,4 +1,4 @@
-// What a hub records before anything else: the log's name and keys, and the rules that come into force.
+// What a hub records before anything else: the log's name and keys.
 
 import { Buffer } from 'node:buffer'
 import { createHmac, hash } from 'node:crypto'
@@ -6,20 +6,15 @@ import { type Beside, type HubRecordPorts, recordAsHub } from '../catalog/hub-re
 import { LogOpened } from '../catalog/records.ts'
 import type { Env } from '../env.ts'
 import { asPolityError, PolityError } from '../errors.ts'
-import { bundleBytes } from '../gate/bundle.ts'
-import type { Gate } from '../gate/gate.ts'
 import { keysInForce } from '../keys/contract.ts'
 import type { Draft } from '../log/entry.ts'
-import { EVIDENCE } from '../log/layout.ts'
 import type { AppendOptions } from '../log/log.ts'
 import type { Realm } from '../realm/realm.ts'
 import type { Static } from '../schema/schema.ts'
-import { BundleActivated } from './contract.ts'
 
 /** Working state: what was recorded, so that it is recorded once. */
 export const SYSTEM = 'system'
 export const OPENED = 'opened'
-const BUNDLE = 'bundle'
 
 export const keyidOf = (publicKey: Uint8Array): string => hash('sha256', publicKey, 'hex')
 
@@ -66,35 +61,6 @@ const otherKey = (which: string): PolityError =>
     'signer.failed',
     `${which} is not the one that this log was opened with: restore it from a copy`,
   )
-
-/** One entry whenever other rules than before come into force, and their text under its digest. */
-export async function recordBundle(
-  realm: Realm,
-  { bundle, rollout: { mode } }: Gate,
-  source: string,
-  env: Env,
-): Promise<void> {
-  const active = JSON.stringify({ bundle: bundle.digest, mode })
-  const known = (await realm.reader.load(SYSTEM, [BUNDLE])).value.get(BUNDLE)
-  if (known?.value === active) return
-  const policies = [...bundle.policies.keys()]
-  await recordUnlessDone(
-    { log: realm.log, source, env },
-    [BundleActivated({ bundle: bundle.digest, policies, mode }, { subject: 'gate' })],
-    {
-      expect: [{ table: SYSTEM, key: BUNDLE, version: known?.version ?? 0 }],
-      rows: [
-        {
-          table: EVIDENCE,
-          key: bundle.digest,
-          value: JSON.stringify(Buffer.from(bundleBytes(bundle)).toString()),
-        },
-        { table: SYSTEM, key: BUNDLE, value: active },
-      ],
-    },
-    { wait: 'signed' },
-  )
-}
 
 /** Of hubs that start on one log together, one records it; to the others it is done. */
 async function recordUnlessDone(

@@ -6,11 +6,14 @@ import type { Env } from '../env.ts'
 import { asPolityError, type PolityError } from '../errors.ts'
 import { TokenIssued, TokenRevoked, tokens } from '../identity/contract.ts'
 import { identityContract, mintToken, OWNER } from '../identity/identity.ts'
+import type { Draft } from '../log/entry.ts'
 import { writeSecretFile } from '../log/files.ts'
 import { dataPaths } from '../log/layout.ts'
 import { viewTable } from '../log/view.ts'
 import { openRealm } from '../realm/open-realm.ts'
 import type { Realm } from '../realm/realm.ts'
+import { RulesReset } from '../rules/contract.ts'
+import { rulesContract } from '../rules/room.ts'
 import { pages } from '../store/pages.ts'
 import { systemContract } from '../system/module.ts'
 
@@ -19,6 +22,8 @@ export interface RescueOptions {
   /** Name of the operating system's user who asks. */
   readonly user: string
   readonly reason?: string
+  /** Whether the next start has the starter rules and the configured mode, whatever was in force. */
+  readonly hasStarterRules?: boolean
   readonly anchorPath?: string
   readonly realm?: string
   /** `postgres://...`: the log is in this database; the folder has the keys. */
@@ -32,9 +37,11 @@ export interface RescuedHub {
   /** Id of the owner's new token, whose text is in the file. */
   readonly token: string
   readonly tokenFile: string
+  /** What the next start has in force: what it would have had, or the starter rules. */
+  readonly rules: 'kept' | 'starter'
 }
 
-/** Tokens that one transaction revokes; with the two other facts a proposal may hold. */
+/** Tokens that one transaction revokes; with the three other facts a proposal may hold. */
 const REVOKED_AT_ONCE = 1000
 
 /**
@@ -48,7 +55,7 @@ export async function rescueHub(dir: string, options: RescueOptions): Promise<Re
     name: options.realm ?? 'main',
     dir,
     // Views of other contracts are left out here and go on at the next start.
-    contracts: [identityContract, systemContract],
+    contracts: [identityContract, systemContract, rulesContract],
     env: options.env,
     onFailure: (error) => failures.push(error),
     ...(options.anchorPath === undefined ? {} : { anchorPath: options.anchorPath }),
@@ -59,7 +66,8 @@ export async function rescueHub(dir: string, options: RescueOptions): Promise<Re
     const { id, token } = await replaceTokens(realm, revoked, options)
     const { adminToken } = dataPaths(dir)
     writeSecretFile(adminToken, `${token}\n`)
-    return { origin: realm.log.origin, revoked, token: id, tokenFile: adminToken }
+    const rules = options.hasStarterRules === true ? 'starter' : 'kept'
+    return { origin: realm.log.origin, revoked, token: id, tokenFile: adminToken, rules }
   } catch (error) {
     throw failures[0] ?? asPolityError(error)
   } finally {
@@ -85,7 +93,7 @@ async function ownersTokens({ reader }: Realm): Promise<string[]> {
 async function replaceTokens(
   { name, log }: Realm,
   revoked: readonly string[],
-  { env, user, reason }: RescueOptions,
+  { env, user, reason, hasStarterRules }: RescueOptions,
 ): Promise<{ readonly id: string; readonly token: string }> {
   const { id, token, verifier } = mintToken(env)
   const issued = TokenIssued({
@@ -101,8 +109,17 @@ async function replaceTokens(
       { user, revoked: some, ...(reason === undefined ? {} : { reason }) },
       { subject: 'hub' },
     )
-    const drafts = [...some.map((each) => TokenRevoked({ id: each })), ...(isLast ? [issued] : []), rescued]
+    const reset = isLast && hasStarterRules === true ? [resetOf(user, reason)] : []
+    const drafts = [
+      ...some.map((each) => TokenRevoked({ id: each })),
+      ...(isLast ? [issued] : []),
+      ...reset,
+      rescued,
+    ]
     await recordAsHub(ports, drafts, {}, { wait: 'signed', isReserved: true })
   }
   return { id, token }
 }
+
+const resetOf = (user: string, reason: string | undefined): Draft =>
+  RulesReset({ user, ...(reason === undefined ? {} : { reason }) }, { subject: 'gate' })

@@ -21,7 +21,7 @@ export interface Connections {
   close(): Promise<void>
 }
 
-export type ConnectionsHost = Pick<ModuleHost, 'env' | 'secret'>
+type ConnectionsHost = Pick<ModuleHost, 'env' | 'secret'>
 
 export function openConnections(host: ConnectionsHost, { brokers = {} }: BrokersOptions): Connections {
   const opened = new Map<string, Promise<Broker>>()

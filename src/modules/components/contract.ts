@@ -187,6 +187,7 @@ export const manifestsApply = command('components.manifests-apply@1', {
   }),
   errors: ['input.invalid', 'manifest.cycle', 'manifest.duplicate'],
   risk: 'medium',
+  conduct: { changes: ['service'], reversible: true },
   effect: 'atomic',
   cli: { positional: ['yaml'] },
 })

@@ -1,6 +1,7 @@
 // Components: a registry under leases, checks, a brake for mass losses, manifests, and what the gateway needs.
 
 import { defineModule, type Module, type ModuleHost, type OpenedModule } from '../../kernel/catalog/module.ts'
+import { targetHealth } from '../../kernel/fusion/watched.ts'
 import { openAddressRule } from './addresses.ts'
 import { openChecker } from './checks/checker.ts'
 import { openProbe } from './checks/probe.ts'
@@ -26,7 +27,7 @@ import { openServiceGateway } from './gateway/gateway.ts'
 import { openTraffic } from './gateway/traffic.ts'
 import { CHECKS, LEASES } from './leases.ts'
 import { applyManifests, declaredModules, driftOf, planOf } from './manifests/manifests.ts'
-import { getComponent, listComponents, statusOf } from './reading.ts'
+import { getComponent, listComponents, statusOf, watchedComponent } from './reading.ts'
 import { deregisterComponent, registerComponent, renewLease } from './registering.ts'
 import type { ComponentsOptions } from './settings.ts'
 import { brakeOf, watchComponents } from './watch.ts'
@@ -73,6 +74,7 @@ function openComponents(host: ModuleHost, { allow, massLossMs, gateway }: Compon
     ],
     faces: [
       services.provide(way),
+      targetHealth.provide({ of: (resource) => watchedComponent(resource, rows, env.now()) }),
       lossBrake.provide({ isHolding: async () => (await brakeOf(rows))?.phase === 'holding' }),
     ],
     sweptTables: [LEASES, CHECKS],

@@ -2,6 +2,7 @@
 
 import type { Reads } from '../../kernel/catalog/context.ts'
 import type { WorkingReads } from '../../kernel/catalog/working-rows.ts'
+import type { WatchedTarget } from '../../kernel/fusion/watched.ts'
 import type { Static } from '../../kernel/schema/schema.ts'
 import {
   type Component,
@@ -67,6 +68,34 @@ export async function getComponent(
   return shown(
     seenOf(known.value, lease.value as LeaseRow | undefined, checks.value as ChecksRow | undefined, nowMs),
   )
+}
+
+const RESOURCE_PREFIX = 'component/'
+const WATCHED: Readonly<Record<Health, WatchedTarget['health']>> = {
+  passing: 'healthy',
+  warning: 'degraded',
+  critical: 'critical',
+  lost: 'critical',
+}
+
+/**
+ * How the component is that a resource names, for the gate; undefined where it names none that is known. By its lease
+ * and the checks that ran: a decision does not wait until what it looks at is published.
+ */
+export async function watchedComponent(
+  resource: string,
+  rows: Rows,
+  nowMs: number,
+): Promise<WatchedTarget | undefined> {
+  if (!resource.startsWith(RESOURCE_PREFIX)) return undefined
+  const id = resource.slice(RESOURCE_PREFIX.length)
+  const [leased, checked] = await Promise.all([rows.get(LEASES, id), rows.get(CHECKS, id)])
+  const lease = leased.value as LeaseRow | undefined
+  const checks = checked.value as ChecksRow | undefined
+  if (lease === undefined) return undefined
+  const ran = checks?.epoch === lease.epoch ? checks.results.map(({ name }) => name) : []
+  const { health, reasons } = healthOf(lease, ran, checks, nowMs)
+  return { health: WATCHED[health], reason: reasons[0] ?? 'it is well', asOfMs: nowMs }
 }
 
 export async function listComponents(

@@ -150,6 +150,7 @@ export const analyze = command('counterparts.analyze@1', {
   output: FlowResult,
   errors: ['mirror.too-many', 'mirror.git-missing'],
   risk: 'medium',
+  conduct: { data: ['internal'], isExternal: true },
   effect: 'idempotent',
   cli: { positional: ['paths'] },
 })
@@ -160,6 +161,7 @@ export const sync = command('counterparts.sync@1', {
   output: Closed({ service: Type.String(), forwarded: Integer, waiting: Integer }),
   errors: ['not-found'],
   risk: 'medium',
+  conduct: { data: ['internal'], isExternal: true },
   effect: 'idempotent',
   facts: [],
   cli: { positional: ['service'] },

@@ -101,6 +101,7 @@ export const defineType = command('mesh.define-type@1', {
   output: TypeShape,
   errors: ['input.invalid'],
   risk: 'medium',
+  conduct: { changes: ['configuration'] },
   effect: 'atomic',
   resource: ({ type }) => `mesh/${type}`,
   facts: ['type', 'major'],
@@ -230,6 +231,7 @@ export const proposeRoutes = command('mesh.propose-routes@1', {
   }),
   errors: ['input.invalid', 'mesh.no-routes', 'mesh.loop', 'mesh.routes-changed'],
   risk: 'high',
+  conduct: { changes: ['configuration'], reversible: true },
   effect: 'idempotent',
   cli: { positional: ['yaml'] },
 })
@@ -244,6 +246,7 @@ export const activateRoutes = command('mesh.activate-routes@1', {
   output: Closed({ digest: Sha256 }),
   errors: ['input.invalid', 'mesh.no-routes', 'mesh.loop', 'mesh.routes-changed'],
   risk: 'high',
+  conduct: { changes: ['configuration'], reversible: true },
   effect: 'atomic',
   cli: { isHidden: true },
 })
@@ -257,6 +260,7 @@ export const rollBackRoutes = command('mesh.roll-back-routes@1', {
   output: Closed({ digest: Type.Optional(Sha256), previous: Type.Optional(Sha256) }),
   errors: ['not-found', 'mesh.routes-changed'],
   risk: 'high',
+  conduct: { changes: ['configuration'], reversible: true },
   effect: 'atomic',
 })
 

@@ -214,6 +214,7 @@ export const forget = command('mirror.forget@1', {
   output: Closed({ name: RepositoryName }),
   errors: ['not-found', 'hold.active'],
   risk: 'high',
+  conduct: { changes: ['data'] },
   effect: 'atomic',
   facts: ['name'],
   cli: { positional: ['name'] },

@@ -84,6 +84,7 @@ export const define = command('procedures.define@1', {
   output: noun('procedures.in-force', { name: StepName, digest: Sha256, isChanged: Type.Boolean() }),
   errors: ['denied'],
   risk: 'medium',
+  conduct: { changes: ['configuration'], reversible: true },
   effect: 'atomic',
   cli: { positional: ['text'] },
 })
@@ -121,6 +122,7 @@ export const retire = command('procedures.retire@1', {
   output: Procedure,
   errors: ['not-found', 'procedures.retired'],
   risk: 'medium',
+  conduct: { changes: ['configuration'] },
   effect: 'atomic',
   resource: ({ name }) => `procedures/${name}`,
   facts: ['name'],

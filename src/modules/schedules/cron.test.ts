@@ -17,6 +17,16 @@ function slots(cron: string, from: string, to: string, timezone?: string): strin
   return found
 }
 
+function messageOf(cron: string): string {
+  try {
+    table(cron)
+  } catch (error) {
+    if (error instanceof PolityError) return error.message
+    throw error
+  }
+  throw new Error('it was accepted')
+}
+
 function refusal(cron: string, timezone: string): string {
   try {
     timetableOf(cron, timezone, FROM)
@@ -107,5 +117,24 @@ describe('a schedule that is none', () => {
     ['* * * * *', '../../etc', '/timezone'],
   ])('%j in %j', (cron, timezone, pointer) => {
     expect(refusal(cron, timezone)).toBe(pointer)
+  })
+
+  it.each([
+    ['', 'has 0 fields'],
+    ['@often', 'has 1 field'],
+    ['* * * *', 'has 4 fields'],
+    ['0 30 9 * * 1-5', 'has 6 fields'],
+  ])('%j is told how many fields there must be, with an example', (cron, sentence) => {
+    const [example = ''] = /30 9 \* \* 1-5/.exec(messageOf(cron)) ?? []
+    expect(messageOf(cron)).toContain(`/cron ${sentence} and needs five`)
+    expect(messageOf(cron)).not.toContain('CronPattern')
+    expect(slots(example, '2026-01-02T00:00:00Z', '2026-01-05T23:00:00Z', 'UTC')).toEqual([
+      '2026-01-02T09:30',
+      '2026-01-05T09:30',
+    ])
+  })
+
+  it('of five fields is told what is wrong with which', () => {
+    expect(messageOf('60 * * * *')).toContain('minute: 60')
   })
 })

@@ -27,7 +27,10 @@ function open(pattern: string, timezone: string): Timetable {
   try {
     cron = new Cron(pattern, { timezone, mode: '5-part', fixedTimeRule: 'no-wildcard', paused: true })
   } catch (error) {
-    throw invalid('/cron', `is no cron pattern of five fields (${(error as Error).message.slice(0, 200)})`)
+    throw invalid(
+      '/cron',
+      wrongFields(pattern) ?? `is no cron pattern of five fields (${(error as Error).message.slice(0, 200)})`,
+    )
   }
   return {
     after: (ms) => cron.nextRun(new Date(ms))?.getTime(),
@@ -38,6 +41,15 @@ function open(pattern: string, timezone: string): Timetable {
         .map((date) => date.getTime())
         .reverse(),
   }
+}
+
+const FIELDS = 5
+
+/** undefined where there are as many as there must be. */
+function wrongFields(pattern: string): string | undefined {
+  const count = pattern.split(/\s+/).filter((field) => field !== '').length
+  if (count === FIELDS) return undefined
+  return `has ${count} ${count === 1 ? 'field' : 'fields'} and needs five, which are minute, hour, day of month, month and day of week: 30 9 * * 1-5 is half past nine from Monday to Friday`
 }
 
 function requireTimezone(timezone: string): void {

@@ -7,9 +7,9 @@ import type { Call } from '../command.ts'
 import { escapeText, jsonText } from '../escape.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { type HubClient, openHubClient } from '../hub-client.ts'
-import { type ProgressBar, progressBar } from '../progress-bar.ts'
+import { progressBar } from '../progress-bar.ts'
 import { type AnalyzedRepository, repositoryLines, type Trend } from '../repositories.ts'
-import type { ServerEvent } from '../sse.ts'
+import { openRunWatch } from '../run-watch.ts'
 
 const ANALYZE = 'mirror.analyze@1'
 const LIST = 'mirror.repositories@1'
@@ -24,7 +24,7 @@ export async function run(call: Call): Promise<ExitCode> {
   const { args, options, settings, terminal } = call
   const hub = openHubClient(addressOf(settings))
   const bar = progressBar('analysing', terminal.progress, () => performance.now())
-  const watch = await openWatch(hub, bar)
+  const watch = openRunWatch(hub, bar)
   try {
     const started = await hub.start(ANALYZE, {
       paths: args.map((path) => resolve(path)),
@@ -42,42 +42,6 @@ export async function run(call: Call): Promise<ExitCode> {
   } finally {
     bar.end()
     watch.close()
-  }
-}
-
-interface Watch {
-  follow(run: string): void
-  /** Resolves when the stream says that the run has ended. */
-  readonly news: () => Promise<void>
-  close(): void
-}
-
-/** Progress is for the eye: without a stream the analysis goes on, and polling finds its end. */
-async function openWatch(hub: HubClient, bar: ProgressBar): Promise<Watch> {
-  const closing = new AbortController()
-  let run: string | undefined
-  let next = Promise.withResolvers<void>()
-  const onEvent = ({ type, data: text }: ServerEvent) => {
-    if (run === undefined) return
-    const told = JSON.parse(text) as Partial<Record<string, unknown>>
-    const { done, total, note, data } = told
-    if (type === 'progress' && told.run === run && typeof done === 'number' && typeof total === 'number')
-      bar.update(done, total, String(note ?? ''))
-    // Only the end is worth a question to the hub.
-    if (told.type !== 'action.finished@1' || (data as { run?: unknown }).run !== run) return
-    next.resolve()
-    next = Promise.withResolvers<void>()
-  }
-  const watchEvents = async () => {
-    for await (const event of await hub.events(undefined, closing.signal)) onEvent(event)
-  }
-  watchEvents().catch(() => bar.end())
-  return {
-    follow(id) {
-      run = id
-    },
-    news: () => next.promise,
-    close: () => closing.abort(),
   }
 }
 

@@ -19,9 +19,14 @@ export async function run(call: Call): Promise<ExitCode> {
     user: userName(),
     ...(settings.storeUrl === undefined ? {} : { storeUrl: settings.storeUrl }),
     ...(typeof options.reason === 'string' ? { reason: options.reason } : {}),
+    ...(options.starterRules === true ? { hasStarterRules: true } : {}),
     ...(typeof options.anchor === 'string' ? { anchorPath: options.anchor } : {}),
   })
-  terminal.note('start the hub without --policy to have the starter bundle in force again')
+  terminal.note(
+    rescued.rules === 'starter'
+      ? 'the next start has the starter rules in force, and the mode of the configuration'
+      : 'the rules stay as they are; with --starter-rules the next start has the starter rules in force',
+  )
   return showAnswer(call, rescued)
 }
 

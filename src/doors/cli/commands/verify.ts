@@ -14,6 +14,7 @@ import { verifyLog } from '../../../kernel/audit/verify/verify.ts'
 import { PolityError } from '../../../kernel/errors.ts'
 import { DATA_FILES, dataPaths } from '../../../kernel/log/layout.ts'
 import { viewsOfContracts } from '../../../kernel/log/upcast.ts'
+import { MANIFEST_FILE, verifyPeriod } from '../../../modules/compliance/folder.ts'
 import { addressOf } from '../address.ts'
 import type { Call } from '../command.ts'
 import { loadContracts } from '../contracts.ts'
@@ -99,6 +100,8 @@ async function verifyTarget({ settings }: Call, target: string, check: Check): P
   if (stat.isFile()) requireProofFile(target, stat.size)
   if (!stat.isDirectory()) return verifyFile(target, check)
   if (existsSync(join(target, DATA_FILES.database))) return verifyFolder(target, check)
+  if (existsSync(join(target, MANIFEST_FILE)) && existsSync(join(target, 'report.json')))
+    return verifyPeriod(target, check)
   if (!existsSync(join(target, DATA_FILES.checkpoint)))
     throw usage(`${target} is neither a hub's data folder nor an exported log`)
   return verifyFolderExport(target, check)

@@ -10,6 +10,7 @@ import { gatewayRequest, services } from '../../../modules/components/contract.t
 import { pathClassOf } from '../../../modules/components/gateway/path-class.ts'
 import type { Instance, ServiceGateway } from '../../../modules/components/gateway/service-gateway.ts'
 import { type Authenticate, requireOneHost } from '../authentication.ts'
+import type { ClientOf } from '../client-address.ts'
 import type { Upgrades } from '../http-server.ts'
 import type { RawRequest, RawRoute } from '../raw-route.ts'
 import type { RequestLine } from '../request-log.ts'
@@ -30,6 +31,7 @@ const ROUTE = '/svc/*'
 
 export interface GatewayPorts {
   readonly authenticate: Authenticate
+  readonly clientOf: ClientOf
   /** Throws for a request that was sent to another name. */
   readonly checkHost: (request: Pick<HttpRequest, 'headers'>) => void
   /** An upgrade that is over: it passes by what counts requests. */
@@ -71,6 +73,7 @@ export function openGateway(hub: ServedHub, ports: GatewayPorts): Gateway | unde
             status,
             durationMs: performance.now() - startedAt,
             trace: '-',
+            client: ports.clientOf(raw).address,
           }),
         )
       },
@@ -107,7 +110,7 @@ async function serveRequest(door: Door, request: RawRequest): Promise<void> {
     await carryOut({
       incoming: raw,
       target: asked.target,
-      sender: senderOf(raw, caller, id),
+      sender: senderOf(door, raw, caller, id),
       way,
       connections,
       signal: life.signal,
@@ -176,7 +179,7 @@ async function carryWebSocket(
       socket,
       head,
       target: asked.target,
-      sender: senderOf(raw, asked.caller, id),
+      sender: senderOf(door, raw, asked.caller, id),
       way,
       connections,
       signal: ended.signal,
@@ -245,9 +248,14 @@ const watchedOf = (
   end,
 })
 
-const senderOf = ({ socket, headers }: IncomingMessage, { chain }: Caller, requestId: string): Sender => ({
-  address: socket.remoteAddress?.replace(/^::ffff:/, '') ?? 'unknown',
-  host: headers.host,
+const senderOf = (
+  { clientOf }: Pick<Door, 'clientOf'>,
+  raw: IncomingMessage,
+  { chain }: Caller,
+  requestId: string,
+): Sender => ({
+  address: clientOf(raw).address,
+  host: raw.headers.host,
   principal: actorOf(chain),
   requestId,
 })

@@ -13,6 +13,7 @@ import {
 import { PolityError } from '../../errors.ts'
 import type { BrokerAccess, LoadAccess } from '../access.ts'
 import { refused, unreachable } from '../checking.ts'
+import { denied, trustOf, untrusted } from '../trust.ts'
 
 const CONNECT_MS = 5_000
 /** For a publication or a request of the management. */
@@ -23,7 +24,7 @@ const RECONNECT_JITTER_MS = 200
 const PING_MS = 10_000
 
 export interface NatsLink {
-  /** Throws `broker.unreachable`, `broker.refused`; what `act` throws is turned into one of them. */
+  /** Throws `broker.unreachable`, `broker.untrusted`, `broker.denied`, `broker.refused`; what `act` throws is turned into one of them. */
   use<T>(act: (live: Live) => Promise<T>): Promise<T>
   close(): Promise<void>
 }
@@ -129,12 +130,16 @@ const optionsOf = (access: BrokerAccess): NodeConnectionOptions => ({
   ...(access.credentials === undefined
     ? {}
     : { authenticator: credsAuthenticator(new TextEncoder().encode(access.credentials)) }),
-  ...(access.isEncrypted ? { tls: access.ca === undefined ? {} : { ca: access.ca } } : {}),
+  ...(access.isEncrypted ? { tls: trustOf(access) } : {}),
 })
 
 /** What the server says (no such stream, no right to it) is a refusal; all else, that nobody answers. */
 function asBrokerError(thrown: unknown): PolityError {
   if (thrown instanceof PolityError) return thrown
+  const distrust = untrusted('nats', thrown)
+  if (distrust) return distrust
+  if (thrown instanceof AuthorizationError || thrown instanceof UserAuthenticationExpiredError)
+    return denied('nats', thrown)
   return isRefusal(thrown) ? refusalBy(thrown) : unreachable('nats', thrown)
 }
 
@@ -144,9 +149,7 @@ const REFUSALS = ['JetStreamApiError', 'JetStreamNotEnabled', 'StreamNotFoundErr
 
 /** Nobody listens: JetStream is off, or no stream takes the subject. 503 of the management passes with an election. */
 export const isRefusal = (thrown: unknown): thrown is Error =>
-  thrown instanceof AuthorizationError ||
   thrown instanceof PermissionViolationError ||
-  thrown instanceof UserAuthenticationExpiredError ||
   (thrown instanceof Error &&
     REFUSALS.includes(thrown.name) &&
     (thrown as { readonly status?: number }).status !== 503)

@@ -4,6 +4,7 @@ import { Redis } from 'ioredis'
 import { PolityError } from '../../errors.ts'
 import type { BrokerAccess, LoadAccess } from '../access.ts'
 import { refused, unreachable } from '../checking.ts'
+import { denied, trustOf, untrusted } from '../trust.ts'
 
 const CONNECT_MS = 5_000
 /** An answer that is not there by then is not waited for; commands that block are given their own time beside it. */
@@ -12,7 +13,7 @@ const RECONNECT_MIN_MS = 50
 const RECONNECT_MAX_MS = 2_000
 
 export interface RedisLink {
-  /** Throws `broker.unreachable`, `broker.refused`. `blockMs`: how long the command itself may wait. */
+  /** Throws `broker.unreachable`, `broker.untrusted`, `broker.denied`, `broker.refused`. `blockMs`: how long the command itself may wait. */
   call(command: readonly (string | Buffer | number)[], blockMs?: number): Promise<unknown>
   close(): Promise<void>
 }
@@ -27,6 +28,10 @@ export function openRedisLink(load: LoadAccess): RedisLink {
       (fresh) => {
         if (isClosed) fresh.disconnect()
         client = fresh
+        // It is not let in any more: its credentials are read anew.
+        fresh.once('end', () => {
+          connecting = undefined
+        })
         return fresh
       },
       (error: unknown) => {
@@ -56,14 +61,18 @@ export function openRedisLink(load: LoadAccess): RedisLink {
 
 async function connect(load: LoadAccess): Promise<Redis> {
   const redis = new Redis(optionsOf(await load()))
-  // Every command says for itself what went wrong.
-  redis.on('error', () => undefined)
+  let reason: unknown
+  // Every command says for itself what went wrong; why there is no connection is told here only.
+  redis.on('error', (error: unknown) => {
+    reason = error
+    if (isDenial(error)) redis.disconnect()
+  })
   try {
     await redis.connect()
     return redis
   } catch (error) {
     redis.disconnect()
-    throw asBrokerError(error)
+    throw asBrokerError(reason ?? error)
   }
 }
 
@@ -82,9 +91,7 @@ const optionsOf = (access: BrokerAccess) => ({
   ...(access.user === undefined ? {} : { username: access.user }),
   ...(access.password === undefined ? {} : { password: access.password }),
   ...(access.database === undefined ? {} : { db: access.database }),
-  ...(access.isEncrypted
-    ? { tls: { servername: access.host, ...(access.ca === undefined ? {} : { ca: access.ca }) } }
-    : {}),
+  ...(access.isEncrypted ? { tls: trustOf(access) } : {}),
 })
 
 /** A connection that hangs is ended: behind an answer that is missing, no other can be told apart. */
@@ -104,10 +111,22 @@ async function answered(
   }
 }
 
+/** The library's errors carry the command that failed with all that was in it: passwords and events. */
+const withoutCommand = (thrown: unknown): unknown =>
+  thrown instanceof Error && 'command' in thrown ? new Error(thrown.message) : thrown
+
+/** Since Redis 6, and what older ones say. */
+const isDenial = (thrown: unknown): boolean =>
+  thrown instanceof Error && /^(?:WRONGPASS |NOAUTH |ERR invalid password|ERR AUTH )/.test(thrown.message)
+
 /** What Redis says (`WRONGTYPE ...`, `NOPERM ...`, `OOM ...`) is a refusal; all else, that nobody answers. */
-function asBrokerError(thrown: unknown): PolityError {
-  if (thrown instanceof PolityError) return thrown
+function asBrokerError(raw: unknown): PolityError {
+  if (raw instanceof PolityError) return raw
+  const thrown = withoutCommand(raw)
   const message = thrown instanceof Error ? thrown.message : String(thrown)
+  const distrust = untrusted('redis', thrown)
+  if (distrust) return distrust
+  if (thrown instanceof Error && isDenial(thrown)) return denied('redis', thrown)
   const [, word = ''] = /^([A-Z]+)(?: |$)/.exec(message) ?? []
   const isPassing = ['LOADING', 'MASTERDOWN', 'READONLY', 'CLUSTERDOWN', 'TRYAGAIN'].includes(word)
   if (word !== '' && !isPassing) return refused(`Redis refuses: ${message}`, thrown)

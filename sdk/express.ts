@@ -1,0 +1,38 @@
+// Governance for Express and whatever else takes (request, response, next) of node:http.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Deed } from './client.ts'
+import { DECISION_HEADER, follow, type Governed, openGoverning } from './governing.ts'
+
+export interface ExpressGovernance<R extends IncomingMessage> extends Governed {
+  /** The deed of a request; undefined: it is not governed. What it throws goes to `next`, and nothing is done. */
+  readonly deedOf: (request: R) => Deed | undefined | Promise<Deed | undefined>
+}
+
+/** `app.use(governance({ gate: { url, token }, deedOf }))`, behind the program's own authentication. */
+export function governance<R extends IncomingMessage = IncomingMessage>({
+  deedOf,
+  ...governed
+}: ExpressGovernance<R>) {
+  const governing = openGoverning(governed)
+
+  async function govern(request: R, response: ServerResponse): Promise<boolean> {
+    const deed = await deedOf(request)
+    if (deed === undefined) return true
+    const resumed = request.headers[DECISION_HEADER]
+    const admission = await governing.admit(deed, typeof resumed === 'string' ? resumed : undefined)
+    if ('passage' in admission) {
+      follow(admission.passage, response)
+      return true
+    }
+    const { status, headers, body } = admission.refusal
+    response.writeHead(status, headers).end(body)
+    return false
+  }
+
+  return (request: R, response: ServerResponse, next: (error?: unknown) => void): void => {
+    govern(request, response).then((mayGoOn) => {
+      if (mayGoOn) next()
+    }, next)
+  }
+}

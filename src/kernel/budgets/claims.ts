@@ -1,0 +1,155 @@
+// Claims on budgets: made in the commit of a decision, settled once when what was decided has ended.
+
+import type { StandingQuestion, StandingSource } from '../catalog/standing.ts'
+import { workingWrite } from '../catalog/working-rows.ts'
+import { asPolityError } from '../errors.ts'
+import type { CountChange, CountRow } from '../log/count.ts'
+import type { Log } from '../log/log.ts'
+import type { WorkingWrite } from '../log/proposal.ts'
+import type { StoreReader } from '../store/store.ts'
+import { BUDGETS_KEY, type BudgetInForce, budgetsInForce } from './contract.ts'
+import { dueOf, expiryOf, type Use, useOf } from './counting.ts'
+
+/** Working state: `id/epoch/principal` -> CountRow. */
+export const COUNTS = 'budgets.counts'
+/** Working state: id of a decision whose run has not ended -> ClaimRow. */
+export const CLAIMS = 'budgets.claims'
+/** A settled claim leaves a tombstone, so that nobody settles it twice. */
+const SETTLED_KEPT_MS = 24 * 3_600_000
+
+interface ClaimRow {
+  readonly claims: readonly {
+    readonly key: string
+    readonly atMs: number
+    readonly amount: number
+    readonly keepsFailed: boolean
+    /** Of the count's row. */
+    readonly expiresAtMs?: number
+  }[]
+}
+
+export interface BudgetPorts {
+  readonly reader: Pick<StoreReader, 'load'>
+  /** Called whenever there are budgets. */
+  readonly onBudgets?: () => void
+}
+
+export function budgetSource({ reader, onBudgets }: BudgetPorts): StandingSource {
+  const seen = new WeakMap<StandingQuestion, readonly Use[]>()
+  const take = (question: StandingQuestion, decision: string) => ({
+    rows: rowsOf(seen.get(question) ?? [], question, decision),
+  })
+  return {
+    name: 'budgets',
+    async read(question, { now }) {
+      const { budgets = {} } = (await now.get(budgetsInForce, BUDGETS_KEY))?.value ?? {}
+      const all = Object.values(budgets)
+      if (all.length === 0) return { exceeded: [] }
+      onBudgets?.()
+      const uses = await usesOf(reader, all, question)
+      seen.set(question, uses)
+      return { exceeded: uses.filter(({ isExceeded }) => isExceeded).map(({ budget }) => budget.id) }
+    },
+    claim: take,
+    note: take,
+  }
+}
+
+export async function usesOf(
+  reader: Pick<StoreReader, 'load'>,
+  budgets: readonly BudgetInForce[],
+  question: Pick<StandingQuestion, 'action' | 'caller' | 'conduct' | 'facts' | 'nowMs'>,
+): Promise<Use[]> {
+  const due = dueOf(budgets, question)
+  if (due.length === 0) return []
+  const { value: rows } = await reader.load(
+    COUNTS,
+    due.map(({ key }) => key),
+  )
+  return due.map((each) => useOf(each, countOf(rows.get(each.key)?.value), question.nowMs))
+}
+
+export const countOf = (value: string | null | undefined): CountRow | undefined =>
+  value == null ? undefined : (JSON.parse(value) as CountRow)
+
+/**
+ * Committed with the decision, which is decided again where a limit would be passed by it. What is allowed although a
+ * limit is exceeded (nobody enforces the rule, or somebody agreed) is counted all the same. Steps that may take days
+ * reserve; what is done in its commit has used.
+ */
+export function rowsOf(
+  uses: readonly Use[],
+  { effect }: Pick<StandingQuestion, 'effect'>,
+  decision: string,
+): WorkingWrite[] {
+  const isRun = effect === 'idempotent' || effect === 'once'
+  const taken = uses.flatMap((use) =>
+    use.amount ? [{ ...use, amount: use.amount, expiresAtMs: expiryOf(use) }] : [],
+  )
+  const rows = taken.map((use) => {
+    const { amount, atMs, budget, fromMs, isExceeded } = use
+    const claim = isExceeded ? { fromMs } : { fromMs, max: budget.limit }
+    return countWrite(use, { atMs, used: isRun ? 0 : amount, reserved: isRun ? amount : 0, claim })
+  })
+  if (!isRun || taken.length === 0) return rows
+  const claims: ClaimRow = {
+    claims: taken.map(({ key, atMs, amount, expiresAtMs, budget: { keepsFailed } }) => ({
+      key,
+      atMs,
+      amount,
+      keepsFailed,
+      ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+    })),
+  }
+  return [...rows, workingWrite({ table: CLAIMS, key: decision, value: claims })]
+}
+
+const countWrite = (
+  { key, expiresAtMs }: { readonly key: string; readonly expiresAtMs?: number | undefined },
+  count: CountChange,
+): WorkingWrite => ({
+  table: COUNTS,
+  key,
+  value: null,
+  count,
+  ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+})
+
+export interface SettlePorts extends BudgetPorts {
+  readonly log: Pick<Log, 'append'>
+  readonly env: { now(): number }
+}
+
+export type Outcome = 'done' | 'failed' | 'unknown' | 'cancelled'
+
+/**
+ * What was reserved is used, or given back; once, however often it is asked for. What may have happened counts as used.
+ */
+export async function settleClaim(
+  { reader, log, env }: SettlePorts,
+  decision: string,
+  outcome: Outcome,
+): Promise<void> {
+  const row = (await reader.load(CLAIMS, [decision])).value.get(decision)
+  if (row?.value == null) return
+  const hasFailed = outcome === 'failed' || outcome === 'cancelled'
+  const { claims } = JSON.parse(row.value) as ClaimRow
+  const rows = claims.map((claim) => {
+    const { atMs, amount, keepsFailed } = claim
+    return countWrite(claim, { atMs, used: hasFailed && !keepsFailed ? 0 : amount, reserved: -amount })
+  })
+  const settled = { table: CLAIMS, key: decision, value: null, expiresAtMs: env.now() + SETTLED_KEPT_MS }
+  try {
+    await log.append(
+      {
+        entries: [],
+        expect: [{ table: CLAIMS, key: decision, version: row.version }],
+        rows: [...rows, settled],
+      },
+      { isReserved: true },
+    )
+  } catch (error) {
+    // Another hub was faster.
+    if (asPolityError(error).code !== 'expectation.failed') throw error
+  }
+}

@@ -1,0 +1,117 @@
+// A history without a hub, for tests: requests decided by a gate, and kept as a log and its evidence keep them.
+
+import { Buffer } from 'node:buffer'
+import { type Decision, decisionDraft } from '../catalog/decide.ts'
+import type { Definition } from '../catalog/definition.ts'
+import { actorOf } from '../catalog/recorder.ts'
+import { systemEnv } from '../env.ts'
+import { bundleBytes, loadBundle, STARTER_DIR } from '../gate/bundle.ts'
+import { readBundleFiles } from '../gate/bundle-files.ts'
+import { type Gate, openGate } from '../gate/gate.ts'
+import {
+  type ActionDefinition,
+  type Digest,
+  type GateRequest,
+  PLAIN_STANDING,
+  type Rollout,
+} from '../gate/types.ts'
+import { parseEntry, sealEntry } from '../log/entry.ts'
+import type { HistoryPorts } from './history.ts'
+
+export const ACTIONS: readonly ActionDefinition[] = [
+  { name: 'state.put@1', facts: { sizeBytes: 'integer?', note: 'string?' } },
+  { name: 'mirror.analyze@1' },
+]
+
+const schema = (await readBundleFiles(STARTER_DIR)).filter(({ name }) => name.endsWith('.cedarschema'))
+
+export const rulesFrom = (text: string) => loadBundle([...schema, { name: 'x.cedar', text }])
+
+export const gateOf = async (text: string, rollout?: Rollout): Promise<Gate> =>
+  openGate({
+    bundle: await rulesFrom(text),
+    actions: ACTIONS,
+    ...(rollout === undefined ? {} : { rollout }),
+  })
+
+export const asked = (given: Partial<GateRequest> = {}): GateRequest => ({
+  chain: [{ kind: 'user', id: 'alice', roles: ['owner'] }],
+  action: 'state.put@1',
+  resource: 'state/prod/x',
+  risk: 'medium',
+  facts: {},
+  standing: PLAIN_STANDING,
+  inScope: true,
+  approvals: [],
+  solo: false,
+  now: '2026-11-20T10:00:00.000Z',
+  ...given,
+})
+
+interface Kept {
+  seq: number
+  bytes: Uint8Array
+}
+
+/** What a log and its evidence would hold. `entries` and `texts` are there to be tampered with. */
+export class KeptHistory implements Pick<HistoryPorts, 'texts'> {
+  readonly kept: Kept[] = []
+  readonly evidence = new Map<Digest, string>()
+
+  /** As catalog/decide.ts does it: classify, then decide at the risk that was found. */
+  decide(gate: Gate, request: GateRequest): void {
+    const verdict = gate.decide({ ...request, ...gate.classify({ ...request, solo: false }) })
+    const id = `decision-${this.kept.length}`
+    const { evidence } = verdict
+    this.evidence.set(evidence.entities, evidence.entitiesJson)
+    this.evidence.set(evidence.bundle, Buffer.from(bundleBytes(gate.bundle)).toString())
+    const decision: Decision = {
+      id,
+      verdict,
+      resource: request.resource,
+      risk: verdict.risk.risk,
+      beside: {},
+    }
+    const draft = decisionDraft(decision, { name: request.action } as Definition, {
+      form: {},
+      canonical: '{}',
+    })
+    const env = systemEnv()
+    const sealed = sealEntry(
+      { ...draft, actor: actorOf(request.chain), time: '2026-11-20T10:00:00.000Z' },
+      { source: 'polity://test' },
+      env,
+    )
+    this.kept.push({ seq: this.kept.length, bytes: Buffer.from(sealed.text) })
+  }
+
+  get ports(): HistoryPorts {
+    const { kept } = this
+    return {
+      size: kept.length,
+      async *entries(from, to) {
+        for (let at = from; at < to; at += 64) yield kept.slice(at, Math.min(to, at + 64))
+      },
+      texts: (digests) => this.texts(digests),
+    }
+  }
+
+  async texts(digests: readonly Digest[]): Promise<ReadonlyMap<Digest, string>> {
+    return new Map(
+      digests.flatMap((digest): [Digest, string][] => {
+        const text = this.evidence.get(digest)
+        return text === undefined ? [] : [[digest, text]]
+      }),
+    )
+  }
+
+  /** Changes what an entry says, as somebody would who has the file. */
+  tamper(seq: number, change: (data: Record<string, unknown>) => void): void {
+    const kept = this.kept[seq]
+    if (kept === undefined) throw new Error(`there is no entry ${seq}`)
+    const entry = JSON.parse(Buffer.from(kept.bytes).toString()) as { data: Record<string, unknown> }
+    change(entry.data)
+    kept.bytes = Buffer.from(JSON.stringify(entry))
+    parseEntry(seq, kept.bytes)
+  }
+}

@@ -1,0 +1,435 @@
+// Approvals: what is suspended waits for people, who count once each, and the hub carries out exactly what they agreed to.
+
+import { generateKeyPairSync, sign } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import type { Hub } from '../../src/hub.ts'
+import type { Caller } from '../../src/kernel/catalog/decide.ts'
+import { state } from '../../src/modules/state/module.ts'
+import {
+  ann,
+  approvalRules,
+  bob,
+  bot,
+  cyd,
+  dan,
+  held,
+  outputOf,
+  person,
+  reached,
+  shown,
+  vote,
+} from './lab/approvals.ts'
+import { movableClock } from './lab/clock.ts'
+import { codeOf, ENGINES, entriesOf, openTestHub, owner, tempFolder } from './lab/hubs.ts'
+import { lab } from './lab/module.ts'
+
+const modules = [lab(), state]
+
+function opened(engine: (typeof ENGINES)[number] = 'memory', more: object = {}): Promise<Hub> {
+  return openTestHub(engine, { modules, policyDir: approvalRules(tempFolder().root), ...more })
+}
+
+const count = async (hub: Hub, type: string, approval: string): Promise<number> =>
+  (await entriesOf(hub, type)).filter(({ data }) => data.approval === approval).length
+
+const issued = async (hub: Hub, id: string, ...roles: string[]): Promise<Caller> => {
+  const { token } = outputOf(await hub.invoke(owner, 'token.create', { kind: 'user', id, roles })) as {
+    token: string
+  }
+  return hub.identity.byToken(token)
+}
+
+describe.each(ENGINES)('what is suspended (%s)', (engine) => {
+  it('is carried out by the hub once everybody has agreed, in the name of whoever asked', async () => {
+    const hub = await opened(engine)
+    const approval = await held(hub, bot, 'lab.danger', { note: 'risky' })
+    expect(await vote(hub, bob, approval)).toMatchObject({ status: 'pending', owed: ['security:2'] })
+    expect(await shown(hub, approval)).toMatchObject({
+      progress: ['security:2 (1 of 2)'],
+      input: { note: 'risky' },
+    })
+    expect(await vote(hub, cyd, approval)).toMatchObject({ status: 'approved', owed: [] })
+    const { carriedOut } = await reached(hub, approval, 'carried-out')
+    const decisions = await entriesOf(hub, 'action.decided@1')
+    const resumed = decisions.find(({ data }) => data.decision === carriedOut?.decision)
+    const context = { approvals: ['security:2'] }
+    expect(resumed).toMatchObject({ actor: 'agent:bot', data: { effect: 'allow', approval, context } })
+    expect(await count(hub, 'approval.consumed@1', approval)).toBe(1)
+  })
+
+  it('starts a run in the commit that uses the approval up', async () => {
+    const hub = await opened(engine)
+    const approval = await held(hub, ann, 'lab.work', { steps: 2, secret: 'hush' })
+    await vote(hub, owner, approval)
+    const { carriedOut } = await reached(hub, approval, 'carried-out')
+    const run = carriedOut?.run ?? ''
+    await expect.poll(async () => (await hub.run(ann, run)).status).toBe('done')
+    expect(await hub.run(ann, run)).toMatchObject({ output: { total: 3, secret: 'hush' } })
+  })
+
+  it('is asked for once, however often the same key submits it, and answers what became of it', async () => {
+    const hub = await opened(engine)
+    const ask = () => hub.invoke(ann, 'lab.work', { steps: 1 }, { key: 'once', wait: true })
+    const answers = await Promise.all([ask(), ask(), ask()])
+    const approvals = new Set(answers.map((answer) => 'approval' in answer && answer.approval))
+    expect(approvals.size).toBe(1)
+    const [approval] = [...approvals] as [string]
+    expect(await codeOf(hub.invoke(ann, 'lab.work', { steps: 2 }, { key: 'once' }))).toBe(
+      'idempotency.conflict',
+    )
+    await vote(hub, owner, approval)
+    await reached(hub, approval, 'carried-out')
+    expect(await ask()).toMatchObject({ status: 'done', output: { total: 1 } })
+    expect(await count(hub, 'approval.requested@1', approval)).toBe(1)
+  })
+
+  it('keeps private values until it is closed, and commits to them by the commitments that people saw', async () => {
+    const hub = await opened(engine)
+    const approval = await held(hub, ann, 'state.put', { namespace: 'n', key: 'k', value: { card: 4711 } })
+    expect(await shown(hub, approval)).toMatchObject({ input: { value: { card: 4711 } } })
+    const seen = (await entriesOf(hub)).map(({ data }) => JSON.stringify(data)).join()
+    expect(seen).not.toContain('4711')
+    await vote(hub, owner, approval)
+    await reached(hub, approval, 'carried-out')
+    await expect.poll(async () => (await shown(hub, approval)).input).toBeUndefined()
+    const { output } = await hub.ask(owner, 'state.get', { namespace: 'n', key: 'k' })
+    expect(output).toMatchObject({ value: { card: 4711 } })
+    const [asked, done] = (await entriesOf(hub, 'action.decided@1')).filter(
+      ({ data }) => data.action === 'state.put@1',
+    )
+    expect(done?.data.input).toEqual(asked?.data.input)
+    const [written] = await entriesOf(hub, 'state.document-written@1')
+    expect(asked?.data.input).toMatchObject({ value: written?.data.value })
+  })
+})
+
+describe('a vote', () => {
+  it.each([
+    ['whoever asks', ann, 'approvals.self'],
+    ['somebody without the role', person('eve', 'owner'), 'approvals.not-yours'],
+    ['an agent', { chain: [{ kind: 'agent', id: 'x', roles: ['security'] }] }, 'approvals.not-yours'],
+    ['a component', { chain: [{ kind: 'component', id: 'x', roles: ['security'] }] }, 'approvals.not-yours'],
+    ['an agent on behalf of a person', { chain: [...bob.chain, ...bot.chain] }, 'approvals.not-yours'],
+  ] as const)('of %s is refused, and leaves a trace', async (_, caller, code) => {
+    const hub = await opened()
+    const approval = await held(hub, ann, 'lab.danger', { note: '' })
+    expect(await codeOf(vote(hub, caller as Caller, approval))).toBe(code)
+    const outcomes = await entriesOf(hub, 'action.finished@1')
+    expect(outcomes.at(-1)?.data).toMatchObject({ status: 'failed', code })
+    expect(await count(hub, 'approval.voted@1', approval)).toBe(0)
+  })
+
+  it('counts once, however often it is cast, and may be changed until it is decided', async () => {
+    const hub = await opened()
+    const approval = await held(hub, ann, 'lab.danger', { note: '' })
+    await vote(hub, bob, approval, 'abstain')
+    await vote(hub, bob, approval)
+    await vote(hub, bob, approval)
+    expect(await shown(hub, approval)).toMatchObject({ status: 'pending', progress: ['security:2 (1 of 2)'] })
+    expect(await count(hub, 'approval.voted@1', approval)).toBe(2)
+    expect(await vote(hub, bob, approval, 'deny')).toMatchObject({ status: 'denied' })
+    expect(await shown(hub, approval)).toMatchObject({
+      status: 'denied',
+      closed: { rule: 'veto', by: 'user:bob', reason: 'not today' },
+    })
+    expect(await codeOf(vote(hub, cyd, approval))).toBe('approvals.closed')
+  })
+
+  it('can be taken back, and so can what was asked for', async () => {
+    const hub = await opened()
+    const approval = await held(hub, ann, 'lab.danger', { note: '' })
+    await vote(hub, bob, approval)
+    await hub.invoke(bob, 'approvals.withdraw', { approval })
+    await vote(hub, cyd, approval)
+    expect(await shown(hub, approval)).toMatchObject({ status: 'pending', progress: ['security:2 (1 of 2)'] })
+    expect(await codeOf(hub.invoke(dan, 'approvals.withdraw', { approval }))).toBe('approvals.not-yours')
+    await hub.invoke(ann, 'approvals.withdraw', { approval, reason: 'not needed any more' })
+    expect(await shown(hub, approval)).toMatchObject({ status: 'withdrawn' })
+  })
+
+  it('of many at a time makes it happen once', async () => {
+    const hub = await opened('sqlite')
+    const approval = await held(hub, ann, 'lab.danger', { note: '' })
+    const votes = await Promise.allSettled([bob, cyd, dan].map((each) => vote(hub, each, approval)))
+    expect(votes.filter(({ status }) => status === 'fulfilled').length).toBeGreaterThanOrEqual(2)
+    await reached(hub, approval, 'carried-out')
+    expect(await count(hub, 'approval.consumed@1', approval)).toBe(1)
+    expect(await count(hub, 'approval.granted@1', approval)).toBe(1)
+  })
+
+  it('counts no more once the token is revoked with which it was cast', async () => {
+    const hub = await opened()
+    const [first, second, third] = [
+      await issued(hub, 'bob', 'security'),
+      await issued(hub, 'cyd', 'security'),
+      await issued(hub, 'dan', 'security'),
+    ]
+    const approval = await held(hub, ann, 'lab.danger', { note: '' })
+    await vote(hub, first, approval)
+    await hub.invoke(owner, 'token.revoke', { id: first.token })
+    expect(await vote(hub, second, approval)).toMatchObject({ status: 'pending' })
+    expect(await count(hub, 'approval.vote-dropped@1', approval)).toBe(1)
+    expect(await vote(hub, third, approval)).toMatchObject({ status: 'approved' })
+    await reached(hub, approval, 'carried-out')
+  })
+
+  it('of the only owner counts for his own agent, and says so', async () => {
+    const hub = await opened()
+    const agent: Caller = { chain: [...hub.owner.chain, ...bot.chain] }
+    const approval = await held(hub, agent, 'lab.work', { steps: 1 })
+    await vote(hub, hub.owner, approval)
+    expect((await reached(hub, approval, 'carried-out')).votes).toMatchObject([{ isSolo: true }])
+    await issued(hub, 'eve', 'owner')
+    const next = await held(hub, agent, 'lab.work', { steps: 1 })
+    expect(await codeOf(vote(hub, hub.owner, next))).toBe('approvals.self')
+  })
+})
+
+describe('what was agreed to', () => {
+  it('is not done for somebody whose token is gone', async () => {
+    const hub = await opened()
+    const asking = await issued(hub, 'ann')
+    const approval = await held(hub, asking, 'lab.danger', { note: '' })
+    await hub.invoke(owner, 'token.revoke', { id: asking.token })
+    await vote(hub, bob, approval)
+    await vote(hub, cyd, approval)
+    expect(await reached(hub, approval, 'void')).toMatchObject({ closed: { rule: 'auth.invalid' } })
+  })
+
+  it('is void once its time is over, also when the clock goes back', async () => {
+    const clock = movableClock()
+    const hub = await opened('memory', { env: clock.env })
+    const approval = await held(hub, ann, 'lab.danger', { note: '' }, { key: 'late' })
+    await vote(hub, bob, approval)
+    clock.pass(24 * 3_600_000)
+    expect(await codeOf(vote(hub, cyd, approval))).toBe('approvals.closed')
+    await reached(hub, approval, 'expired')
+    clock.setWall(-24 * 3_600_000)
+    expect(await codeOf(vote(hub, cyd, approval))).toBe('approvals.closed')
+    expect(await hub.invoke(ann, 'lab.danger', { note: '' }, { key: 'late' })).toMatchObject({
+      status: 'denied',
+    })
+    const [entry] = await entriesOf(hub, 'approval.expired@1')
+    expect(entry?.data).toMatchObject({ decision: approval, owed: ['security:2'] })
+  })
+
+  it('is void under other rules', async () => {
+    const { dir, anchorPath, root } = tempFolder()
+    const before = await openTestHub('sqlite', { modules, dir, anchorPath, policyDir: approvalRules(root) })
+    const approval = await held(before, ann, 'lab.danger', { note: '' })
+    await vote(before, bob, approval)
+    await before.close()
+    const more =
+      '@id("more")\nforbid (principal, action, resource) when { resource in Polity::Resource::"nothing" };'
+    const after = await openTestHub('sqlite', {
+      modules,
+      dir,
+      anchorPath,
+      policyDir: approvalRules(root, more),
+    })
+    expect(await codeOf(vote(after, cyd, approval))).toMatch(/^approvals\.(superseded|closed)$/)
+    await reached(after, approval, 'superseded')
+  })
+
+  it('survives a restart, votes and all', async () => {
+    const { dir, anchorPath, root } = tempFolder()
+    const options = { modules, dir, anchorPath, policyDir: approvalRules(root) }
+    const before = await openTestHub('sqlite', options)
+    const approval = await held(before, ann, 'lab.danger', { note: '' })
+    await vote(before, bob, approval)
+    await before.close()
+    const after = await openTestHub('sqlite', options)
+    await vote(after, cyd, approval)
+    await reached(after, approval, 'carried-out')
+  })
+})
+
+describe('a committee', () => {
+  const members = ['bob', 'cyd', 'dan', 'eve'].map((id) => ({ principal: `user:${id}`, weight: 1 }))
+  const seats = { name: 'security', quorum: 3, thresholdPercent: 60, veto: [], votingHours: 2 }
+
+  it('votes with the members it had when it was asked', async () => {
+    const hub = await opened()
+    outputOf(await hub.invoke(owner, 'approvals.committee', { ...seats, members }))
+    const approval = await held(hub, person('eve'), 'lab.increment', { counter: 'c' })
+    outputOf(
+      await hub.invoke(owner, 'approvals.committee', {
+        ...seats,
+        members: [...members, { principal: 'user:fay', weight: 900 }],
+      }),
+    )
+    expect(await codeOf(vote(hub, person('fay'), approval))).toBe('approvals.not-yours')
+    expect(await codeOf(vote(hub, person('eve'), approval))).toBe('approvals.self')
+    await vote(hub, person('bob'), approval)
+    await vote(hub, person('cyd'), approval, 'abstain')
+    expect(await vote(hub, person('dan'), approval)).toMatchObject({ status: 'approved' })
+    await reached(hub, approval, 'carried-out')
+  })
+
+  it('closes by its ballots when its time is up, or for the lack of them', async () => {
+    const clock = movableClock()
+    const hub = await opened('memory', { env: clock.env })
+    const five = [...members, { principal: 'user:fay', weight: 1 }, { principal: 'user:gus', weight: 1 }]
+    outputOf(await hub.invoke(owner, 'approvals.committee', { ...seats, members: five }))
+    const [full, short] = [
+      await held(hub, ann, 'lab.increment', { counter: 'full' }),
+      await held(hub, ann, 'lab.increment', { counter: 'short' }),
+    ]
+    for (const id of ['bob', 'cyd', 'dan']) await vote(hub, person(id), full)
+    await vote(hub, person('bob'), short)
+    expect(await shown(hub, full)).toMatchObject({ status: 'pending' })
+    clock.pass(2 * 3_600_000)
+    await reached(hub, full, 'carried-out')
+    expect(await reached(hub, short, 'denied')).toMatchObject({ closed: { rule: 'expired' } })
+  })
+
+  it('in which nobody sits says no at once', async () => {
+    const hub = await opened()
+    const approval = await held(hub, ann, 'lab.increment', { counter: 'c' })
+    expect(await reached(hub, approval, 'denied')).toMatchObject({ closed: { rule: 'impossible' } })
+  })
+})
+
+describe('beside the ordinary way', () => {
+  it('somebody may stand in for another, until that one ends it', async () => {
+    const hub = await opened()
+    const until = new Date(Date.now() + 3_600_000).toISOString()
+    const fay = person('fay')
+    expect(
+      await codeOf(hub.invoke(fay, 'approvals.delegate', { role: 'security', to: 'user:x', until })),
+    ).toBe('approvals.not-yours')
+    outputOf(await hub.invoke(bob, 'approvals.delegate', { role: 'security', to: 'user:fay', until }))
+    const approval = await held(hub, ann, 'lab.danger', { note: '' })
+    expect(await codeOf(vote(hub, fay, approval))).toBe('approvals.not-yours')
+    await vote(hub, fay, approval, 'approve', { delegator: 'user:bob' })
+    expect(await shown(hub, approval)).toMatchObject({ progress: ['security:2 (1 of 2)'] })
+    outputOf(await hub.invoke(bob, 'approvals.end-delegation', { role: 'security' }))
+    expect(await vote(hub, cyd, approval)).toMatchObject({ status: 'pending' })
+    expect(await vote(hub, dan, approval)).toMatchObject({ status: 'approved' })
+  })
+
+  it('two people break the glass, and a third one looks at it later', async () => {
+    const hub = await opened()
+    const [eve, fay, gus] = ['eve', 'fay', 'gus'].map((id) => person(id, 'owner')) as [Caller, Caller, Caller]
+    const approval = await held(hub, ann, 'lab.danger', { note: 'fire' })
+    const breaking = (caller: Caller) =>
+      hub.invoke(caller, 'approvals.break-glass', { approval, reason: 'the shop is down' })
+    expect(await codeOf(breaking(bob))).toBe('approvals.not-yours')
+    await breaking(eve)
+    await breaking(eve)
+    expect(await shown(hub, approval)).toMatchObject({ status: 'pending' })
+    await breaking(fay)
+    await reached(hub, approval, 'carried-out')
+    const list = async () =>
+      ((await hub.ask(owner, 'approvals.list', { status: 'review' })).output as { items: unknown[] }).items
+    expect(await list()).toHaveLength(1)
+    const review = { approval, finding: 'justified', note: 'it was down' }
+    expect(await codeOf(hub.invoke(eve, 'approvals.review', review))).toBe('approvals.self')
+    outputOf(await hub.invoke(gus, 'approvals.review', review))
+    expect(await list()).toHaveLength(0)
+  })
+
+  it('those who do not answer are reminded, and then another role may', async () => {
+    const clock = movableClock()
+    const hub = await opened('memory', { env: clock.env })
+    outputOf(
+      await hub.invoke(owner, 'approvals.escalation', {
+        of: 'security',
+        remindAfterMinutes: 30,
+        escalateAfterMinutes: 60,
+        escalateTo: 'manager',
+      }),
+    )
+    const approval = await held(hub, ann, 'lab.danger', { note: '' })
+    clock.pass(31 * 60_000)
+    await expect.poll(() => count(hub, 'approval.reminded@1', approval), { timeout: 20_000 }).toBe(1)
+    const mo = person('mo', 'manager')
+    expect(await codeOf(vote(hub, mo, approval))).toBe('approvals.not-yours')
+    clock.pass(30 * 60_000)
+    await expect.poll(() => count(hub, 'approval.escalated@1', approval), { timeout: 20_000 }).toBe(1)
+    await vote(hub, mo, approval)
+    expect(await vote(hub, bob, approval)).toMatchObject({ status: 'approved' })
+  })
+
+  it('an agent says what it thinks, which changes nothing', async () => {
+    const hub = await opened()
+    const approval = await held(hub, ann, 'lab.danger', { note: '' })
+    outputOf(
+      await hub.invoke(bot, 'approvals.advise', { approval, opinion: 'approve', reason: 'looks fine' }),
+    )
+    expect(await shown(hub, approval)).toMatchObject({ status: 'pending', votes: [] })
+  })
+
+  it('a standing approval covers what it names, and no more, until it is used up or revoked', async () => {
+    const hub = await opened()
+    const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
+    const { standing } = outputOf(
+      await hub.invoke(owner, 'approvals.standing', {
+        action: 'lab.work',
+        resource: 'lab',
+        requester: 'agent:bot',
+        obligations: ['owner:1'],
+        expiresAt,
+        usesMax: 2,
+        reason: 'it heals itself',
+      }),
+    ) as { standing: string }
+    const work = (caller: Caller) => hub.invoke(caller, 'lab.work', { steps: 1 })
+    await expect.poll(async () => (await work(bot)).status).toBe('done')
+    expect(await work(ann)).toMatchObject({ status: 'suspended' })
+    expect(await hub.invoke(bot, 'lab.danger', { note: '' })).toMatchObject({ status: 'suspended' })
+    const twice = await Promise.all([work(bot), work(bot), work(bot)])
+    expect(twice.map(({ status }) => status).filter((status) => status === 'done')).toHaveLength(1)
+    const uses = (await entriesOf(hub, 'approval.consumed@1')).filter(
+      ({ data }) => data.standing === standing,
+    )
+    expect(uses).toHaveLength(2)
+    outputOf(await hub.invoke(owner, 'approvals.revoke-standing', { standing }))
+    expect(await work(bot)).toMatchObject({ status: 'suspended' })
+  })
+})
+
+describe('a voter with a key', () => {
+  const pair = generateKeyPairSync('ed25519')
+  const publicKey = pair.publicKey.export({ format: 'der', type: 'spki' }).toString('base64')
+
+  it('votes with signatures that serve once, for one vote on one request', async () => {
+    const hub = await opened()
+    const { key } = outputOf(await hub.invoke(bob, 'approvals.register-key', { publicKey })) as {
+      key: string
+    }
+    const [approval, other] = [
+      await held(hub, ann, 'lab.danger', { note: '' }),
+      await held(hub, ann, 'lab.danger', { note: '' }),
+    ]
+    expect(await codeOf(vote(hub, bob, approval))).toBe('approvals.signature')
+    const signed = async (choice: 'approve' | 'deny') => {
+      const { statements } = await shown(hub, approval, bob)
+      const signature = sign(null, Buffer.from(statements[choice]), pair.privateKey).toString('base64')
+      return { signature: { key, signature } }
+    }
+    const yes = await signed('approve')
+    expect(await codeOf(vote(hub, bob, approval, 'deny', yes))).toBe('approvals.signature')
+    expect(await codeOf(vote(hub, bob, other, 'approve', yes))).toBe('approvals.signature')
+    expect(await codeOf(vote(hub, cyd, approval, 'approve', yes))).toBe('approvals.signature')
+    await vote(hub, bob, approval, 'approve', yes)
+    expect((await shown(hub, approval)).votes).toMatchObject([{ voter: 'user:bob', assurance: 'signed' }])
+    await hub.invoke(bob, 'approvals.withdraw', { approval })
+    expect(await codeOf(vote(hub, bob, approval, 'approve', yes))).toBe('approvals.signature')
+    await vote(hub, bob, approval, 'approve', await signed('approve'))
+    const another = generateKeyPairSync('ed25519').publicKey.export({ format: 'der', type: 'spki' })
+    expect(
+      await codeOf(hub.invoke(bob, 'approvals.register-key', { publicKey: another.toString('base64') })),
+    ).toBe('approvals.signature')
+  })
+})
+
+it('whom it does not concern sees nothing of it', async () => {
+  const hub = await opened()
+  const approval = await held(hub, ann, 'lab.danger', { note: '' })
+  const listed = async (caller: Caller) =>
+    ((await hub.ask(caller, 'approvals.list', {})).output as { items: unknown[] }).items.length
+  expect(await listed(person('zoe'))).toBe(0)
+  expect(await codeOf(shown(hub, approval, person('zoe')))).toBe('not-found')
+  expect([await listed(ann), await listed(bob), await listed(owner)]).toEqual([1, 1, 1])
+})
