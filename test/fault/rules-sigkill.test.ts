@@ -23,7 +23,7 @@ function live(root: string, killAt: number) {
 }
 
 describe('a load that is killed', { timeout: 240_000 }, () => {
-  it.each([1, 3, 5, 7, 9])('at id %i is not begun, or goes on to its end, and happens once', (killAt) => {
+  it.each([1, 5, 9])('at id %i is not begun, or goes on to its end, and happens once', (killAt) => {
     const { root } = tempFolder()
     const first = live(root, killAt)
     const left = first ?? live(root, 0)

@@ -9,6 +9,7 @@ import type { Answer } from '../../src/kernel/catalog/invoke.ts'
 import { STARTER_DIR } from '../../src/kernel/gate/bundle.ts'
 import { type BundleFile, readBundleFiles } from '../../src/kernel/gate/bundle-files.ts'
 import { state } from '../../src/modules/state/module.ts'
+import { flow } from './lab/flow.ts'
 import {
   codeOf,
   entriesOf,
@@ -210,6 +211,27 @@ describe('a bundle that is loaded', () => {
       if (type === 'gate.bundle-activated@1') inForce = data.bundle
       if (type === 'action.decided@1' && data.effect === 'allow') expect(data.bundle).toBe(inForce)
     }
+  })
+})
+
+describe('what was decided under other rules', () => {
+  it('is not committed, but decided again', async () => {
+    const [asked, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const held = flow(async () => {
+      asked.resolve()
+      await released.promise
+      return 1
+    })
+    const hub = await openTestHub('memory', { modules: [held], rollout: { mode: 'log-only' } })
+    const files = await withRule(
+      '@id("late")\nforbid (principal, action == Polity::Action::"flow.atomically@1", resource);',
+    )
+    await load(hub, files)
+    const answer = hub.invoke(owner, 'flow.atomically', {})
+    await asked.promise
+    await hub.invoke(owner, 'gate.mode', { mode: 'enforce' })
+    released.resolve()
+    expect(await answer).toMatchObject({ status: 'denied', reasons: ['late'] })
   })
 })
 

@@ -94,7 +94,7 @@ describe('what an endpoint gets', () => {
   it('only what whoever registered it may read, private data included', async () => {
     const { hub, ask, publish } = await openWebhooks()
     const receiver = await openReceiver()
-    const shop = caller('shop', ['owner'])
+    const shop = caller('shop', ['owner'], 'user')
     const bill = caller('bill')
     // The rules of a fresh hub let owners register only, so a chain of both asks: what either may not read, it does not get.
     const both = { chain: [...shop.chain, { kind: 'service', id: 'bot', roles: ['owner'] } as const] }

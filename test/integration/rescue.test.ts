@@ -2,12 +2,13 @@
 
 import { readFileSync, statSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import type { Hub } from '../../src/hub.ts'
 import { systemEnv } from '../../src/kernel/env.ts'
 import { STARTER_DIR } from '../../src/kernel/gate/bundle.ts'
 import { readBundleFiles } from '../../src/kernel/gate/bundle-files.ts'
 import { dataPaths } from '../../src/kernel/log/layout.ts'
 import { rescueHub } from '../../src/kernel/transfer/rescue.ts'
-import { codeOf, entriesOf, owner } from './lab/hubs.ts'
+import { codeOf, entriesOf, openTestHub, owner, tempFolder } from './lab/hubs.ts'
 import { documentsOf, livedIn, openAt, type Place, verifyFolder } from './transfer-lab.ts'
 
 const rescue = ({ dir, anchorPath }: Place, reason?: string, hasStarterRules = false) =>
@@ -65,35 +66,26 @@ describe('a rescue', () => {
     await verifyFolder(old)
   })
 
-  it('starts over with the starter rules where it is told to, and everybody can be heard again', async () => {
-    const old = await livedIn()
-    const starter = await readBundleFiles(STARTER_DIR)
+  it('starts over with the starter rules where it is told to, and is kept out by none any more', async () => {
+    const place = tempFolder()
+    const open = () => openTestHub('sqlite', { ...place, modules: [] })
+    const status = async (hub: Hub) => (await hub.invoke(owner, 'vault.erase', { subject: 'x' })).status
     const trap = { name: 'trap.cedar', text: '@id("trap")\nforbid (principal, action, resource);' }
-    const before = await openAt(old)
+    const before = await open()
     const { digest } = before.gate.bundle
-    const load = { files: [...starter, trap], isLockOutAccepted: true }
-    expect(
-      await before.invoke(before.owner, 'gate.mode', { mode: 'log-only', action: 'state' }),
-    ).toMatchObject({
-      status: 'done',
-    })
-    const activate = { files: load.files }
-    expect(await before.invoke(before.owner, 'gate.activate', activate)).toMatchObject({
-      status: expect.stringMatching(/done|suspended/),
-    })
+    const files = [...(await readBundleFiles(STARTER_DIR)), trap]
+    await before.invoke(owner, 'gate.load', { files, isLockOutAccepted: true })
     await before.close()
-    await rescue(old)
-    const kept = await openAt(old)
-    expect(kept.gate.rollout).toMatchObject({ actions: [{ prefix: 'state', mode: 'log-only' }] })
+    expect(await rescue(place)).toMatchObject({ rules: 'kept' })
+    const kept = await open()
+    expect(await status(kept)).toBe('denied')
     await kept.close()
-    expect(await rescue(old, 'locked out', true)).toMatchObject({ rules: 'starter' })
-    const hub = await openAt(old)
+    expect(await rescue(place, 'locked out', true)).toMatchObject({ rules: 'starter' })
+    const hub = await open()
     expect(hub.gate.bundle.digest).toBe(digest)
-    expect(hub.gate.rollout).toEqual({ mode: 'enforce' })
+    expect(await status(hub)).toBe('done')
     expect(await entriesOf(hub, 'gate.rules-reset@1')).toMatchObject([
       { data: { user: 'root', reason: 'locked out' } },
     ])
-    await hub.close()
-    await verifyFolder(old)
   })
 })

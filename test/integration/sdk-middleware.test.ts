@@ -12,6 +12,9 @@ import { httpDeed } from '../../sdk/governing.ts'
 import { serve } from '../../src/doors/http/fixtures/served.ts'
 import { openHub } from '../../src/hub.ts'
 
+/** No test depends on the speed of the machine. */
+const PATIENCE_MS = 50_000
+
 type Served = Awaited<ReturnType<typeof serve>>
 
 let served: Served
@@ -24,8 +27,9 @@ beforeAll(async () => {
   const of = async (kind: string, id: string, roles: readonly string[] = []) => ({
     url: served.url,
     token: (await served.issue({ kind, id, roles })).token,
+    timeoutMs: PATIENCE_MS,
   })
-  owner = { url: served.url, token: served.token }
+  owner = { url: served.url, token: served.token, timeoutMs: PATIENCE_MS }
   stranger = await of('service', 'shop')
   robot = await of('service', 'robot', ['owner'])
 })

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import threading
+import time
 import unittest
 import json
 import urllib.error
@@ -25,14 +26,16 @@ from polity_gate import (
 )
 
 URL = os.environ["POLITY_URL"]
-OWNER = Gate(URL, os.environ["POLITY_TOKEN"])
-STRANGER = Gate(URL, os.environ["POLITY_STRANGER"])
+PATIENCE = 60
+OWNER = Gate(URL, os.environ["POLITY_TOKEN"], PATIENCE)
+STRANGER = Gate(URL, os.environ["POLITY_STRANGER"], PATIENCE)
 THING = {"type": "thing", "id": "1"}
 
 
 def outcome(decision):
     """As the hub knows it: waits until it is there."""
-    for _ in range(500):
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
         request = urllib.request.Request(
             URL + "/v1/decisions/" + decision, headers={"Authorization": "Bearer " + os.environ["POLITY_TOKEN"]}
         )
@@ -68,7 +71,7 @@ class Watched(Gate):
     """Remembers what it was answered."""
 
     def __init__(self):
-        super().__init__(URL, os.environ["POLITY_TOKEN"])
+        super().__init__(URL, os.environ["POLITY_TOKEN"], PATIENCE)
         self.last = None
 
     def decide(self, *args, **kwargs):
@@ -126,17 +129,17 @@ class Deciding(unittest.TestCase):
 
     def test_what_needs_people_is_suspended(self):
         with self.assertRaises(GovernanceSuspended) as caught:
-            Gate(URL, os.environ["POLITY_SERVICE"]).decide("thing.destroy", THING, risk_level="critical")
+            Gate(URL, os.environ["POLITY_SERVICE"], PATIENCE).decide("thing.destroy", THING, risk_level="critical")
         self.assertIn("owner:1", caught.exception.obligations)
         self.assertEqual(caught.exception.approval, caught.exception.decision)
         with self.assertRaises(GovernanceSuspended):
-            Gate(URL, os.environ["POLITY_SERVICE"]).wait(caught.exception.decision, 0.3, 0.1)
+            Gate(URL, os.environ["POLITY_SERVICE"], PATIENCE).wait(caught.exception.decision, 0.3, 0.1)
 
     def test_what_people_agree_to_goes_on(self):
-        gate = Gate(URL, os.environ["POLITY_SERVICE"])
+        gate = Gate(URL, os.environ["POLITY_SERVICE"], PATIENCE)
         done = []
 
-        @require_governance("thing.destroy", risk_level="critical", resource=THING, wait_seconds=20, gate=gate)
+        @require_governance("thing.destroy", risk_level="critical", resource=THING, wait_seconds=PATIENCE, gate=gate)
         def destroy():
             done.append(1)
 
@@ -361,7 +364,7 @@ class Asgi(unittest.TestCase):
         self.assertIn((b"content-type", b"application/problem+json"), start["headers"])
 
     def test_says_where_to_wait(self):
-        gate = Gate(URL, os.environ["POLITY_SERVICE"])
+        gate = Gate(URL, os.environ["POLITY_SERVICE"], PATIENCE)
         start, body, ran = self.asked(gate, risk_level="critical")
         self.assertEqual((start["status"], json.loads(body)["status"], ran), (202, "suspended", []))
 

@@ -111,6 +111,10 @@ const TELLERS: Readonly<Record<string, (data: Data) => Told>> = {
     ...sentenceOf(reason),
   }),
   'log.alert-raised@1': tellAlert,
+  'compliance.report-published@1': ({ from, to, scroll, version }) =>
+    plain(
+      `published the compliance report of ${text(from)} to ${text(to)} as ${text(scroll)} version ${text(version)}`,
+    ),
   'trust.reported@1': ({ principal, family, verdict }) =>
     plain(`reported ${text(verdict)} conduct of ${text(principal)} in ${text(family)}`),
   'trust.overridden@1': ({ principal, family, trust, until, reason }) => ({

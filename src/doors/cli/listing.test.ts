@@ -94,6 +94,35 @@ const part = { outcome: 'fallback', reference: ID, code: 'counterpart.timeout', 
 
 /** An answer of each, and the words with which its first heading, or its first line, begins. */
 const ANSWERS: Readonly<Record<string, readonly [first: string, answer: unknown]>> = {
+  'approvals.committees': [
+    'COMMITTEE',
+    page({
+      name: 'security',
+      members: [{ principal: 'user:ann', weight: 2 }],
+      quorum: 3,
+      thresholdPercent: 60,
+      veto: [],
+      votingHours: 24,
+      isPreset: false,
+    }),
+  ],
+  'approvals.list': [
+    'APPROVAL',
+    page({
+      approval: ID,
+      status: 'pending',
+      action: 'procedures.start@1',
+      resource: 'procedures/deploy',
+      risk: 'critical',
+      requester: ['user:owner', 'agent:deploy-bot'],
+      sentence: WORDS,
+      progress: ['security:2 (1 of 2)', 'committee.execution (0 voted, quorum 3)'],
+      requestedAt: AT,
+      expiresAt: AT,
+      isYours: true,
+      isReviewOwed: false,
+    }),
+  ],
   'brokers.list': [
     'BROKER',
     page({
@@ -143,6 +172,62 @@ const ANSWERS: Readonly<Record<string, readonly [first: string, answer: unknown]
     page({ kind: 'other-version', id: 'shop', declared: '1.0.0', registered: '1.2.3' }),
   ],
   'components.get': ['id', component],
+  'compliance.delivery': [
+    'period',
+    {
+      period: { from: AT, to: AT },
+      changes: [WORDS],
+      ended: 0,
+      succeeded: 0,
+      failed: 0,
+      leadTime: { cases: 0 },
+      timeToRestore: { cases: 1, medianMs: 60_000, p90Ms: 60_000 },
+      unrestored: 0,
+    },
+  ],
+  'compliance.report': [
+    'period',
+    {
+      period: { from: AT, to: AT },
+      log: { origin: WORDS, size: 9 },
+      entries: 3,
+      decisions: {
+        ...{ total: 3, allowed: 1, suspended: 1, denied: 1, letPass: 1, solo: 0 },
+        byRisk: [{ name: 'low', count: 3 }],
+        byMode: [],
+      },
+      approvals: [{ name: 'approval.voted@1', count: 1 }],
+      outcomes: { done: 1, failed: 0, unknown: 0, cancelled: 0 },
+      violations: [{ severity: 'critical', count: 1, policies: [{ name: 'grave', count: 1 }] }],
+      topViolators: [{ actor: WORDS, count: 1, critical: 1, binding: 0 }],
+      mapping: [{ article: WORDS, asks: WORDS, answeredBy: [], evidence: 0, notCovered: [WORDS] }],
+    },
+  ],
+  'gate.explain': [
+    'user',
+    {
+      ...{ seq: 4, decision: ID, time: AT, actor: WORDS, action: 'state.put@1', resource: 'state' },
+      ...{
+        effect: 'allow',
+        wouldEffect: 'denied',
+        sentence: `user: ${WORDS}`,
+        mode: 'log-only',
+        modeBy: 'hub',
+      },
+      ...{ risk: 'high', declaredRisk: 'low', raisedBy: ['grave'], shadow: [], solo: false, count: 2 },
+      ...{ errors: [], bundle: ID, approvals: { owed: ['owner:1'], given: [] } },
+      rules: [
+        {
+          id: 'young',
+          part: 'decides',
+          effect: 'forbid',
+          text: WORDS,
+          facts: [{ fact: 'context.trust', value: 1 }],
+        },
+      ],
+      changes: [{ kind: 'rule', what: WORDS, effect: 'allow', policy: 'young' }],
+    },
+  ],
   'gate.advice': [
     'advice',
     {

@@ -15,6 +15,7 @@ import {
 } from './approvals.ts'
 import { brokerLines, flowLines, flowRemarks, putFlowLines, setAsideLines } from './brokers.ts'
 import { budgetLines, haltLines } from './budgets.ts'
+import { complianceLines, deliveryReport } from './compliance.ts'
 import {
   componentLines,
   componentReport,
@@ -136,6 +137,8 @@ const PRESENTATIONS: Readonly<Record<string, Presentation>> = {
   'components.plan': { lines: planLines, remarks: planRemarks },
   'components.status': { lines: componentTotalLines },
   'components.traffic': { lines: trafficLines },
+  'compliance.delivery': { lines: deliveryReport },
+  'compliance.report': { lines: complianceLines },
   'config.propose': CONFIGURED,
   'config.rehearse': CONFIGURED,
   'config.reload': CONFIGURED,

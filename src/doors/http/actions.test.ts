@@ -146,7 +146,10 @@ describe('an action', () => {
   it('that owes an approval is suspended and says what it waits for', async () => {
     await using served = await serve(await openHub({ modules: [state] }))
     await served.issue({ kind: 'user', id: 'second', roles: ['owner'] })
-    const { status, json } = await served.owner('/v1/actions/vault.erase', post({ subject: 'state/ns/k' }))
+    const { status, json, headers } = await served.owner(
+      '/v1/actions/vault.erase',
+      post({ subject: 'state/ns/k' }),
+    )
     expect([status, json]).toMatchObject([
       202,
       {
@@ -156,6 +159,9 @@ describe('an action', () => {
         decision: expect.any(String),
       },
     ])
+    const { approval } = json as { approval: string }
+    expect(headers.location).toBe(`/v1/approvals/${approval}`)
+    expect((await served.owner(String(headers.location))).json).toMatchObject({ approval, status: 'pending' })
   })
 })
 

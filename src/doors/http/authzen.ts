@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { PolityError } from '../../kernel/errors.ts'
 import { highest } from '../../kernel/gate/rollout.ts'
 import type { Risk } from '../../kernel/gate/types.ts'
-import { Described, type Static, Type, validate } from '../../kernel/schema/schema.ts'
+import { Described, Type, validate } from '../../kernel/schema/schema.ts'
 import { operationOf } from './compatibility-operations.ts'
 
 const NAME_MAX_CHARS = 256
@@ -42,7 +42,6 @@ export const Evaluation = Type.Object({
   resource: Resource,
   context: Type.Optional(Context),
 })
-export type Evaluation = Static<typeof Evaluation>
 
 /** Section 7.1: what an evaluation leaves out is taken from the top, as a whole. */
 export const Evaluations = Type.Object({

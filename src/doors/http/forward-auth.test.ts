@@ -108,25 +108,25 @@ describe('a proxy that asks', () => {
     ])
   })
 
-  it.each([
-    '/public/../admin',
-    '/public/%2e%2e/admin',
-    '/public/..%2fadmin',
-    '/public/%252e%252e/admin',
-    '/public//admin',
-    '/public\\admin',
-    '/public/;x/admin',
-    '/public/%00',
-    '/public/%zz',
-    '/./admin',
-    'http://app.example/admin',
-    `/${'a'.repeat(300)}`,
-    '/a b',
-    '',
-  ])('gets no answer but no for the path %j', async (uri) => {
+  it('gets no answer but no for a path that can be read in two ways', async () => {
     await using served = await trusting()
-    const { status } = await served.owner('/v1/forward-auth', asked(uri))
-    expect(status).toBe(403)
+    for (const uri of [
+      '/public/../admin',
+      '/public/%2e%2e/admin',
+      '/public/..%2fadmin',
+      '/public/%252e%252e/admin',
+      '/public//admin',
+      '/public\\admin',
+      '/public/;x/admin',
+      '/public/%00',
+      '/public/%zz',
+      '/./admin',
+      'http://app.example/admin',
+      `/${'a'.repeat(300)}`,
+      '/a b',
+      '',
+    ])
+      expect([uri, (await served.owner('/v1/forward-auth', asked(uri))).status]).toEqual([uri, 403])
   })
 
   it('has one name for one path', async () => {
@@ -142,14 +142,15 @@ describe('a proxy that asks', () => {
     expect(new Set(resources)).toEqual(new Set(['outside/http/app.example/admin']))
   })
 
-  it.each([
-    ['two methods', { 'x-forwarded-method': 'GET, DELETE' }],
-    ['a method that is none', { 'x-forwarded-method': 'STEAL' }],
-    ['two hosts', { 'x-forwarded-host': 'a.example, b.example' }],
-    ['a host with a path', { 'x-forwarded-host': 'a.example/admin' }],
-    ['no host', { 'x-forwarded-host': '' }],
-  ])('is refused with %s', async (_, more) => {
+  it('is refused with what no proxy sends', async () => {
     await using served = await trusting()
-    expect((await served.owner('/v1/forward-auth', asked('/', more))).status).toBe(403)
+    for (const more of [
+      { 'x-forwarded-method': 'GET, DELETE' },
+      { 'x-forwarded-method': 'STEAL' },
+      { 'x-forwarded-host': 'a.example, b.example' },
+      { 'x-forwarded-host': 'a.example/admin' },
+      { 'x-forwarded-host': '' },
+    ])
+      expect((await served.owner('/v1/forward-auth', asked('/', more))).status).toBe(403)
   })
 })

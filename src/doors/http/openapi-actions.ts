@@ -198,7 +198,8 @@ const Suspended = Closed({
 
 const pendingAnswers = (): Record<number, AnswerDoc> => ({
   202: {
-    description: 'Running (Location names the run), or suspended until people have agreed (Location names the approval).',
+    description:
+      'Running (Location names the run), or suspended until people have agreed (Location names the approval).',
     schema: Type.Union([Running, Suspended]),
     headers: [CURSOR, 'Location'],
   },

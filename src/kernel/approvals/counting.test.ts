@@ -76,6 +76,12 @@ describe('people of a role', () => {
     expect(tally(request([...both, ballot('user:dan', 'approve', security)]), NOW_MS).owed).toEqual([])
   })
 
+  it('are not spoken for once they have spoken', () => {
+    const silent = [ballot('user:bob', 'abstain', security), ballot('user:cyd', 'approve', security)]
+    const lent = ballot('user:dan', 'approve', { delegator: 'user:bob', delegated: ['security'] })
+    expect(tally(request([...silent, lent]), NOW_MS).owed).toEqual(['security:2'])
+  })
+
   it('each have a veto, and so has whoever speaks for one of them', () => {
     const no = ballot('user:dan', 'deny', { delegator: 'user:eve', delegated: ['security'] })
     const yes = [ballot('user:bob', 'approve', security), ballot('user:cyd', 'approve', security)]

@@ -118,7 +118,7 @@ export function countCommittee(electorate: FrozenElectorate, all: readonly Ballo
   if (members.length < quorum || !passes(approving + outstanding, denying))
     return { state: 'refused', rule: isQuorate ? 'decided' : 'impossible' }
   const isVetoOut = seated.some(({ principal, vote }) => vote === undefined && veto.includes(principal))
-  if (isQuorate && passes(approving, denying + outstanding))
+  if (isQuorate && !isVetoOut && passes(approving, denying + outstanding))
     return { state: 'met', voters: voters.sort() }
   return { state: 'open' }
 }

@@ -14,12 +14,12 @@ import { type Committee, type FrozenElectorate, principalName } from './shapes.t
 import { COMMITTEES, committees } from './standing-records.ts'
 
 /** For how long people may answer. */
-export const APPROVAL_VALID_MS = 24 * 3_600_000
+const APPROVAL_VALID_MS = 24 * 3_600_000
 /** What the hub has left to act once a committee's vote has closed. */
-export const CARRYING_MS = 3_600_000
+const CARRYING_MS = 3_600_000
 const HOUR_MS = 3_600_000
 /** Whoever floods people with requests stops here. */
-export const OPEN_MAX = 10_000
+const OPEN_MAX = 10_000
 
 export interface DeskPorts {
   readonly committed: Pick<Views, 'get'>

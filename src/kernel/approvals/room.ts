@@ -4,6 +4,7 @@ import type { OpenedModule } from '../catalog/module.ts'
 import { defineRoom, type RoomHost } from '../catalog/room.ts'
 import * as contract from './contract.ts'
 import { openDesk } from './desk.ts'
+import { HELD } from './held.ts'
 import { keepingHandlers } from './keeping-handlers.ts'
 import { showingHandlers } from './showing.ts'
 import { openStandingSource } from './standing-source.ts'
@@ -34,6 +35,7 @@ async function openApprovalsRoom(host: RoomHost): Promise<OpenedModule> {
       open: () => timekeeper.open(),
       settle,
     }),
+    sweptTables: [HELD],
     async close() {
       await Promise.all([timekeeper.close(), standing.close()])
     },

@@ -78,8 +78,8 @@ export const RegisteredKey = Closed({
 
 export const Assurance = Type.Union([Type.Literal('signed'), Type.Literal('attributed, unsigned')])
 
-export const WEIGHT_MAX = 1000
-export const MEMBERS_MAX = 64
+const WEIGHT_MAX = 1000
+const MEMBERS_MAX = 64
 
 const Member = Closed({ principal: PersonName, weight: Type.Integer({ minimum: 1, maximum: WEIGHT_MAX }) })
 

@@ -16,7 +16,7 @@ import { settleRequest } from './settling.ts'
 import { escalations } from './standing-records.ts'
 
 /** How late a reminder or the end of a time may be noticed. Whoever votes too late is refused at once. */
-export const ROUND_MS = 5_000
+const ROUND_MS = 5_000
 const PAGE = 200
 const MINUTE_MS = 60_000
 const REMINDERS_MAX = 10

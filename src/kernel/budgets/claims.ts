@@ -55,7 +55,7 @@ export function budgetSource({ reader, onBudgets }: BudgetPorts): StandingSource
   }
 }
 
-export async function usesOf(
+async function usesOf(
   reader: Pick<StoreReader, 'load'>,
   budgets: readonly BudgetInForce[],
   question: Pick<StandingQuestion, 'action' | 'caller' | 'conduct' | 'facts' | 'nowMs'>,
@@ -77,7 +77,7 @@ export const countOf = (value: string | null | undefined): CountRow | undefined 
  * limit is exceeded (nobody enforces the rule, or somebody agreed) is counted all the same. Steps that may take days
  * reserve; what is done in its commit has used.
  */
-export function rowsOf(
+function rowsOf(
   uses: readonly Use[],
   { effect }: Pick<StandingQuestion, 'effect'>,
   decision: string,

@@ -21,7 +21,7 @@ const WINDOWS_MS: Readonly<Record<Exclude<Window, 'total'>, number>> = {
 /** A row of a window is kept this long beyond it, in case the clock is set back. */
 const KEPT_BEYOND_MS = 7 * 86_400_000
 
-export const EVERYBODY = 'everybody'
+const EVERYBODY = 'everybody'
 
 /** With these a budget is lifted and somebody is stopped: one that covered them could not be undone. */
 const NEVER_COUNTED: readonly string[] = ['approvals', 'budgets', 'halts']

@@ -15,7 +15,7 @@ const UUID_V7 = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-
 const BEFORE_MS = 10 * 60_000
 const PAGE_ENTRIES = 500
 
-/** Throws `not-found`; `log.pruned` never, since who looks for an id cannot know. */
+/** Throws `not-found`, also for what was pruned: whoever looks for an id cannot know. */
 export async function findDecision(
   store: Pick<Store, 'entries' | 'minimumIndex'>,
   { size, texts }: Pick<HistoryPorts, 'size' | 'texts'>,
@@ -33,7 +33,7 @@ export async function findDecision(
 const unknown = (decision: string): PolityError =>
   new PolityError(
     'not-found',
-    `the log holds no decision ${decision.slice(0, 64)}: \`polity log --type ${ActionDecided.name}\` shows the last ones`,
+    `the log holds no decision ${decision.slice(0, 64)} (equal denials in a row share an entry): \`polity log --type ${ActionDecided.name}\` shows the last ones`,
     { decision: decision.slice(0, 64) },
   )
 

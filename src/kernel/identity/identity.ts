@@ -87,7 +87,8 @@ export const identityContract = {
   exports: { ...contract },
 }
 
-export function openIdentity(ports: IdentityPorts): Identity {
+export function openIdentity(given: IdentityPorts): Identity {
+  const ports = { ...given, env: neverBack(given.env) }
   const { env, log, reader, views } = ports
   const mint = () => mintToken(env)
   const codes = signInCodes(ports)
@@ -180,6 +181,18 @@ export function openIdentity(ports: IdentityPorts): Identity {
     },
     rolesOf: openRoles(views, env, isGood),
     module: identityModule(mint, codes, env),
+  }
+}
+
+/** What has expired stays so: somebody who sets the clock back must not bring a token or a session back with it. */
+function neverBack(env: Env): Env {
+  let latestMs = -Infinity
+  return {
+    ...env,
+    now: () => {
+      latestMs = Math.max(latestMs, env.now())
+      return latestMs
+    },
   }
 }
 

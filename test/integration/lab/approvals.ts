@@ -3,11 +3,13 @@
 import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import type { Hub } from '../../../src/hub.ts'
+import type { Hub, HubOptions } from '../../../src/hub.ts'
 import type { Caller } from '../../../src/kernel/catalog/decide.ts'
 import type { Answer, InvokeOptions } from '../../../src/kernel/catalog/invoke.ts'
 import { STARTER_DIR } from '../../../src/kernel/gate/bundle.ts'
-import { owner } from './hubs.ts'
+import { state } from '../../../src/modules/state/module.ts'
+import { type Engine, entriesOf, openTestHub, owner, tempFolder } from './hubs.ts'
+import { lab } from './module.ts'
 
 const RULES = `
 @id("everybody")
@@ -113,3 +115,14 @@ export async function reached(hub: Hub, approval: string, status: string): Promi
     .toBe(status)
   return shown(hub, approval)
 }
+
+/** What a hub with these rules is opened with. */
+export const modules = [lab(), state]
+
+export function opened(engine: Engine = 'memory', more: Partial<HubOptions> = {}): Promise<Hub> {
+  return openTestHub(engine, { modules, policyDir: approvalRules(tempFolder().root), ...more })
+}
+
+/** How many entries of a type are about an approval. */
+export const count = async (hub: Hub, type: string, approval: string): Promise<number> =>
+  (await entriesOf(hub, type)).filter(({ data }) => data.approval === approval).length
