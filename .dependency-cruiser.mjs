@@ -88,7 +88,7 @@ export default {
     rule(
       'src-ships-its-dependencies',
       'Code that ships imports nothing that npm leaves out of an installation.',
-      { path: '^src/', pathNot: TEST },
+      { path: '^src/', pathNot: [TEST, '[.]fixture[.]ts$'] },
       { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
     ),
     rule('imports-resolve', 'A rule cannot see an import that leads nowhere.', {}, { couldNotResolve: true }),

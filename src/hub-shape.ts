@@ -2,9 +2,9 @@
 
 import type { Stage } from './boot/stages.ts'
 import type { Ask, Permit } from './kernel/catalog/ask.ts'
+import type { Caller } from './kernel/catalog/caller.ts'
 import type { Catalog } from './kernel/catalog/catalog.ts'
 import type { Progress } from './kernel/catalog/context.ts'
-import type { Caller } from './kernel/catalog/decide.ts'
 import type { FaceOf } from './kernel/catalog/face.ts'
 import type { Answer, Invoke } from './kernel/catalog/invoke.ts'
 import type { Module } from './kernel/catalog/module.ts'

@@ -1,7 +1,7 @@
 // What the entries of approvals say, in words: who asked, who answered, and what came of it.
 
 import { type Json, list, text } from './json.ts'
-import type { Told } from './words.ts'
+import type { Told } from './told.ts'
 
 const CHOICES = new Map([
   ['approve', 'agreed to'],

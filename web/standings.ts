@@ -2,7 +2,7 @@
 
 import { count, type Json, list, raw, record, text } from './json.ts'
 import { whole } from './numbers.ts'
-import type { Tone } from './words.ts'
+import type { Tone } from './told.ts'
 
 export interface Standing {
   readonly name: string

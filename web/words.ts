@@ -4,19 +4,7 @@ import { APPROVAL_WORDS } from './approval-words.ts'
 import { count, type Json, list, number, record, text } from './json.ts'
 import { counted, tenths } from './numbers.ts'
 import type { Entry } from './shapes.ts'
-
-/** `good` needs no attention, `bad` does, `wait` waits for a person. */
-export type Tone = 'good' | 'bad' | 'wait' | 'plain'
-
-export interface Told {
-  /** `asked to run mirror.analyze`: goes on after the actor's name. */
-  readonly what: string
-  readonly tone: Tone
-  /** What was decided or what came of it, in one word. */
-  readonly verdict?: string
-  /** Why, when it is no routine. */
-  readonly sentence?: string
-}
+import type { Told } from './told.ts'
 
 /** Types that this page knows; every other one is told by its name and subject. */
 const TELLERS: Readonly<Record<string, (data: Json) => Told>> = {

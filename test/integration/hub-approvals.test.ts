@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import type { Hub } from '../../src/hub.ts'
 import { ApprovalConsumed, approvalRequests } from '../../src/kernel/approvals/contract.ts'
 import type { Grant } from '../../src/kernel/catalog/approval-desk.ts'
-import type { Caller } from '../../src/kernel/catalog/decide.ts'
+import type { Caller } from '../../src/kernel/catalog/caller.ts'
 import { viewTable } from '../../src/kernel/log/view.ts'
 import { KnownOpenings } from '../../src/kernel/schema/privacy.ts'
 import {

@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
-import type { Caller } from '../../src/kernel/catalog/decide.ts'
+import type { Caller } from '../../src/kernel/catalog/caller.ts'
 import { OWNER } from '../../src/kernel/identity/identity.ts'
 import { componentsModule } from '../../src/modules/components/module.ts'
 import { meshModule } from '../../src/modules/mesh/module.ts'

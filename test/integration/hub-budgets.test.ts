@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Hub } from '../../src/hub.ts'
 import type { BudgetState } from '../../src/kernel/budgets/contract.ts'
-import type { Caller } from '../../src/kernel/catalog/decide.ts'
+import type { Caller } from '../../src/kernel/catalog/caller.ts'
 import { agent, deedRules, deeds, user } from './lab/deeds.ts'
 import { begin, calls, outcome } from './lab/flow.ts'
 import { codeOf, ENGINES, entriesOf, openTestHub, owner, settle, tempFolder } from './lab/hubs.ts'

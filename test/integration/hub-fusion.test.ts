@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import type { Hub } from '../../src/hub.ts'
-import type { Caller } from '../../src/kernel/catalog/decide.ts'
+import type { Caller } from '../../src/kernel/catalog/caller.ts'
 import { componentsModule } from '../../src/modules/components/module.ts'
 import { state } from '../../src/modules/state/module.ts'
 import { movableClock } from './lab/clock.ts'

@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest'
 import type { Hub } from '../../src/hub.ts'
-import type { Caller } from '../../src/kernel/catalog/decide.ts'
+import type { Caller } from '../../src/kernel/catalog/caller.ts'
 import { movableClock } from './lab/clock.ts'
 import { frail } from './lab/frail.ts'
 import { codeOf, entriesOf, openTestHub, owner } from './lab/hubs.ts'

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { serve } from '../../src/doors/http/fixtures/served.ts'
 import type { Hub } from '../../src/hub.ts'
-import type { Caller } from '../../src/kernel/catalog/decide.ts'
+import type { Caller } from '../../src/kernel/catalog/caller.ts'
 import { asPolityError } from '../../src/kernel/errors.ts'
 import type { Principal } from '../../src/kernel/gate/types.ts'
 import { deedRules } from './lab/deeds.ts'

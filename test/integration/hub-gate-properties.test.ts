@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import type { Hub } from '../../src/hub.ts'
-import type { Caller } from '../../src/kernel/catalog/decide.ts'
+import type { Caller } from '../../src/kernel/catalog/caller.ts'
 import type { Answer } from '../../src/kernel/catalog/invoke.ts'
 import { randomRule, riskRule, textOf } from '../../src/kernel/gate/random-rules.fixture.ts'
 import type { Mode, Principal } from '../../src/kernel/gate/types.ts'

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Hub } from '../../src/hub.ts'
-import type { Caller } from '../../src/kernel/catalog/decide.ts'
+import type { Caller } from '../../src/kernel/catalog/caller.ts'
 import { type Env, systemEnv } from '../../src/kernel/env.ts'
 import { SESSION_VALID_MS, SIGN_IN_VALID_MS } from '../../src/kernel/identity/identity.ts'
 import {

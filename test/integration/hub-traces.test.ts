@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import type { Hub } from '../../src/hub.ts'
-import type { Caller } from '../../src/kernel/catalog/decide.ts'
+import type { Caller } from '../../src/kernel/catalog/caller.ts'
 import { agent, deedRules, deeds, user } from './lab/deeds.ts'
 import { codeOf, ENGINES, entriesOf, openTestHub, owner } from './lab/hubs.ts'
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import type { Hub } from '../../src/hub.ts'
-import type { Caller } from '../../src/kernel/catalog/decide.ts'
+import type { Caller } from '../../src/kernel/catalog/caller.ts'
 import type { PrincipalKind } from '../../src/kernel/gate/types.ts'
 import { reputations } from '../../src/kernel/trust/contract.ts'
 import { state } from '../../src/modules/state/module.ts'

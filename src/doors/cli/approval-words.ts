@@ -1,7 +1,7 @@
 // What the entries of approvals say, in words: who asked, who answered, and what came of it.
 
-import type { Told } from './entry-words.ts'
 import { escapeText } from './escape.ts'
+import type { Told } from './told.ts'
 
 type Data = Readonly<Record<string, unknown>>
 

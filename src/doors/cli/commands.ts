@@ -154,7 +154,8 @@ export const COMMANDS: readonly CommandGroup[] = [
     commands: [
       {
         name: 'gate',
-        summary: 'The rules of the gate: load, rules, mode, graduation, roll-back; test, check.',
+        summary:
+          'The rules of the gate: load, rules, mode, graduation; test, check; explain, replay, what-if.',
         commands: [
           {
             name: 'test',

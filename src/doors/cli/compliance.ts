@@ -24,7 +24,7 @@ const VIOLATORS: readonly ListColumn<Violator>[] = [
   { title: 'binding', isNumeric: true, cell: ({ binding }) => binding },
 ]
 const MAPPING: readonly ListColumn<Mapped>[] = [
-  { title: 'AI Act', isWhole: true, cell: ({ article }) => article },
+  { title: 'AI Act', cell: ({ article }) => article },
   { title: 'entries', isNumeric: true, cell: ({ evidence }) => evidence },
   { title: 'not covered', cell: ({ notCovered }) => notCovered.join('; ') },
 ]
@@ -69,6 +69,6 @@ export const deliveryReport: Present = (output) => {
     'failure rate': failureRate === undefined ? NO_DATA : `${failureRate / 10}%`,
     'time to restore': spreadText(timeToRestore),
     ...(unrestored === 0 ? {} : { 'not restored yet': unrestored }),
-    counted: changes.join(', '),
+    counted: changes,
   })
 }

@@ -1,10 +1,11 @@
 // One entry of the log for people: seq, local time, who, and what in words; what was refused stands out.
 
 import type { Entry } from '../../kernel/log/entry.ts'
-import { type Tone, tell, who } from './entry-words.ts'
+import { tell, who } from './entry-words.ts'
 import { escapeText } from './escape.ts'
 import { fitText, foldText, padText, textWidth } from './text-width.ts'
 import { localTime } from './times.ts'
+import type { Tone } from './told.ts'
 
 /** Makes a verdict stand out where the stream shows styles. */
 export type StyleVerdict = (tone: Tone, verdict: string) => string

@@ -3,19 +3,7 @@
 import type { Entry } from '../../kernel/log/entry.ts'
 import { APPROVAL_WORDS } from './approval-words.ts'
 import { escapeText } from './escape.ts'
-
-/** `good` needs no attention, `bad` does, `wait` waits for a person. */
-export type Tone = 'good' | 'bad' | 'wait' | 'plain'
-
-export interface Told {
-  /** `asked for state.put on state/team`: goes on after the actor's name. */
-  readonly what: string
-  readonly tone: Tone
-  /** What was decided or what came of it, in a word or two. */
-  readonly verdict?: string
-  /** Why, when it is no routine. */
-  readonly sentence?: string
-}
+import type { Told } from './told.ts'
 
 type Data = Entry['data']
 

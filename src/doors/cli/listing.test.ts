@@ -176,7 +176,7 @@ const ANSWERS: Readonly<Record<string, readonly [first: string, answer: unknown]
     'period',
     {
       period: { from: AT, to: AT },
-      changes: [WORDS],
+      changes: ['config.propose', 'gate.load'],
       ended: 0,
       succeeded: 0,
       failed: 0,

@@ -1,7 +1,7 @@
 // Who is asking: a bearer token or the page's session cookie; and whether the browser that asks is on our own page.
 
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import type { Caller } from '../../kernel/catalog/decide.ts'
+import type { Caller } from '../../kernel/catalog/caller.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Identity } from '../../kernel/identity/identity.ts'
 

@@ -1,6 +1,6 @@
 // GET and POST /v1/forward-auth: reverse proxies ask whether a request may pass (Traefik, nginx auth_request, Caddy forward_auth).
 
-import type { Caller } from '../../kernel/catalog/decide.ts'
+import type { Caller } from '../../kernel/catalog/caller.ts'
 import { actorOf } from '../../kernel/catalog/recorder.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import { Closed, Type, validate } from '../../kernel/schema/schema.ts'

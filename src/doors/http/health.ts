@@ -1,6 +1,6 @@
 // Is it alive, is it ready, how is it: words for everybody, details for principals.
 
-import type { Caller } from '../../kernel/catalog/decide.ts'
+import type { Caller } from '../../kernel/catalog/caller.ts'
 import { asPolityError, PolityError } from '../../kernel/errors.ts'
 import { Type } from '../../kernel/schema/schema.ts'
 import { type IntegrationReport, integrations } from '../../modules/counterparts/contract.ts'

@@ -1,7 +1,7 @@
 // Routes that stream: they see the request as Node has it, and write the answer by themselves once they begin.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Caller } from '../../kernel/catalog/decide.ts'
+import type { Caller } from '../../kernel/catalog/caller.ts'
 import type { RouteClass } from './route.ts'
 
 export interface RawRequest {

@@ -2,7 +2,7 @@
 
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
-import type { Caller } from '../../kernel/catalog/decide.ts'
+import type { Caller } from '../../kernel/catalog/caller.ts'
 import type { ErrorCode } from '../../kernel/errors.ts'
 import type { TSchema } from '../../kernel/schema/schema.ts'
 import type { Client } from './client-address.ts'

@@ -1,6 +1,6 @@
 // Runs over HTTP: how far a long-running action is, and what became of it.
 
-import type { Caller } from '../../kernel/catalog/decide.ts'
+import type { Caller } from '../../kernel/catalog/caller.ts'
 import { asPolityError, problemOf } from '../../kernel/errors.ts'
 import { Closed, Type } from '../../kernel/schema/schema.ts'
 import { CURSOR_HEADER } from './actions.ts'

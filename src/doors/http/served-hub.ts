@@ -1,8 +1,8 @@
 // What the http door needs of a hub; the doors know no hub.
 
 import type { Ask, Permit } from '../../kernel/catalog/ask.ts'
+import type { Caller } from '../../kernel/catalog/caller.ts'
 import type { Catalog } from '../../kernel/catalog/catalog.ts'
-import type { Caller } from '../../kernel/catalog/decide.ts'
 import type { FaceOf } from '../../kernel/catalog/face.ts'
 import type { Answer, Invoke } from '../../kernel/catalog/invoke.ts'
 import type { Gate } from '../../kernel/gate/gate.ts'

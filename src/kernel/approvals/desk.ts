@@ -1,9 +1,9 @@
 // Keeps a suspended request in the commit of its decision: what is asked, of whom, under which rules, and until when.
 
-import type { ApprovalDesk, Held } from '../catalog/approval-desk.ts'
+import type { Held } from '../catalog/approval-desk.ts'
 import { NOTHING_HELD } from '../catalog/approval-desk.ts'
 import { digestOfInput } from '../catalog/decide.ts'
-import type { Invocation } from '../catalog/invocation.ts'
+import type { ApprovalDesk, Invocation } from '../catalog/invocation.ts'
 import { PolityError } from '../errors.ts'
 import type { Views } from '../log/views.ts'
 import { ApprovalRequested } from './entries.ts'

@@ -1,7 +1,8 @@
 // What it takes to carry a request out later: who asked, with what, and how; its private part sealed until it is closed.
 
 import { Buffer } from 'node:buffer'
-import { type Caller, type CommittedInput, callerOf } from '../catalog/decide.ts'
+import { type Caller, callerOf } from '../catalog/caller.ts'
+import type { CommittedInput } from '../catalog/decide.ts'
 import type { InvokeOptions } from '../catalog/invocation.ts'
 import type { Proposal } from '../log/proposal.ts'
 import { canonicalText } from '../schema/canonical.ts'

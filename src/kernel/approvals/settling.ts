@@ -1,6 +1,6 @@
 // What the hub does about a request by itself: closes it when its time or its rules are gone, carries it out when it is agreed to.
 
-import { callerOf } from '../catalog/decide.ts'
+import { callerOf } from '../catalog/caller.ts'
 import type { Answer } from '../catalog/invocation.ts'
 import type { RoomHost } from '../catalog/room.ts'
 import { trackedReads } from '../catalog/tracked-reads.ts'

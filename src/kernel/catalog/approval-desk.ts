@@ -1,6 +1,5 @@
-// What the catalog needs of approvals: to keep a suspended request, and to carry it out once people have agreed.
+// What a suspended request leaves until people have answered, and what they grant.
 
-import type { Awaitable } from '../env.ts'
 import type { Draft } from '../log/entry.ts'
 import type { WorkingWrite } from '../log/proposal.ts'
 import type { Expectation } from '../log/view.ts'
@@ -8,7 +7,6 @@ import type { KnownOpenings } from '../schema/privacy.ts'
 import type { Seal } from '../vault/vault.ts'
 import type { CommittedInput } from './decide.ts'
 import type { Beside } from './hub-records.ts'
-import type { Invocation } from './invocation.ts'
 
 /** What is committed together with a suspended decision. */
 export interface Held {
@@ -35,20 +33,4 @@ export interface Grant {
   readonly beside: Pick<Beside, 'expect' | 'rows'>
   /** @param decision that resumes it */
   drafts(decision: string): readonly Draft[]
-}
-
-export interface ApprovalDesk {
-  /** Keeps a request whose decision is suspended. Its id is that of the decision. */
-  hold(invocation: Invocation): Awaitable<Held>
-  /** It is durable now: whoever can answer may be told. */
-  onHeld(id: string): void
-  /** Why a held request will not be carried out any more; undefined while it may, and once it was. */
-  fateOf(id: string): Awaitable<string | undefined>
-}
-
-/** Of a hub without people: what is suspended stays undone. */
-export const NO_DESK: ApprovalDesk = {
-  hold: () => NOTHING_HELD,
-  onHeld: () => undefined,
-  fateOf: () => undefined,
 }

@@ -4,31 +4,17 @@ import { hash } from 'node:crypto'
 import type { Env } from '../env.ts'
 import { PolityError } from '../errors.ts'
 import type { Gate } from '../gate/gate.ts'
-import type { Chain, Fact, FactType, GateRequest, Principal, Risk, Verdict } from '../gate/types.ts'
+import type { Fact, FactType, GateRequest, Principal, Risk, Verdict } from '../gate/types.ts'
 import type { Draft } from '../log/entry.ts'
 import { EVIDENCE } from '../log/layout.ts'
 import type { WorkingWrite } from '../log/proposal.ts'
 import { canonicalText } from '../schema/canonical.ts'
 import { commitPrivate, type KnownOpenings } from '../schema/privacy.ts'
 import { privacyOf, type TSchema } from '../schema/schema.ts'
+import type { Caller } from './caller.ts'
 import { areaOf, baseName, type Definition } from './definition.ts'
 import { ActionDecided } from './records.ts'
 import { type Claim, NO_COVER, type StandingQuestion, type Standings } from './standing.ts'
-
-/** Who asks: the chain, and the actions that its token covers (absent: all). */
-export interface Caller {
-  readonly chain: Chain
-  /** Id of the token that it all rests on: what came of it ends with it. Absent for the hub's own embedder. */
-  readonly token?: string
-  readonly scopes?: readonly string[]
-}
-
-/** The caller alone, out of a context, a session or a run. */
-export const callerOf = ({ chain, scopes, token }: Caller): Caller => ({
-  chain,
-  ...(scopes === undefined ? {} : { scopes }),
-  ...(token === undefined ? {} : { token }),
-})
 
 export interface DecidePorts {
   readonly gate: Gate

@@ -7,7 +7,7 @@ import type { WorkingWrite } from '../log/proposal.ts'
 import type { Expectation } from '../log/view.ts'
 import { canonicalText } from '../schema/canonical.ts'
 import type { Store } from '../store/store.ts'
-import type { Caller } from './decide.ts'
+import type { Caller } from './caller.ts'
 
 /** Working state. */
 export const IDEMPOTENCY = 'idempotency'

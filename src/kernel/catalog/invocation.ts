@@ -1,5 +1,6 @@
 // One invocation: what it is asked with, what it works with, and what it is answered.
 
+import type { Awaitable } from '../env.ts'
 import type { Draft } from '../log/entry.ts'
 import type { Durability, Log } from '../log/log.ts'
 import type { Views } from '../log/views.ts'
@@ -8,9 +9,10 @@ import type { KnownOpenings } from '../schema/privacy.ts'
 import type { StoreReader } from '../store/store.ts'
 import type { Turns } from '../turns.ts'
 import type { Vault } from '../vault/vault.ts'
-import type { ApprovalDesk, Grant } from './approval-desk.ts'
+import { type Grant, type Held, NOTHING_HELD } from './approval-desk.ts'
+import type { Caller } from './caller.ts'
 import type { Catalog } from './catalog.ts'
-import type { Caller, CommittedInput, DecidePorts, Decision } from './decide.ts'
+import type { CommittedInput, DecidePorts, Decision } from './decide.ts'
 import type { CommandHandler } from './definition.ts'
 import type { Beside } from './hub-records.ts'
 import type { Idempotency, KeyRow } from './idempotency.ts'
@@ -132,3 +134,20 @@ export const headCursor = ({ log }: Pick<InvokePorts, 'log'>): string => log.cur
 /** Names the held request that a decision resumes. */
 export const resumed = ({ grant }: InvokeOptions): { readonly approval?: string } =>
   grant === undefined ? {} : { approval: grant.id }
+
+/** What the catalog needs of approvals: to keep a suspended request, and to have it carried out once people have agreed. */
+export interface ApprovalDesk {
+  /** Keeps a request whose decision is suspended. Its id is that of the decision. */
+  hold(invocation: Invocation): Awaitable<Held>
+  /** It is durable now: whoever can answer may be told. */
+  onHeld(id: string): void
+  /** Why a held request will not be carried out any more; undefined while it may, and once it was. */
+  fateOf(id: string): Awaitable<string | undefined>
+}
+
+/** Of a hub without people: what is suspended stays undone. */
+export const NO_DESK: ApprovalDesk = {
+  hold: () => NOTHING_HELD,
+  onHeld: () => undefined,
+  fateOf: () => undefined,
+}

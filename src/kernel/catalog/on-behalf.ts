@@ -1,6 +1,7 @@
 // Whom a program asks for: the one on whose behalf it acts becomes the first link of the chain, whatever door it came through.
 
-import type { Caller, DecidePorts } from './decide.ts'
+import type { Caller } from './caller.ts'
+import type { DecidePorts } from './decide.ts'
 import type { Definition } from './definition.ts'
 
 /**

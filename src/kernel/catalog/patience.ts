@@ -4,7 +4,7 @@ import type { Awaitable, Env } from '../env.ts'
 import { asPolityError, PolityError } from '../errors.ts'
 
 /** All rooms together, for each of the things that a decision asks them. */
-export const PATIENCE_MS = 2_000
+const PATIENCE_MS = 2_000
 /** A clock that jumps (a machine that slept, a wall of load) takes one part of it, not all. */
 const PARTS = 4
 

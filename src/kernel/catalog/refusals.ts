@@ -5,8 +5,8 @@ import type { PolityError } from '../errors.ts'
 import type { Log } from '../log/log.ts'
 import { KnownOpenings } from '../schema/privacy.ts'
 import { type Held, NOTHING_HELD } from './approval-desk.ts'
+import type { Caller } from './caller.ts'
 import {
-  type Caller,
   type CommittedInput,
   type Decision,
   decisionDraft,

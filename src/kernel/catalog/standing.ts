@@ -6,8 +6,8 @@ import { type Fact, PLAIN_STANDING, type PolicyFailure, type Risk, type Standing
 import type { Draft } from '../log/entry.ts'
 import type { Expectation } from '../log/view.ts'
 import type { Views } from '../log/views.ts'
+import type { Caller } from './caller.ts'
 import type { Reads } from './context.ts'
-import type { Caller } from './decide.ts'
 import type { Effect } from './definition.ts'
 import type { Beside } from './hub-records.ts'
 import { type Patience, withPatience } from './patience.ts'
@@ -88,7 +88,7 @@ export interface Standings {
   changes(): number
 }
 
-export const UNAVAILABLE = 'unavailable'
+const UNAVAILABLE = 'unavailable'
 
 export const openStandings = (
   sources: () => readonly StandingSource[],

@@ -5,7 +5,8 @@ import type { WorkingWrite } from '../log/proposal.ts'
 import type { Runs } from '../runs/runs.ts'
 import { Timestamp, validate } from '../schema/schema.ts'
 import { answerAgain, answerOf, keptFor } from './answers.ts'
-import { callerOf, decisionDraft, evidenceRows, outcomeRisk, rememberEvidence } from './decide.ts'
+import { callerOf } from './caller.ts'
+import { decisionDraft, evidenceRows, outcomeRisk, rememberEvidence } from './decide.ts'
 import {
   type Answer,
   headCursor,

@@ -82,7 +82,7 @@ export interface PastDecision {
 }
 
 /** Decisions whose entities are fetched together; a snapshot of entities may have a megabyte. */
-export const BATCH_DECISIONS = 64
+const BATCH_DECISIONS = 64
 /** Texts of entities that are remembered between batches: most decisions share theirs with others. */
 const ENTITIES_REMEMBERED_MAX = 256
 const ENTITIES_REMEMBERED_MAX_CHARS = 8 * 1024 * 1024

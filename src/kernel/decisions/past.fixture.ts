@@ -18,14 +18,14 @@ import {
 import { parseEntry, sealEntry } from '../log/entry.ts'
 import type { HistoryPorts } from './history.ts'
 
-export const ACTIONS: readonly ActionDefinition[] = [
+const ACTIONS: readonly ActionDefinition[] = [
   { name: 'state.put@1', facts: { sizeBytes: 'integer?', note: 'string?' } },
   { name: 'mirror.analyze@1' },
 ]
 
 const schema = (await readBundleFiles(STARTER_DIR)).filter(({ name }) => name.endsWith('.cedarschema'))
 
-export const rulesFrom = (text: string) => loadBundle([...schema, { name: 'x.cedar', text }])
+const rulesFrom = (text: string) => loadBundle([...schema, { name: 'x.cedar', text }])
 
 export const gateOf = async (text: string, rollout?: Rollout): Promise<Gate> =>
   openGate({

@@ -135,6 +135,17 @@ describe('replay', () => {
   })
 })
 
+it('classifies from what the action declared, not from what the rules made of it', async () => {
+  const history = new KeptHistory()
+  const gate = await gateOf(`@id("all") permit (principal, action, resource);
+    @id("first") @risk("high") forbid (principal, action, resource) when { context.risk == "medium" };
+    @id("second") @risk("critical") forbid (principal, action, resource) when { context.risk == "high" };`)
+  history.decide(gate, asked())
+  const [past] = await Array.fromAsync(pastDecisions(history.ports))
+  expect(past).toMatchObject({ declaredRisk: 'medium', risk: 'high', raisedBy: ['first'] })
+  expect(await replayed(history)).toEqual({ agreed: 1, erased: 0 })
+})
+
 const RULES = `
 @id("all") permit (principal, action, resource);
 @id("prod") @obligation("owner:1") forbid (principal, action, resource in Polity::Resource::"state/prod")

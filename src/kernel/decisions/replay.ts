@@ -118,7 +118,7 @@ export function openStoredRules(ports: Pick<HistoryPorts, 'texts'>): (digest: Di
 }
 
 /** Throws `verify.failed` where the entities are not kept or damaged. */
-export function verdictOf({ evidence, declaredRisk, mode }: PastDecision, judges: Judges): Reconsidered {
+function verdictOf({ evidence, declaredRisk, mode }: PastDecision, judges: Judges): Reconsidered {
   const { entities, entitiesJson, context, requests } = evidence
   if (entitiesJson === undefined)
     throw new PolityError('verify.failed', `the entities ${entities} are not kept, or are others`, {

@@ -58,7 +58,7 @@ export interface FlipOptions {
   readonly flipsMax?: number
 }
 
-export const FLIPS_MAX = 1000
+const FLIPS_MAX = 1000
 /** Names that a summary counts apart; the rest is counted under `OTHERS`. */
 const NAMES_MAX = 1000
 const OTHERS = '(others)'

@@ -1,6 +1,6 @@
 // Opens rooms and modules, and gives each what it may work with.
 
-import type { Caller } from '../catalog/decide.ts'
+import type { Caller } from '../catalog/caller.ts'
 import type { Definition } from '../catalog/definition.ts'
 import { type FaceOf, facesOf } from '../catalog/face.ts'
 import { recordAsHub } from '../catalog/hub-records.ts'

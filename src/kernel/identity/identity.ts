@@ -2,8 +2,9 @@
 
 import { Buffer } from 'node:buffer'
 import { createHmac, hash, timingSafeEqual } from 'node:crypto'
+import { type Caller, callerOf } from '../catalog/caller.ts'
 import type { Reads } from '../catalog/context.ts'
-import { type Caller, callerOf, isInScope } from '../catalog/decide.ts'
+import { isInScope } from '../catalog/decide.ts'
 import type { OpenedModule } from '../catalog/module.ts'
 import { pageOf } from '../catalog/page-of.ts'
 import { actorOf, seal } from '../catalog/recorder.ts'

@@ -1,7 +1,7 @@
 // The owner's token: in a file of the data folder for the owner alone, issued once per log and again when it is lost.
 
 import { chmodSync, existsSync, readFileSync } from 'node:fs'
-import type { Caller } from '../catalog/decide.ts'
+import type { Caller } from '../catalog/caller.ts'
 import { PolityError } from '../errors.ts'
 import { writeSecretFile } from '../log/files.ts'
 import type { Identity } from './identity.ts'

@@ -8,7 +8,7 @@ import type { StoreReader } from '../store/store.ts'
 import { bounded, OTHERS, type Tally, type TallyGroup } from './tally.ts'
 
 /** Decisions that one answer looks at. */
-export const LOOKED_MAX = 20_000
+const LOOKED_MAX = 20_000
 const PAGE_SIZE = 500
 /** Names that are told apart while counting. */
 const NAMES_MAX = 4096

@@ -1,7 +1,7 @@
 // Who may look a run up, and whom a run asks in the name of its own caller.
 
 import type { Ask } from '../catalog/ask.ts'
-import { type Caller, callerOf } from '../catalog/decide.ts'
+import { type Caller, callerOf } from '../catalog/caller.ts'
 import type { Idempotency } from '../catalog/idempotency.ts'
 import type { Invoke } from '../catalog/invoke.ts'
 import { outputOf } from '../catalog/output-of.ts'

@@ -1,7 +1,7 @@
 // Replay: the code of a finished run goes over its journal again, with recorded results only, and the two are compared.
 
+import { callerOf } from '../catalog/caller.ts'
 import type { CommandContext, QueryContext } from '../catalog/context.ts'
-import { callerOf } from '../catalog/decide.ts'
 import type { CommandHandler } from '../catalog/definition.ts'
 import type { Env } from '../env.ts'
 import { asPolityError, PolityError } from '../errors.ts'

@@ -1,7 +1,7 @@
 // What the handler of a run sees, in each of its scopes.
 
+import { callerOf } from '../catalog/caller.ts'
 import type { CommandContext } from '../catalog/context.ts'
-import { callerOf } from '../catalog/decide.ts'
 import type { WorkingRows } from '../catalog/working-rows.ts'
 import { PolityError } from '../errors.ts'
 import { askWithin, invokeWithin } from './asking.ts'

@@ -1,6 +1,6 @@
 // A run: one durable execution of a command, from its decision to its outcome.
 
-import type { Caller } from '../catalog/decide.ts'
+import type { Caller } from '../catalog/caller.ts'
 import { type ErrorWire, PolityError } from '../errors.ts'
 import type { Risk } from '../gate/types.ts'
 import type { WorkingWrite } from '../log/proposal.ts'

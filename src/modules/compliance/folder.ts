@@ -20,14 +20,14 @@ import type { ComplianceReport } from './contract.ts'
 import { markdownOf } from './markdown.ts'
 import { isOfReport, Summary } from './summary.ts'
 
-export const COMPLIANCE_FORMAT = 'polity.compliance/1'
+const COMPLIANCE_FORMAT = 'polity.compliance/1'
 export const MANIFEST_FILE = 'manifest.json'
 const REPORT_FILE = 'report.json'
 const REPORT_TEXT_FILE = 'report.md'
 const ENTRIES_DIR = 'entries'
 const RULES_DIR = 'rules'
 /** Of one export; a longer period is several of them. */
-export const EXPORTED_MAX = 100_000
+const EXPORTED_MAX = 100_000
 const MANIFEST_MAX_BYTES = 32 * 1024 * 1024
 const FILE_NAME =
   /^(?:report\.json|report\.md|entries\/(?:0|[1-9]\d{0,15})\.json|rules\/sha256-[0-9a-f]{64})$/
@@ -107,7 +107,7 @@ export async function writePeriod(
   return { entries, report }
 }
 
-const digestOf = (content: string | Uint8Array): string => `sha256:${hash('sha256', content, 'hex')}`
+const digestOf = (content: string | Uint8Array): Digest => `sha256:${hash('sha256', content, 'hex')}`
 const rulesPath = (digest: Digest): string => `${RULES_DIR}/${blobName(digest.slice('sha256:'.length))}`
 const bundlesOf = ({ data }: Entry): Digest[] =>
   typeof data.bundle === 'string' ? [data.bundle as Digest] : []
@@ -165,7 +165,8 @@ export async function verifyPeriod(
     options.onProgress?.(index + 1, seqs.length)
   }
   for (const path of paths.filter((each) => each.startsWith(`${RULES_DIR}/`)))
-    await readText(dir, path, files)
+    if (rulesPath(digestOf(await readText(dir, path, files))) !== path)
+      throw failed('evidence', `${path} does not have the digest that it is named by`, { path })
   const report = summary.report(period, { origin, size })
   const expected = {
     [REPORT_FILE]: `${canonicalize(report as unknown as Json)}\n`,

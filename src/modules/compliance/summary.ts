@@ -19,7 +19,7 @@ const NAMES_MAX = 10_000
 const OTHERS = '(others)'
 const VIOLATORS_SHOWN_MAX = 20
 const POLICIES_SHOWN_MAX = 50
-export const UNPERMITTED = '(no rule permits)'
+const UNPERMITTED = '(no rule permits)'
 
 type Decided = Static<typeof ActionDecided.schema>
 type Finished = Static<typeof ActionFinished.schema>

@@ -1,6 +1,6 @@
 // One slot of one schedule: claimed, carried out under a key of its own, and noted, each in a commit that the row's version fences.
 
-import type { Caller } from '../../kernel/catalog/decide.ts'
+import type { Caller } from '../../kernel/catalog/caller.ts'
 import { isConflict } from '../../kernel/conflict.ts'
 import { pause } from '../../kernel/env.ts'
 import { asPolityError, type ErrorCode, PolityError } from '../../kernel/errors.ts'

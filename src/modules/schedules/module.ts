@@ -1,7 +1,8 @@
 // Schedules: actions at times, each time once, over crashes and among several hubs.
 
+import { callerOf } from '../../kernel/catalog/caller.ts'
 import type { CommandContext, Invocable } from '../../kernel/catalog/context.ts'
-import { callerOf, requireInScope } from '../../kernel/catalog/decide.ts'
+import { requireInScope } from '../../kernel/catalog/decide.ts'
 import { baseName } from '../../kernel/catalog/definition.ts'
 import { defineModule, type ModuleHost, type OpenedModule } from '../../kernel/catalog/module.ts'
 import { nearest } from '../../kernel/catalog/nearest.ts'

@@ -2,8 +2,8 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Caller } from '../../../src/kernel/catalog/caller.ts'
 import type { CommandContext } from '../../../src/kernel/catalog/context.ts'
-import type { Caller } from '../../../src/kernel/catalog/decide.ts'
 import { defineModule, type Module } from '../../../src/kernel/catalog/module.ts'
 import { PolityError } from '../../../src/kernel/errors.ts'
 import { STARTER_DIR } from '../../../src/kernel/gate/bundle.ts'

@@ -2,8 +2,8 @@
 
 import { onTestFinished } from 'vitest'
 import type { Hub } from '../../../src/hub.ts'
+import type { Caller } from '../../../src/kernel/catalog/caller.ts'
 import type { CommandContext } from '../../../src/kernel/catalog/context.ts'
-import type { Caller } from '../../../src/kernel/catalog/decide.ts'
 import type { InvokeOptions } from '../../../src/kernel/catalog/invoke.ts'
 import { defineModule, type Module } from '../../../src/kernel/catalog/module.ts'
 import * as contract from './flow.contract.ts'

@@ -1,7 +1,7 @@
 // Principals around one mesh: a hub, callers for everybody, and a clock that a test can move.
 
 import type { Hub } from '../../../src/hub.ts'
-import type { Caller } from '../../../src/kernel/catalog/decide.ts'
+import type { Caller } from '../../../src/kernel/catalog/caller.ts'
 import { systemEnv } from '../../../src/kernel/env.ts'
 import type { PrincipalKind } from '../../../src/kernel/gate/types.ts'
 import { meshModule } from '../../../src/modules/mesh/module.ts'

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { Caller } from '../../../kernel/catalog/decide.ts'
+import type { Caller } from '../../../kernel/catalog/caller.ts'
 import { actorOf } from '../../../kernel/catalog/recorder.ts'
 import { asPolityError, PolityError } from '../../../kernel/errors.ts'
 import { gatewayRequest, services } from '../../../modules/components/contract.ts'
