@@ -232,7 +232,7 @@ describe('denied', () => {
 })
 
 describe('suspended', () => {
-  it('names what is owed and leaves one entry, when an agent acts who is an owner too', async () => {
+  it('names what is owed and is kept for people, when an agent acts who is an owner too', async () => {
     const hub = await openTestHub('memory', { modules })
     await hub.invoke(owner, 'token.create', { kind: 'agent', id: 'helper', roles: ['owner'] })
     await settle(hub)
@@ -243,12 +243,16 @@ describe('suspended', () => {
       obligations: ['owner:1'],
       sentence: expect.any(String),
     })
-    expect(await settle(hub)).toBe(size + 1)
-    const [suspended] = (await entriesOf(hub)).slice(-1)
+    expect(await settle(hub)).toBe(size + 2)
+    const [suspended, requested] = (await entriesOf(hub)).slice(-2)
+    expect(requested).toMatchObject({ type: 'approval.requested@1' })
     expect(suspended).toMatchObject({ type: 'action.decided@1', actor: 'user:owner > agent:helper' })
     expect(suspended?.data).toMatchObject({ effect: 'suspended', solo: false, obligations: ['owner:1'] })
-    expect(answer.status === 'suspended' && hub.log.positionOf(answer.cursor)).toBe(size + 1)
-    // The same goes for the owner now: there are two who could agree.
+    expect(answer.status === 'suspended' && hub.log.positionOf(answer.cursor)).toBe(size + 2)
+    // An agent has no vote, so the owner is alone still; a second person ends that.
+    expect(await hub.invoke(owner, 'lab.danger', { note: 'n' })).toMatchObject({ status: 'done' })
+    await hub.invoke(owner, 'token.create', { kind: 'user', id: 'eve', roles: ['owner'] })
+    await settle(hub)
     expect(await hub.invoke(owner, 'lab.danger', { note: 'n' })).toMatchObject({ status: 'suspended' })
   })
 

@@ -147,7 +147,7 @@ describe('a schedule', () => {
     const hub = await openTestHub('memory', { modules, env })
     toMidMinute(env)
     const issued: { id: string; token: string } = await act(hub, 'token.create', {
-      kind: 'agent',
+      kind: 'service',
       id: 'bot',
       roles: ['owner'],
     })
@@ -157,7 +157,7 @@ describe('a schedule', () => {
     const decided = (await entriesOf(hub, 'action.decided@1')).filter(
       ({ data }) => data.action === 'state.put@1',
     )
-    expect(decided.map(({ actor }) => actor)).toEqual(['agent:bot'])
+    expect(decided.map(({ actor }) => actor)).toEqual(['service:bot'])
     await act(hub, 'token.revoke', { id: issued.id })
     env.forward(MINUTE_MS)
     await until(hub, async () => (await entriesOf(hub, 'schedules.stopped@1')).length > 0)

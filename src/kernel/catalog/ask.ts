@@ -9,7 +9,7 @@ import { KnownOpenings } from '../schema/privacy.ts'
 import { validate } from '../schema/schema.ts'
 import type { Caller } from './caller.ts'
 import type { Catalog } from './catalog.ts'
-import { committedInput, type DecidePorts, type Decision, decide, isStale } from './decide.ts'
+import { type Agreed, committedInput, type DecidePorts, type Decision, decide, isStale } from './decide.ts'
 import type { QueryDefinition } from './definition.ts'
 import { onBehalf } from './on-behalf.ts'
 import { noteDenial, type RefusalPorts } from './refusals.ts'
@@ -27,6 +27,8 @@ export interface AskOptions {
   readonly signal?: AbortSignal
   /** The code of a run asks, as a part of it: the token's scope was for the run; the rules decide all the same. */
   readonly isPartOfRun?: boolean
+  /** People agreed to the run that asks, at its risk. Never from outside. */
+  readonly agreed?: Agreed
   /** What the query belongs to: rules may look at what was done before in the same trace. */
   readonly traced?: Traced
 }
@@ -90,13 +92,20 @@ interface Since {
 
 export function openAsk(ports: AskPorts): Ask {
   const { catalog, log, views, env } = ports
-  return async (asking, name, rawInput, { after, signal, isPartOfRun = false, traced = {} } = {}) => {
+  return async (asking, name, rawInput, { after, signal, isPartOfRun = false, traced = {}, agreed } = {}) => {
     const { definition, handler } = catalog.query(name)
     const input = validate(definition.schema, rawInput ?? {}, `the input of ${definition.name}`) as Readonly<
       Record<string, unknown>
     >
     const caller = await onBehalf(ports, asking, definition, input)
-    const { now } = await requireAllowed(ports, { caller, definition, input, isPartOfRun, traced })
+    const { now } = await requireAllowed(ports, {
+      caller,
+      definition,
+      input,
+      isPartOfRun,
+      traced,
+      ...(agreed === undefined ? {} : { agreed }),
+    })
     if (after !== undefined) await reached(log.positionOf(after), { log, env }, signal)
     const cursor = log.cursorAt(log.head().size)
     const output = await handler({ ...views, chain: caller.chain, log, now }, input as never)
@@ -130,6 +139,8 @@ interface Asked {
   readonly definition: QueryDefinition
   readonly input: Readonly<Record<string, unknown>>
   readonly isPartOfRun?: boolean
+  /** People agreed to the run that asks, at its risk. Never from outside. */
+  readonly agreed?: Agreed
   readonly traced?: Traced
 }
 
@@ -148,12 +159,20 @@ const DECISIONS_MAX = 8
  */
 async function requireAllowed(ports: Omit<AskPorts, 'views'>, asked: Asked): Promise<Allowed> {
   const { env } = ports
-  const { caller, definition, input, isPartOfRun = false, traced = {} } = asked
+  const { caller, definition, input, isPartOfRun = false, traced = {}, agreed } = asked
   const id = env.id()
   const trace = traceOf(traced) ?? id
   for (let attempt = 1; ; attempt++) {
     const now = new Date(env.now()).toISOString()
-    const decision = await decide(ports, id, { caller, definition, input, trace, isPartOfRun, now })
+    const decision = await decide(ports, id, {
+      caller,
+      definition,
+      input,
+      trace,
+      isPartOfRun,
+      now,
+      ...(agreed === undefined ? {} : { agreed }),
+    })
     const { effect, wouldEffect, shadow, sentence, reasons } = decision.verdict
     // What passes only because of the roll-out is told, too: whoever tightens it wants to know.
     if (effect !== 'allow' || wouldEffect !== undefined || shadow.length > 0) {

@@ -4,6 +4,7 @@ import { hash } from 'node:crypto'
 import type { Env } from '../env.ts'
 import { PolityError } from '../errors.ts'
 import type { Gate } from '../gate/gate.ts'
+import { highest } from '../gate/rollout.ts'
 import type { Fact, FactType, GateRequest, Principal, Risk, Verdict } from '../gate/types.ts'
 import type { Draft } from '../log/entry.ts'
 import { EVIDENCE } from '../log/layout.ts'
@@ -25,6 +26,12 @@ export interface DecidePorts {
   readonly rolesOf: (principal: Pick<Principal, 'kind' | 'id'>) => Promise<readonly string[]>
 }
 
+/** Obligations that people met for a run, which cover its parts up to its own risk. */
+export interface Agreed {
+  readonly approvals: readonly string[]
+  readonly risk: Risk
+}
+
 export interface Question {
   readonly caller: Caller
   readonly definition: Definition
@@ -33,6 +40,7 @@ export interface Question {
   readonly trace: string
   /** Obligations that were fulfilled. */
   readonly approvals?: readonly string[]
+  readonly agreed?: Agreed
   /** Asked for by the code of a run that the token covered: scopes restrict what their holder may ask for. */
   readonly isPartOfRun?: boolean
   /** RFC 3339. */
@@ -57,7 +65,7 @@ export const isStale = ({ beside: { expect = [], rows = [] } }: Decision, error:
 /** Enrich, classify, evaluate once, and reserve what an allowed command takes. Whatever fails on the way is a denial. */
 export async function decide(ports: DecidePorts, id: string, question: Question): Promise<Decision> {
   const { gate, standings } = ports
-  const { caller, definition, input, isPartOfRun = false, approvals = [], trace, now } = question
+  const { caller, definition, input, isPartOfRun = false, agreed: inherited, trace, now } = question
   const resource = definition.resource?.(input as never) ?? areaOf(definition.name)
   const facts = factsOf(definition, input)
   const conduct = { ...definition.conduct, ...definition.conductOf?.(input as never) }
@@ -87,7 +95,7 @@ export async function decide(ports: DecidePorts, id: string, question: Question)
     standing: asked.isAutonomous ? { ...standing, autonomous: true } : standing,
     failures,
     inScope: isPartOfRun || isInScope(definition.name, caller.scopes),
-    approvals,
+    approvals: question.approvals ?? [],
     solo: false,
     now,
   }
@@ -96,7 +104,10 @@ export async function decide(ports: DecidePorts, id: string, question: Question)
   const solo = isSoloAsked && (await ports.isSolo())
   // Other rules may have come into force meanwhile: those that classify are those that decide.
   const classified = isSoloAsked ? gate.classify(request) : first
-  const asIs = gate.decide({ ...request, ...classified, solo })
+  // People saw what they agreed to, and how risky that was: no more than that is covered.
+  const isCovered = inherited && highest([classified.risk, inherited.risk]) === inherited.risk
+  const approvals = [...request.approvals, ...(isCovered ? inherited.approvals : [])]
+  const asIs = gate.decide({ ...request, ...classified, approvals, solo })
   const { covered, expect: agreed } =
     asIs.effect === 'suspended' ? await standings.cover(asked, asIs.obligations) : NO_COVER
   const met = { ...request, approvals: [...approvals, ...covered], solo }

@@ -12,7 +12,7 @@ import type { Vault } from '../vault/vault.ts'
 import { type Grant, type Held, NOTHING_HELD } from './approval-desk.ts'
 import type { Caller } from './caller.ts'
 import type { Catalog } from './catalog.ts'
-import type { CommittedInput, DecidePorts, Decision } from './decide.ts'
+import type { Agreed, CommittedInput, DecidePorts, Decision } from './decide.ts'
 import type { CommandHandler } from './definition.ts'
 import type { Beside } from './hub-records.ts'
 import type { Idempotency, KeyRow } from './idempotency.ts'
@@ -30,6 +30,8 @@ export interface InvokeOptions {
   readonly wait?: boolean
   /** The code of a run asks, as a part of it: the token's scope was for the run; the rules decide all the same. */
   readonly isPartOfRun?: boolean
+  /** People agreed to the run that asks, at its risk. Never from outside. */
+  readonly agreed?: Agreed
   /** People agreed to a request that was held: it is decided again, with what they granted. Never from outside. */
   readonly grant?: Grant
   readonly correlationId?: string

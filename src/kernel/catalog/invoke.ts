@@ -85,6 +85,7 @@ async function decided(ports: InvokePorts, asked: Asked): Promise<Invocation> {
     input,
     trace: traceOf(options) ?? id,
     approvals: grant?.approvals ?? [],
+    ...(options.agreed === undefined ? {} : { agreed: options.agreed }),
     isPartOfRun,
     now,
   })

@@ -11,6 +11,7 @@ import {
   type Answer,
   headCursor,
   type Invocation,
+  type InvokeOptions,
   type InvokePorts,
   originOf,
   resumed,
@@ -38,6 +39,7 @@ export async function startRun(ports: InvokePorts, invocation: Invocation): Prom
     ...(options.depth === undefined ? {} : { depth: options.depth }),
     ...(options.deadline === undefined ? {} : { deadline: checkedDeadline(options.deadline) }),
     ...(options.callbackUrl === undefined ? {} : { callbackUrl: options.callbackUrl }),
+    ...agreedOf(options),
     startedAt: now,
     input: committed.form,
   })
@@ -85,3 +87,9 @@ const OPEN: readonly ErrorCode[] = ['store.failed', 'store.unreachable', 'timeou
 /** Whether the run is durable all the same, and ours to carry out. What cannot be asked leaves the first error standing. */
 const isTaken = async (runs: Runs, id: string, code: ErrorCode): Promise<boolean> =>
   OPEN.includes(code) && (await runs.isDurable(id).catch(() => false))
+
+/** Of the run itself, or of the one that asks for it. */
+const agreedOf = ({ grant, agreed }: InvokeOptions): { readonly agreed?: readonly string[] } => {
+  const approvals = grant?.approvals ?? agreed?.approvals
+  return approvals === undefined ? {} : { agreed: approvals }
+}

@@ -17,6 +17,23 @@ const POLICIES_MAX = 2000
 /** A share is told apart by hundredths of a percent. */
 const SLOTS = 10_000
 
+/**
+ * What the law itself is made of: rules and roll-out, who is who, who agrees, who is stopped. Decided by the rules in
+ * every mode, so that nobody gives himself more while they only look on.
+ */
+const LAW = [
+  'approvals',
+  'budgets',
+  'config',
+  'gate',
+  'halts',
+  'identity',
+  'keys',
+  'token',
+  'trust',
+  'witness',
+]
+
 /** Throws `input.invalid`. */
 export function requireRollout({ mode, actions = [], policies = {}, share }: Rollout): void {
   for (const each of [mode, ...actions.map((action) => action.mode)])
@@ -37,15 +54,25 @@ export function requireRollout({ mode, actions = [], policies = {}, share }: Rol
     throw badRequest('the share of a roll-out is a percentage, 0 to 100', {})
 }
 
-/** Which mode a request meets, and what of the roll-out said so. */
-export function modeOf(
-  { mode, actions = [], share }: Rollout,
-  request: Pick<GateRequest, 'action' | 'chain' | 'resource' | 'now'>,
-): { readonly mode: Mode; readonly by: ModeOrigin } {
+type Asked = Pick<GateRequest, 'action' | 'chain' | 'resource' | 'now'>
+
+interface Found {
+  readonly mode: Mode
+  readonly by: ModeOrigin
+}
+
+/** Which mode a request meets, and what said so. */
+export function modeOf(rollout: Rollout, request: Asked): Found {
+  const found = rolledOut(rollout, request)
+  if (found.mode === 'enforce' || !LAW.some((area) => covers(area, request.action))) return found
+  return { mode: 'enforce', by: 'law' }
+}
+
+function rolledOut({ mode, actions = [], share }: Rollout, request: Asked): Found {
   const [longest] = actions
     .filter(({ prefix }) => covers(prefix, request.action))
     .sort((a, b) => b.prefix.length - a.prefix.length)
-  const said: { readonly mode: Mode; readonly by: ModeOrigin } =
+  const said: Found =
     longest === undefined ? { mode, by: 'hub' } : { mode: longest.mode, by: `action:${longest.prefix}` }
   if (
     share === undefined ||
@@ -66,7 +93,7 @@ const covers = (prefix: string, action: string): boolean =>
 /** 0 to SLOTS - 1: a principal keeps its slot, so that a growing share only ever takes in. */
 function slotOf(
   { by, seed }: NonNullable<Rollout['share']>,
-  { chain, action, resource, now }: Pick<GateRequest, 'action' | 'chain' | 'resource' | 'now'>,
+  { chain, action, resource, now }: Asked,
 ): number {
   const who = chain.map(({ kind, id }) => [kind, id])
   const text = JSON.stringify(by === 'principal' ? [seed, who] : [seed, who, action, resource, now])

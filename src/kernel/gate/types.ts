@@ -115,8 +115,8 @@ export interface Share {
   readonly seed: string
 }
 
-/** Which part of the roll-out said how far a decision binds: `hub`, `action:PREFIX` or `share`. */
-export type ModeOrigin = 'hub' | `action:${string}` | 'share'
+/** What said how far a decision binds: the roll-out by `hub`, `action:PREFIX` or `share`; or that it is about the `law`. */
+export type ModeOrigin = 'hub' | `action:${string}` | 'share' | 'law'
 
 /** What the risk of a request is once the rules have looked at it. */
 export interface Classification {

@@ -76,7 +76,7 @@ export interface Identity {
   signInCode(caller: Caller): { readonly code: string; readonly expiresAtMs: number }
   /** Issues the owner's token at the first start. */
   bootstrap(): Promise<string>
-  /** Whether a single principal holds the role of owner. */
+  /** Whether a single person holds the role of owner. */
   isSolo(): Promise<boolean>
   /** The roles of somebody who is named and has shown no token. */
   readonly rolesOf: (principal: Pick<Principal, 'kind' | 'id'>) => Promise<readonly string[]>
@@ -283,16 +283,16 @@ async function isSolo(views: Views, nowMs: number): Promise<boolean> {
       limit: TOKENS_PAGE_SIZE,
       ...(after === undefined ? {} : { after }),
     })
-    for (const { value } of page)
-      if (isLiveOwner(value, nowMs)) owners.add(`${value.principal.kind}:${value.principal.id}`)
+    for (const { value } of page) if (isLiveOwner(value, nowMs)) owners.add(value.principal.id)
     if (owners.size > 1) return false
     after = page.at(-1)?.key
     if (page.length < TOKENS_PAGE_SIZE) return true
   }
 }
 
+/** People only: nobody else has a vote. */
 const isLiveOwner = (token: TokenRow, nowMs: number): boolean =>
-  token.principal.roles.includes('owner') && isGood(token, nowMs)
+  token.principal.kind === 'user' && token.principal.roles.includes('owner') && isGood(token, nowMs)
 
 const isGood = (token: TokenRow, nowMs: number): boolean =>
   token.revokedAt === undefined && expiryOf(token) > nowMs

@@ -2,6 +2,7 @@
 
 import type { Ask } from '../catalog/ask.ts'
 import { type Caller, callerOf } from '../catalog/caller.ts'
+import type { Agreed } from '../catalog/decide.ts'
 import type { Idempotency } from '../catalog/idempotency.ts'
 import type { Invoke } from '../catalog/invoke.ts'
 import { outputOf } from '../catalog/output-of.ts'
@@ -62,6 +63,7 @@ export function openAsking({ identity, idempotency, open, invoke, ask, runs }: A
         parent: run.id,
         depth: (run.depth ?? 0) + 1,
         correlationId: run.correlationId,
+        ...agreedOf(run),
         ...(run.traceparent === undefined ? {} : { traceparent: run.traceparent }),
       })
       if (answer.status === 'running') return { status: 'running', run: answer.run }
@@ -82,7 +84,16 @@ export function openAsking({ identity, idempotency, open, invoke, ask, runs }: A
     async ask(run, definition, input) {
       const caller = callerOf(run)
       await identity.requireLive(caller)
-      return (await ask(caller, definition.name, input, { isPartOfRun: true, traced: run })).output
+      return (
+        await ask(caller, definition.name, input, {
+          isPartOfRun: true,
+          traced: run,
+          ...agreedOf(run),
+        })
+      ).output
     },
   }
 }
+
+const agreedOf = ({ agreed, risk = 'low' }: RunRow): { readonly agreed?: Agreed } =>
+  agreed === undefined ? {} : { agreed: { approvals: agreed, risk } }

@@ -30,6 +30,8 @@ export interface RunRow extends Caller {
   /** What the decision was about, for the outcome. */
   readonly resource?: string
   readonly risk?: Risk
+  /** What people agreed to covers its parts, too, as far as they are no riskier than it is. */
+  readonly agreed?: readonly string[]
   readonly correlationId: string
   readonly traceparent?: string
   /** The run that asked for it. */
