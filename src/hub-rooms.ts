@@ -119,6 +119,12 @@ export async function openFeatures(
   taking.promise.catch(() => undefined)
   const steering = Promise.withResolvers<RunsRoomPorts>()
   steering.promise.catch(() => undefined)
+  // Whoever waits for actions waits no longer: neither when the hub closes, nor when it does not even open.
+  const giveUp = () => {
+    const closing = new PolityError('log.closed', 'the hub is closing')
+    taking.reject(closing)
+    steering.reject(closing)
+  }
   const { opened } = opening.adopt(
     await openHosted(
       {
@@ -130,6 +136,7 @@ export async function openFeatures(
         dir: options.dir,
         onFailure,
         invoke: taking.promise,
+        giveUp,
         ...law,
       },
       [...roomsOf(options), witness, rules, runsRoom(steering.promise), outsideRoom(steering.promise)],
@@ -137,11 +144,7 @@ export async function openFeatures(
     ),
     (each) => each.close(),
   )
-  opening.defer(() => {
-    const closing = new PolityError('log.closed', 'the hub is closing')
-    taking.reject(closing)
-    steering.reject(closing)
-  })
+  opening.defer(giveUp)
   return { opened, witness, rules, taking, steering }
 }
 

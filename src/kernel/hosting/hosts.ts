@@ -30,6 +30,8 @@ export interface HostPorts {
   readonly onFailure: (error: PolityError) => void
   /** Resolves once the hub takes actions, rejects when it closes before. */
   readonly invoke: Promise<Invoke>
+  /** Rejects `invoke`: called when something does not open, before what has opened is closed again. */
+  readonly giveUp: () => void
   /** Throws `internal` until all modules are open. */
   readonly definitions: () => readonly Definition[]
   /** Undefined until the rules are loaded. */
@@ -63,8 +65,14 @@ export async function openHosted(
     return feed
   }
   const face = facesOf(() => opened)
-  for (const room of rooms) keep(await room.open(roomHost(ports, follow, face)))
-  for (const module of modules) keep(await module.open(moduleHost(ports, module.name, folders, follow, face)))
+  try {
+    for (const room of rooms) keep(await room.open(roomHost(ports, follow, face)))
+    for (const module of modules)
+      keep(await module.open(moduleHost(ports, module.name, folders, follow, face)))
+  } catch (error) {
+    ports.giveUp()
+    throw error
+  }
   const open = opening.move()
   return {
     opened,
