@@ -184,7 +184,7 @@ describe('what a decision has read', () => {
       const hub = await openTestHub('memory', { modules: [frail(source)] })
       turned(hub, Infinity)
       expect((await errorOf(hub.invoke(owner, name, {}, { key: 'once' }))).code).toBe('expectation.failed')
-      expect(asked()).toBe(8)
+      expect(asked()).toBe(32)
       expect(await acted(hub)).toBe(0)
       turned(hub, 0)
       expect(await hub.invoke(owner, name, {}, { key: 'once' })).toMatchObject({ status: 'done' })

@@ -151,7 +151,7 @@ interface Allowed {
   readonly isNoted: boolean
 }
 
-const DECISIONS_MAX = 8
+const DECISIONS_MAX = 32
 
 /**
  * A denial is answered at once, and recorded beside the answer. What is to be known of an answer later is durable before
