@@ -5,8 +5,11 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type * as CedarModule from '@cedar-policy/cedar-wasm/nodejs'
 import { openHub } from '../src/hub.ts'
+import { factTypes } from '../src/kernel/catalog/decide.ts'
 import { type Bundle, bundleBytes, loadBundle, STARTER_DIR } from '../src/kernel/gate/bundle.ts'
 import { readBundleFiles } from '../src/kernel/gate/bundle-files.ts'
 import { type Gate, openGate } from '../src/kernel/gate/gate.ts'
@@ -206,7 +209,7 @@ async function shares(report: Report, hub: Awaited<ReturnType<typeof openHub>>):
   }
   const starter = await openGate({
     bundle: await loadBundle(STARTER_DIR),
-    actions: [{ name: 'state.put@1', facts: { namespace: 'string', key: 'string' } }],
+    actions: hub.catalog.definitions.map((each) => ({ name: each.name, facts: factTypes(each) })),
   })
   const request: GateRequest = {
     ...requestOf(0),
@@ -268,8 +271,11 @@ async function growth(report: Report): Promise<void> {
   add('growth over 1,000,000 decisions', after - before, 'the same, 50 rules')
 }
 
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+
 function residentMib(): number {
-  globalThis.gc?.()
+  collect()
   const { heapUsed, external } = process.memoryUsage()
   return (heapUsed + external) / 2 ** 20
 }
