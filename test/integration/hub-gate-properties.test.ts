@@ -19,6 +19,9 @@ const BASE = `
 @id("o") permit (principal in Polity::Role::"owner", action, resource);
 @id("owed") @obligation("owner:1") forbid (principal, action, resource) when { context.risk == "critical" }
   unless { context.approvals.contains("owner:1") || context.solo };
+@id("asked") @obligation("owner:1")
+forbid (principal is Polity::Agent, action in Polity::Action::"frail", resource) when { context.risk == "critical" }
+  unless { context.approvals.contains("owner:1") };
 `
 
 const link = fc.constantFrom<Principal>(
@@ -116,6 +119,5 @@ it('nothing is done that was not allowed, and nothing of what was refused', {
     }),
     { numRuns: 10 },
   )
-  // What is suspended as well depends on the rules that chance brings.
-  expect([...seen]).toEqual(expect.arrayContaining(['allow', 'denied']))
+  expect([...seen].sort()).toEqual(['allow', 'denied', 'suspended'])
 })

@@ -5,6 +5,7 @@ import { performance } from 'node:perf_hooks'
 import { pastDecisions } from '../../../kernel/decisions/history.ts'
 import { openStoredRules } from '../../../kernel/decisions/replay.ts'
 import { type Candidate, type Flips, flipsUnder, joinFlips } from '../../../kernel/decisions/what-if.ts'
+import { PolityError } from '../../../kernel/errors.ts'
 import { loadBundle } from '../../../kernel/gate/bundle.ts'
 import { readBundleFiles } from '../../../kernel/gate/bundle-files.ts'
 import { openGate } from '../../../kernel/gate/gate.ts'
@@ -86,7 +87,11 @@ async function candidatesOf({ ports }: Pick<FolderHistory, 'ports'>, files: File
   let last: { readonly digest: Digest; readonly gate: Candidate } | undefined
   return async ({ evidence }: { readonly evidence: { readonly bundle: Digest } }): Promise<Candidate> => {
     if (last?.digest === evidence.bundle) return last.gate
-    const stored = await rulesOf(evidence.bundle).catch(() => undefined)
+    // Rules that are not kept leave the actions of this release; what could not be read at all is no answer.
+    const stored = await rulesOf(evidence.bundle).catch((thrown: unknown) => {
+      if (thrown instanceof PolityError && thrown.code === 'verify.failed') return undefined
+      throw thrown
+    })
     const gate = stored === undefined ? shippedOnly : await open(storedDefinitions(stored.rules))
     last = { digest: evidence.bundle, gate }
     return gate
