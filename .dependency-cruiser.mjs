@@ -2,6 +2,8 @@
 
 const TEST = '[.]test[.]ts$'
 const MAIN_FLOOR = '^src/(boot/|hub[.]|index[.]|main[.]|release[.])'
+/** What both terminal and page say of entries; the page's door serves it to browsers. */
+const TELLING = '^src/doors/telling/'
 const OUTSIDE_SRC = '^(test|bench|scripts|sdk|web)/'
 
 /** Core modules that reach the disk, the network, another process or another thread. */
@@ -69,15 +71,21 @@ export default {
     ),
     rule(
       'web-takes-types-only',
-      'The page is a client like any other: from src it takes the types of contracts, never code.',
+      'The page is a client like any other: from src it takes the types of contracts, and no code but the words.',
       { path: '^web/' },
-      { path: '^src/', dependencyTypesNot: ['type-only'] },
+      { path: '^src/', pathNot: TELLING, dependencyTypesNot: ['type-only'] },
     ),
     rule(
       'web-takes-contracts-only',
       'Even types come to the page from contracts alone.',
       { path: '^web/' },
-      { path: '^src/', pathNot: '^src/modules/[^/]+/contract[.]ts$' },
+      { path: '^src/', pathNot: ['^src/modules/[^/]+/contract[.]ts$', TELLING] },
+    ),
+    rule(
+      'telling-stands-alone',
+      'The words for entries run in browsers, too: they import nothing but each other.',
+      { path: TELLING, pathNot: TEST },
+      { pathNot: TELLING },
     ),
     rule(
       'no-cycles',

@@ -3,6 +3,8 @@
 import { configDefaults, defineConfig } from 'vitest/config'
 
 const TEST_TIMEOUT_MS = 60_000
+/** How long `expect.poll` looks again: a machine under load is slow, and no figure of ours. */
+const POLL_TIMEOUT_MS = 30_000
 
 const BROWSER = ['test/e2e/**/*.test.ts']
 const EVERYTHING_ELSE = ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'test/**/*.test.ts', 'web/**/*.test.ts']
@@ -16,6 +18,7 @@ export default defineConfig(({ mode }) => ({
     maxWorkers: '100%',
     testTimeout: TEST_TIMEOUT_MS,
     hookTimeout: TEST_TIMEOUT_MS,
+    expect: { poll: { timeout: POLL_TIMEOUT_MS } },
     reporters: ['default', './scripts/sum-reporter.ts'],
   },
 }))

@@ -8,21 +8,24 @@ import process from 'node:process'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type * as CedarModule from '@cedar-policy/cedar-wasm/nodejs'
-import { openHub } from '../src/hub.ts'
+import { type Hub, openHub } from '../src/hub.ts'
 import { factTypes } from '../src/kernel/catalog/decide.ts'
 import { type Bundle, bundleBytes, loadBundle, STARTER_DIR } from '../src/kernel/gate/bundle.ts'
 import { readBundleFiles } from '../src/kernel/gate/bundle-files.ts'
 import { type Gate, openGate } from '../src/kernel/gate/gate.ts'
 import { type ActionDefinition, type GateRequest, PLAIN_STANDING } from '../src/kernel/gate/types.ts'
 import { state } from '../src/modules/state/module.ts'
+import { openBenchRealm, sealed } from './fill-log.ts'
 import { ms, openReport, percentile, perSecond, type Report, timed } from './report.ts'
 
 const DECISIONS = 20_000
 const WARM_UP = 2000
 const GOVERNED = 20_000
 const CALLERS = 64
+const SINGLES = 1000
 const RELOADS = 1000
 const MANY_DECISIONS = 1_000_000
+const SHOWN_EVERY = 10_000
 /** What a heap may differ by between two looks after a collection. */
 const HEAP_NOISE_MIB = 8
 
@@ -31,6 +34,13 @@ export async function benchGate(): Promise<void> {
   await few(report)
   await many(report)
   await governed(report)
+  await growth(report)
+  report.print()
+}
+
+/** The last part alone: it takes as long as a million decisions do. */
+export async function benchGateGrowth(): Promise<void> {
+  const report = openReport('gate, growth')
   await growth(report)
   report.print()
 }
@@ -190,23 +200,54 @@ async function governed(report: Report): Promise<void> {
       isMet: p99 <= 25,
       method: `of the same actions; p50 ${ms(percentile(spent, 0.5))}`,
     })
-    await shares(report, hub)
+    await shares(report, hub, dir)
   } finally {
     await hub.close()
     rmSync(dir, { recursive: true, force: true })
   }
 }
 
-/** Where the time of one action goes when nobody else asks: whole, decided only, and the rest. */
-async function shares(report: Report, hub: Awaited<ReturnType<typeof openHub>>): Promise<void> {
-  const SINGLES = 1000
+/** Where the time of one action goes when nobody else asks, each stage measured by itself. */
+async function shares(report: Report, hub: Hub, dir: string): Promise<void> {
   const whole: number[] = []
   const asked: number[] = []
-  for (let index = 0; index < SINGLES; index++) {
-    const input = { namespace: 'single', key: `k${index}`, value: index }
-    whole.push(await timed(() => hub.invoke(hub.owner, 'state.put', input)))
-    asked.push(await timed(() => hub.ask(hub.owner, 'state.get', { namespace: 'single', key: `k${index}` })))
-  }
+  const input = (index: number) => ({ namespace: 'single', key: `k${index}` })
+  for (let index = 0; index < SINGLES; index++)
+    whole.push(await timed(() => hub.invoke(hub.owner, 'state.put', { ...input(index), value: index })))
+  // Apart from the writing: a query waits until what was written before is published.
+  for (let index = 0; index < SINGLES; index++)
+    asked.push(await timed(() => hub.ask(hub.owner, 'state.get', input(index))))
+  const rules = percentile(await judged(hub), 0.5)
+  const { sealing, committing } = await recorded(dir)
+  const [action, query] = [percentile(whole, 0.5), percentile(asked, 0.5)]
+  const stages: readonly [name: string, tookMs: number, method: string][] = [
+    ['rules', rules, 'classified and evaluated under the shipped rules, explained in a sentence'],
+    [
+      'everything else before the act',
+      query - rules,
+      'a query with its decision, less the rules: input, standing, one read, answer',
+    ],
+    ['sealing', sealing, 'three entries of that size: canonical JSON, ids, times'],
+    [
+      'commit',
+      committing,
+      'the three entries and four rows appended to a log of their own: queue, both threads, tree, sync',
+    ],
+  ]
+  report.add({
+    name: 'one action alone, p50',
+    value: ms(action),
+    method: `${SINGLES} times state.put, one after the other; its stages were measured apart, so they need not add up`,
+  })
+  for (const [name, tookMs, method] of stages)
+    report.add({
+      name: `  ${name}`,
+      value: `${ms(tookMs)} (${((100 * tookMs) / action).toFixed(0)} %)`,
+      method,
+    })
+}
+
+async function judged(hub: Hub): Promise<readonly number[]> {
   const starter = await openGate({
     bundle: await loadBundle(STARTER_DIR),
     actions: hub.catalog.definitions.map((each) => ({ name: each.name, facts: factTypes(each) })),
@@ -220,18 +261,36 @@ async function shares(report: Report, hub: Awaited<ReturnType<typeof openHub>>):
     facts: { namespace: 'single', key: 'k' },
     standing: PLAIN_STANDING,
   }
-  const judged: number[] = []
-  for (let index = 0; index < SINGLES; index++) {
+  return Array.from({ length: SINGLES }, () => {
     const startMs = performance.now()
     starter.decide({ ...request, ...starter.classify(request) })
-    judged.push(performance.now() - startMs)
-  }
-  const [action, query, decision] = [whole, asked, judged].map((each) => percentile(each, 0.5))
-  report.add({
-    name: 'one action alone, p50',
-    value: ms(action ?? Number.NaN),
-    method: `of which the rules ${ms(decision ?? Number.NaN)}; a query with its decision takes ${ms(query ?? Number.NaN)}; the rest is standing, commit and sync`,
+    return performance.now() - startMs
   })
+}
+
+/** What an action leaves behind, without the action. */
+async function recorded(dir: string): Promise<{ readonly sealing: number; readonly committing: number }> {
+  const realm = await openBenchRealm(join(dir, 'alone'), join(dir, 'alone.anchor'))
+  try {
+    const sealing: number[] = []
+    const committing: number[] = []
+    for (let index = 0; index < SINGLES; index++) {
+      const startMs = performance.now()
+      const entries = Array.from({ length: 3 }, (_, part) => sealed(3 * index + part))
+      const sealedMs = performance.now()
+      const rows = Array.from({ length: 4 }, (_, part) => ({
+        table: 'bench.rows',
+        key: `${index}/${part}`,
+        value: JSON.stringify({ text: 'x'.repeat(200) }),
+      }))
+      await realm.log.append({ entries, rows })
+      sealing.push(sealedMs - startMs)
+      committing.push(performance.now() - sealedMs)
+    }
+    return { sealing: percentile(sealing, 0.5), committing: percentile(committing, 0.5) }
+  } finally {
+    await realm.close()
+  }
 }
 
 async function growth(report: Report): Promise<void> {
@@ -253,7 +312,13 @@ async function growth(report: Report): Promise<void> {
   const afterReloads = residentMib()
   decisions(gate, WARM_UP)
   const before = residentMib()
-  for (let done = 0; done < MANY_DECISIONS; done++) gate.decide(requestOf(done))
+  for (let done = 0; done < MANY_DECISIONS; done++) {
+    gate.decide(requestOf(done))
+    if (done % SHOWN_EVERY === 0 && process.stderr.isTTY)
+      process.stderr.write(
+        `\r  ${done.toLocaleString('en')} of ${MANY_DECISIONS.toLocaleString('en')} decisions`,
+      )
+  }
   const after = residentMib()
   const add = (name: string, grownMib: number, method: string) =>
     report.add({

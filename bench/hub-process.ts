@@ -26,12 +26,13 @@ export const isolated = (dir: string): NodeJS.ProcessEnv => ({
   NO_COLOR: '1',
 })
 
-export async function startHub(dir: string): Promise<HubProcess> {
+/** @param settings as environment variables */
+export async function startHub(dir: string, settings: NodeJS.ProcessEnv = {}): Promise<HubProcess> {
   const dataDir = join(dir, 'data')
   const startMs = performance.now()
   const child = spawn(POLITY, ['up', '--data', dataDir, '--port', '0', '--no-mirror'], {
     cwd: dir,
-    env: isolated(dir),
+    env: { ...isolated(dir), ...settings },
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   const url = await readyLine(child)

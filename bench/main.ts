@@ -1,4 +1,4 @@
-// `npm run bench [-- brokers|gate|log|mesh|mirror|search|postgres|restore|runs|start|witness ...]`: the published figures, each with its method and machine.
+// `npm run bench [-- brokers|gate|gate-growth|log|mesh|mirror|search|postgres|restore|runs|service|start|witness ...]`: the published figures, each with its method and machine.
 
 import process from 'node:process'
 import { machineLine } from './report.ts'
@@ -6,6 +6,7 @@ import { machineLine } from './report.ts'
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   brokers: async () => (await import('./brokers.ts')).benchBrokers(),
   gate: async () => (await import('./gate.ts')).benchGate(),
+  'gate-growth': async () => (await import('./gate.ts')).benchGateGrowth(),
   log: async () => (await import('./log.ts')).benchLog(),
   mesh: async () => (await import('./mesh.ts')).benchMesh(),
   mirror: async () => (await import('./mirror.ts')).benchMirror(),
@@ -13,6 +14,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   postgres: async () => (await import('./postgres.ts')).benchPostgres(),
   restore: async () => (await import('./restore.ts')).benchRestore(),
   runs: async () => (await import('./runs.ts')).benchRuns(),
+  service: async () => (await import('./service.ts')).benchService(),
   start: async () => (await import('./start.ts')).benchStart(),
   witness: async () => (await import('./witness.ts')).benchWitness(),
 }
@@ -27,4 +29,4 @@ if (unknown.length > 0) {
 }
 process.stdout.write(`${machineLine()}\n`)
 for (const [name, bench] of Object.entries(BENCHES))
-  if (wanted.length === 0 || wanted.includes(name)) await bench()
+  if (wanted.length === 0 ? name !== 'gate-growth' : wanted.includes(name)) await bench()

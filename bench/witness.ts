@@ -17,7 +17,7 @@ const PAUSE_MS = 12
 export async function benchWitness(): Promise<void> {
   const report = openReport('witness')
   const dirs = ['log', 'peer'].map((name) => mkdtempSync(join(tmpdir(), `polity-bench-${name}-`)))
-  const [log, peer] = (await Promise.all(dirs.map(startHub))) as [HubProcess, HubProcess]
+  const [log, peer] = (await Promise.all(dirs.map((dir) => startHub(dir)))) as [HubProcess, HubProcess]
   try {
     await haveCosigned(log, peer)
     const waits = { signed: await timeWrites(log, 'signed'), cosigned: await timeWrites(log, 'cosigned') }

@@ -72,7 +72,10 @@ export interface GateOptions {
 }
 
 export interface Gate {
-  /** `key` makes asking again after a lost answer harmless. Throws GateUnavailable. */
+  /**
+   * `key` makes asking again after a lost answer harmless. Throws GateUnavailable; with the code `idempotency.conflict`
+   * where the key was used for another deed.
+   */
   decide(deed: Deed, options?: { readonly key?: string }): Promise<Decision>
   /**
    * How a suspended decision stands. What people have agreed to is handed out once, under a new id; with the same `key`
@@ -87,16 +90,20 @@ export interface Gate {
 export class GateUnavailable extends Error {
   /** HTTP status of an answer that is none; absent when nothing came. */
   readonly status: number | undefined
+  /** That the hub gave, such as `idempotency.conflict`. */
+  readonly code: string | undefined
 
-  constructor(message: string, status?: number, cause?: unknown) {
+  constructor(message: string, status?: number, cause?: unknown, code?: string) {
     super(message, cause === undefined ? undefined : { cause })
     this.name = 'GateUnavailable'
     this.status = status
+    this.code = code
   }
 }
 
 const TIMEOUT_MS = 5000
 const ANSWER_MAX_BYTES = 256 * 1024
+const TAKEN = 'people agreed to this once, and it was handed out: whether it was done, the program knows'
 
 export function openGate({ url, token, timeoutMs = TIMEOUT_MS, fetch: send = fetch }: GateOptions): Gate {
   const base = url.replace(/\/+$/, '')
@@ -178,7 +185,12 @@ function decisionOf({ status, body }: Answer, isReadOnly: boolean): Decision {
   const context = isRecord(body.context) ? body.context : {}
   const { id, effect, sentence } = context
   if ((status !== 200 && status !== 202) || typeof body.decision !== 'boolean')
-    throw new GateUnavailable(`the hub answered no decision: ${String(body.detail ?? status)}`, status)
+    throw new GateUnavailable(
+      `the hub answered no decision: ${String(body.detail ?? status)}`,
+      status,
+      undefined,
+      isText(body.code) ? body.code : undefined,
+    )
   if (body.decision) {
     const isWhole = status === 200 && effect === 'allow' && (isReadOnly || isText(id))
     if (!isWhole) throw new GateUnavailable('the hub answered a decision that contradicts itself', status)
@@ -189,7 +201,8 @@ function decisionOf({ status, body }: Answer, isReadOnly: boolean): Decision {
   return {
     effect: 'denied',
     ...(isText(id) ? { id } : {}),
-    sentence: textOf(sentence),
+    // Of what was handed out the sentence says why it was allowed.
+    sentence: context.isTaken === true ? TAKEN : textOf(sentence),
     reasons: textsOf(context.reasons),
   }
 }

@@ -2,7 +2,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Deed } from './client.ts'
-import { DECISION_HEADER, follow, type Governed, openGoverning } from './governing.ts'
+import { follow, type Governed, openGoverning } from './governing.ts'
 
 export interface FastifyGovernance extends Governed {
   /**
@@ -20,11 +20,15 @@ export function governance({ deedOf, ...governed }: FastifyGovernance) {
     app.addHook('preHandler', async (request: FastifyRequest, reply: FastifyReply) => {
       const deed = await deedOf(request)
       if (deed === undefined) return
-      const resumed = request.headers[DECISION_HEADER]
-      const admission = await governing.admit(deed, typeof resumed === 'string' ? resumed : undefined)
+      const admission = await governing.admit(deed, {
+        method: request.method,
+        url: request.originalUrl,
+        headers: request.headers,
+        body: request.body,
+      })
       if ('passage' in admission) {
-        follow(admission.passage, reply.raw)
-        return
+        if (follow(admission.passage, reply.raw)) return
+        return reply.hijack()
       }
       const { status, headers, body } = admission.refusal
       return reply.code(status).headers(headers).send(body)

@@ -3,6 +3,7 @@
 import type { EventEmitter } from 'node:events'
 import type { Hub } from './hub-shape.ts'
 import { openAsk, openPermit } from './kernel/catalog/ask.ts'
+import type { Watched } from './kernel/catalog/decision-counts.ts'
 import { answerOf, type Invoke, type InvokePorts } from './kernel/catalog/invoke.ts'
 import type { Identity } from './kernel/identity/identity.ts'
 import type { EstablishedOwner } from './kernel/identity/owner-token.ts'
@@ -22,6 +23,7 @@ export interface Opened {
   readonly invoke: Invoke
   readonly owner: EstablishedOwner
   readonly progress: EventEmitter
+  readonly watched: Watched
 }
 
 /** What a hub shows of its rooms: nothing with which its actions could be walked around. */
@@ -34,6 +36,7 @@ export function faceOf({
   invoke,
   owner,
   progress,
+  watched,
 }: Opened): Omit<Hub, 'close' | 'witness' | 'face' | 'targets' | 'stages'> {
   const { catalog, gate, runs } = ports
   const { append: _, ...log } = ports.log
@@ -43,6 +46,7 @@ export function faceOf({
     invoke,
     ask: openAsk({ ...ports, views }),
     permit: openPermit(ports),
+    watched,
     // A spread would keep the key that signs now for ever.
     log: {
       ...log,

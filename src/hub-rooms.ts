@@ -7,12 +7,17 @@ import { approvalsRoom } from './kernel/approvals/room.ts'
 import { budgetsRoom } from './kernel/budgets/room.ts'
 import { openAsk } from './kernel/catalog/ask.ts'
 import { type Catalog, openCatalog } from './kernel/catalog/catalog.ts'
+import type { Decision } from './kernel/catalog/decide.ts'
+import { openDecisionCounts, type Watched } from './kernel/catalog/decision-counts.ts'
 import type { Definition } from './kernel/catalog/definition.ts'
 import { openDenials } from './kernel/catalog/denials.ts'
+import { readGauges } from './kernel/catalog/gauges.ts'
 import { openIdempotency } from './kernel/catalog/idempotency.ts'
 import { NO_DESK } from './kernel/catalog/invocation.ts'
 import { type Invoke, type InvokePorts, openInvoke } from './kernel/catalog/invoke.ts'
 import type { OpenedModule } from './kernel/catalog/module.ts'
+import { endPatience } from './kernel/catalog/patience.ts'
+import { patientPorts } from './kernel/catalog/patient-ports.ts'
 import type { Room } from './kernel/catalog/room.ts'
 import { openStandings } from './kernel/catalog/standing.ts'
 import { configRoom } from './kernel/config/room.ts'
@@ -25,12 +30,14 @@ import { haltsRoom } from './kernel/halts/room.ts'
 import { openHosted } from './kernel/hosting/hosts.ts'
 import { openServices, type Services } from './kernel/hosting/services.ts'
 import { type Identity, identityContract, openIdentity } from './kernel/identity/identity.ts'
+import { latestTimeOf } from './kernel/identity/never-back.ts'
 import { keysRoom } from './kernel/keys/room.ts'
 import { outsideContract, outsideRoom } from './kernel/outside/room.ts'
 import { openRealm } from './kernel/realm/open-realm.ts'
 import type { Realm } from './kernel/realm/realm.ts'
 import { retentionRoom } from './kernel/retention/room.ts'
 import { type RulesRoom, rulesContract, rulesRoom } from './kernel/rules/room.ts'
+import { readAhead } from './kernel/rules/starting.ts'
 import { openHostedRuns } from './kernel/runs/hosted.ts'
 import { type RunsRoomPorts, runsContract, runsRoom } from './kernel/runs/room.ts'
 import { recordGenesis } from './kernel/system/genesis.ts'
@@ -77,12 +84,17 @@ export interface Ground {
 export async function openGround(options: HubOptions, opening: AsyncDisposableStack): Promise<Ground> {
   const { env = systemEnv(), onFailure = () => undefined } = options
   const startedAt = new Date(env.now()).toISOString()
-  const realm = opening.adopt(await openHubRealm(options, env, onFailure), (each) => each.close())
+  opening.defer(() => endPatience(env))
+  const opened = openHubRealm(options, env, onFailure)
+  // The log has a thread of its own, which takes as long to start as the rules to read.
+  await Promise.allSettled([opened, readAhead(options)])
+  const realm = opening.adopt(await opened, (each) => each.close())
   const source = `polity://${realm.name}`
   await recordGenesis(realm, source, env, RELEASE)
   const { log, committed: views, reader, vaultKey } = realm
   const codeKey = deriveKey(vaultKey, 'sign-in codes')
-  const identity = openIdentity({ log, views, reader, env, source, codeKey })
+  const notBeforeMs = await latestTimeOf(log)
+  const identity = openIdentity({ log, views, reader, env, source, codeKey, notBeforeMs })
   const services = openServices(
     {
       realm,
@@ -184,6 +196,7 @@ export interface Acting {
   readonly invoke: Invoke
   readonly progress: EventEmitter
   readonly room: RunsRoomPorts
+  readonly watched: Watched
 }
 
 export function openActing(
@@ -207,6 +220,7 @@ export function openActing(
       stepKey: deriveKey(vaultKey, 'step results'),
       invoke: (...asked) => invoke(...asked),
       ask: (...asked) => ask(...asked),
+      desk: () => approvals,
       onProgress: (run, { done, total, note }) =>
         progress.emit('progress', { run: run.id, action: run.action, done, total, note }),
       onFailure,
@@ -217,16 +231,20 @@ export function openActing(
     openDenials(env, (error) => onFailure(asPolityError(error))),
     (each) => each.close(),
   )
-  const { isSolo, rolesOf } = identity
   const sources = opened.flatMap(({ standing }) => standing ?? [])
   const standings = openStandings(() => sources, committed, env)
   const approvals = opened.find(({ desk }) => desk !== undefined)?.desk ?? NO_DESK
-  const deciding = { gate, standings, approvals, isSolo, rolesOf }
+  const { isSolo, rolesOf } = identity
+  const deciding = { gate, standings, ...patientPorts({ isSolo, rolesOf, approvals }, env) }
   const rooms = { ...deciding, catalog, log, committed, vault, reader, runs, denials, idempotency }
-  const ports: InvokePorts = { ...rooms, turns: openTurns(), env, source, evidenceWritten: new Set() }
+  const counts = openDecisionCounts()
+  const onDecided = ({ verdict }: Decision) => counts.note(verdict)
+  const own = { turns: openTurns(), env, source, evidenceWritten: new Set<string>(), onDecided }
+  const ports: InvokePorts = { ...rooms, ...own }
   const invoke = openInvoke(ports)
   const ask = openAsk({ ...ports, views })
-  return { ports, invoke, progress, room }
+  const watched = { decisions: counts.totals, standing: () => readGauges(opened, env) }
+  return { ports, invoke, progress, room, watched }
 }
 
 const openHubRealm = (

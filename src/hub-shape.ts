@@ -5,6 +5,7 @@ import type { Ask, Permit } from './kernel/catalog/ask.ts'
 import type { Caller } from './kernel/catalog/caller.ts'
 import type { Catalog } from './kernel/catalog/catalog.ts'
 import type { Progress } from './kernel/catalog/context.ts'
+import type { Watched } from './kernel/catalog/decision-counts.ts'
 import type { FaceOf } from './kernel/catalog/face.ts'
 import type { Answer, Invoke } from './kernel/catalog/invoke.ts'
 import type { Module } from './kernel/catalog/module.ts'
@@ -72,6 +73,8 @@ export interface Hub {
   readonly invoke: Invoke
   readonly ask: Ask
   readonly permit: Permit
+  /** What its gate has decided, and what stands now, in numbers. */
+  readonly watched: Watched
   /** To read, follow and prove. Nobody appends but through `invoke`. */
   readonly log: ReadableLog
   readonly views: Views

@@ -21,19 +21,30 @@ export async function archiveOptions({ read }: Configuration): Promise<ArchiveOp
   })
 }
 
-export function componentsOptions({ read }: Configuration): ComponentsOptions {
-  return {
-    ...set('allow', read(settings.COMPONENTS_ALLOW)),
-    ...set('massLossMs', read(settings.COMPONENTS_MASS_LOSS_MS)),
-    gateway: {
-      ...set('connectMs', read(settings.GATEWAY_CONNECT_MS)),
-      ...set('headMs', read(settings.GATEWAY_HEAD_MS)),
-      ...set('idleMs', read(settings.GATEWAY_IDLE_MS)),
-      ...set('bodySizeMaxBytes', read(settings.GATEWAY_BODY_MAX)),
-      ...set('exchangesMax', read(settings.GATEWAY_EXCHANGES_MAX)),
+/** Limits are asked for with every exchange. */
+export const componentsOptions = ({ read }: Configuration): ComponentsOptions => ({
+  ...set('allow', read(settings.COMPONENTS_ALLOW)),
+  get massLossMs() {
+    return read(settings.COMPONENTS_MASS_LOSS_MS)
+  },
+  gateway: {
+    get connectMs() {
+      return read(settings.GATEWAY_CONNECT_MS)
     },
-  }
-}
+    get headMs() {
+      return read(settings.GATEWAY_HEAD_MS)
+    },
+    get idleMs() {
+      return read(settings.GATEWAY_IDLE_MS)
+    },
+    get bodySizeMaxBytes() {
+      return read(settings.GATEWAY_BODY_MAX)
+    },
+    get exchangesMax() {
+      return read(settings.GATEWAY_EXCHANGES_MAX)
+    },
+  },
+})
 
 /** Validators are started by the start's own stage. Strictness is asked for with every event. */
 export function meshOptions(configuration: Configuration): MeshOptions {
@@ -47,11 +58,18 @@ export function meshOptions(configuration: Configuration): MeshOptions {
   }
 }
 
+/** All but the name, to which endpoints have consented, is asked for each time. */
 export const webhooksOptions = ({ read }: Configuration): WebhooksOptions => ({
   origin: read(settings.WEBHOOKS_ORIGIN),
-  disableAfterMs: read(settings.WEBHOOKS_DISABLE_AFTER_MS),
-  allowedOrigins: read(settings.WEBHOOKS_ALLOWED_ORIGINS),
-  ratePerMinute: read(settings.WEBHOOKS_RATE),
+  get disableAfterMs() {
+    return read(settings.WEBHOOKS_DISABLE_AFTER_MS)
+  },
+  get allowedOrigins() {
+    return read(settings.WEBHOOKS_ALLOWED_ORIGINS)
+  },
+  get ratePerMinute() {
+    return read(settings.WEBHOOKS_RATE)
+  },
 })
 
 export const brokersOptions = ({ read }: Configuration): BrokersOptions => ({

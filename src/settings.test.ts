@@ -52,9 +52,10 @@ describe('the settings', () => {
     hub.egressAllow?.current()
     doorOptions(configuration).level()
     await modules.archiveOptions(configuration)
-    modules.componentsOptions(configuration)
+    const { massLossMs, gateway } = modules.componentsOptions(configuration)
+    void { massLossMs, ...gateway }
     void modules.meshOptions(configuration).isStrict
-    modules.webhooksOptions(configuration)
+    void { ...modules.webhooksOptions(configuration) }
     modules.brokersOptions(configuration)
     await modules.counterpartsOptions(configuration)
     const server = readFileSync(join(import.meta.dirname, 'server.ts'), 'utf8')

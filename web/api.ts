@@ -30,6 +30,10 @@ export async function signOut(): Promise<void> {
 export const act = (name: string, input: unknown): Promise<unknown> =>
   call('POST', `/v1/actions/${name}`, { input }, { 'idempotency-key': freshKey(), prefer: 'respond-async' })
 
+/** Asks a query whose input is more than a path. Throws ApiError. */
+export const ask = (name: string, input: unknown): Promise<unknown> =>
+  call('POST', `/v1/queries/${name}`, { input })
+
 async function call(
   method: string,
   path: string,

@@ -1,7 +1,7 @@
 // What waits, read from the API, and how much time is left for it.
 
 import { describe, expect, it } from 'vitest'
-import { leftOf, readWaiting } from './approvals.ts'
+import { leftOf, readWaiting, shownOf } from './approvals.ts'
 
 const AT = Date.parse('2026-11-20T10:00:00.000Z')
 
@@ -23,8 +23,20 @@ it('a request of a later release, or a broken one, is shown as far as it goes an
   expect(
     readWaiting({ items: [{ action: 'lab.danger@1', requester: ['user:ann', 7], isYours: 'yes' }, null] }),
   ).toMatchObject([
-    { action: 'lab.danger', isYours: false, progress: [] },
-    { action: '', isYours: false },
+    { action: 'lab.danger', isYours: false, answers: [], isReviewOwed: false, progress: [] },
+    { action: '', isYours: false, answers: [] },
   ])
   expect(readWaiting(null)).toEqual([])
+})
+
+it('shows what is for whoever looks before what is for others, and says where there is more', () => {
+  const waiting = (approval: string, status = 'pending') => readWaiting({ items: [{ approval, status }] })
+  const others = Array.from({ length: 51 }, (_, at) => waiting(`other-${at}`)).flat()
+  const { waiting: shown, isMore } = shownOf([waiting('mine'), others, []])
+  expect([shown.length, shown[0]?.approval, isMore]).toEqual([51, 'mine', true])
+  const changed = shownOf([waiting('mine'), [...waiting('mine', 'approved'), ...waiting('other')], []])
+  expect(changed).toMatchObject({
+    waiting: [{ approval: 'mine', status: 'approved' }, { approval: 'other' }],
+    isMore: false,
+  })
 })

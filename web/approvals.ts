@@ -1,11 +1,13 @@
 // What waits for people: what is asked, by whom, why it stopped, what is still needed, and the buttons that answer it.
 
-import { ApiError, act, get } from './api.ts'
+import { answering } from './answering.ts'
+import { ApiError, get } from './api.ts'
 import { coalesced } from './coalesced.ts'
 import { byId, element } from './element.ts'
 import { list, raw, record, text } from './json.ts'
 import { counted, timeElement } from './numbers.ts'
 import type { Entry } from './shapes.ts'
+import type { Signing } from './signing.ts'
 
 const SHOWN_MAX = 50
 const TICK_MS = 1_000
@@ -27,6 +29,10 @@ export interface Waiting {
   readonly requestedAt: string
   readonly expiresAt: string
   readonly isYours: boolean
+  /** With which this person could answer it now. */
+  readonly answers: readonly string[]
+  /** It was done behind broken glass, and nobody has said yet whether that was right. */
+  readonly isReviewOwed: boolean
 }
 
 export interface ApprovalPanel {
@@ -50,6 +56,8 @@ export function readWaiting(page: unknown): Waiting[] {
       requestedAt: raw(fields.requestedAt),
       expiresAt: raw(fields.expiresAt),
       isYours: fields.isYours === true,
+      answers: list(fields.answers).map(raw),
+      isReviewOwed: fields.isReviewOwed === true,
     }
   })
 }
@@ -71,14 +79,22 @@ interface Item {
   show(waiting: Waiting): void
 }
 
-export function openApprovals(onError: (error: unknown) => void): ApprovalPanel {
+export function openApprovals(
+  signing: Pick<Signing, 'signatureFor'>,
+  onError: (error: unknown) => void,
+): ApprovalPanel {
   const items = new Map<string, Item>()
   let isOpen = false
   const refresh = coalesced(async () => {
     try {
-      const waiting = readWaiting(await get(`/v1/approvals?limit=${SHOWN_MAX}`))
+      const pages = await Promise.all(
+        // What is for others must not hide what is for whoever looks.
+        ['mine', 'open', 'review'].map((status) =>
+          get(`/v1/approvals?status=${status}&limit=${SHOWN_MAX + 1}`),
+        ),
+      )
       // The session may have ended meanwhile.
-      if (isOpen) draw(waiting)
+      if (isOpen) draw(shownOf(pages.map(readWaiting)))
     } catch (error) {
       if (error instanceof ApiError && error.status === FORBIDDEN) isOpen = false
       else onError(error)
@@ -87,14 +103,14 @@ export function openApprovals(onError: (error: unknown) => void): ApprovalPanel 
   const look = () => {
     if (isOpen) void refresh()
   }
-  const draw = (waiting: readonly Waiting[]) => {
+  const draw = ({ waiting, isMore }: ReturnType<typeof shownOf>) => {
     byId('approvals').hidden = waiting.length === 0
-    const yours = waiting.filter(({ isYours }) => isYours).length
+    const yours = waiting.filter(({ isYours, answers }) => isYours || answers.includes('review')).length
     byId('approvals-summary').textContent =
-      `${counted(waiting.length, 'request')}${yours === 0 ? '' : ` · ${yours} for you`}`
+      `${counted(waiting.length, 'request')}${isMore ? ' and more' : ''}${yours === 0 ? '' : ` · ${yours} for you`}`
     for (const id of items.keys()) if (!waiting.some(({ approval }) => approval === id)) items.delete(id)
     for (const each of waiting) {
-      const item = items.get(each.approval) ?? itemOf(each, look)
+      const item = items.get(each.approval) ?? itemOf(each, signing, look)
       items.set(each.approval, item)
       item.show(each)
     }
@@ -123,18 +139,35 @@ export function openApprovals(onError: (error: unknown) => void): ApprovalPanel 
     clear() {
       isOpen = false
       items.clear()
-      draw([])
+      draw({ waiting: [], isMore: false })
     },
   }
 }
 
+/** Of each list its beginning; `isMore`: one of them goes on. */
+export const shownOf = (lists: readonly (readonly Waiting[])[]) => ({
+  waiting: onceEach(lists.flatMap((each) => each.slice(0, SHOWN_MAX))),
+  isMore: lists.some(({ length }) => length > SHOWN_MAX),
+})
+
+/** What is agreed to between two questions is in both answers; what was said last counts. */
+const onceEach = (waiting: readonly Waiting[]): Waiting[] => [
+  ...new Map(waiting.map((each) => [each.approval, each])).values(),
+]
+
 function itemOf(
   { approval, action, resource, risk, requester, sentence, ...times }: Waiting,
+  signing: Pick<Signing, 'signatureFor'>,
   look: () => void,
 ): Item {
   const state = element('span', { class: 'verdict', 'data-tone': 'wait' })
   const needs = element('ul', { class: 'needs' })
-  const answering = answerForm(approval, action, look)
+  const left = element('span', { 'data-expires': times.expiresAt }, leftOf(times.expiresAt))
+  const asked = askedFor(approval)
+  const form = answering(
+    { approval, action, what: `${action} on ${resource}, asked for by ${requester}` },
+    { signatureFor: signing.signatureFor, look },
+  )
   const node = element(
     'li',
     { class: 'standing approval' },
@@ -153,59 +186,52 @@ function itemOf(
       'asked ',
       timeElement(times.requestedAt),
       ' · ',
-      element('span', { 'data-expires': times.expiresAt }, leftOf(times.expiresAt)),
+      left,
       ' · ',
       element('a', { href: `/v1/approvals/${encodeURIComponent(approval)}` }, 'all of it'),
     ),
-    answering,
+    asked.node,
+    ...form.nodes,
   )
   return {
     node,
-    show({ status, progress, isYours }) {
-      state.textContent = status
+    show({ status, progress, answers, isReviewOwed }) {
+      state.textContent = isReviewOwed ? 'review owed' : status
+      state.dataset.tone = isReviewOwed ? 'bad' : 'wait'
+      if (isReviewOwed) {
+        left.replaceWith('behind broken glass')
+        asked.summary.textContent = 'What was done, and why'
+      }
       needs.replaceChildren(...progress.map((each) => element('li', {}, each)))
-      answering.hidden = !isYours
+      form.offer(answers)
     },
   }
 }
 
-/** Agreeing is one click; a refusal says why. What the hub says to it stands below. */
-function answerForm(approval: string, action: string, look: () => void): HTMLFormElement {
-  const reason = element('input', {
-    type: 'text',
-    maxlength: 1000,
-    autocomplete: 'off',
-    placeholder: 'Why not (needed to deny)',
-    'aria-label': `Reason for denying ${action}`,
-  })
-  const approve = element('button', { type: 'button' }, 'Approve')
-  const deny = element('button', { type: 'submit', class: 'quiet' }, 'Deny')
-  const answer = element('output', { class: 'answer' })
-  const form = element('form', { class: 'answering' }, approve, reason, deny, answer)
-  const send = async (name: string, input: object) => {
-    approve.disabled = true
-    deny.disabled = true
-    answer.textContent = ''
+const glassLine = (each: unknown): string => {
+  const { by, reason } = record(each)
+  return `${text(by)} broke the glass: ${text(reason)}`
+}
+
+/** Everything that an answer is about, once somebody wants to see it. */
+function askedFor(approval: string): { readonly node: HTMLElement; readonly summary: HTMLElement } {
+  const body = element('pre')
+  const summary = element('summary', {}, 'What you agree to')
+  const node = element('details', { class: 'asked' }, summary, body)
+  node.addEventListener('toggle', async () => {
+    if (!node.open) return
     try {
-      await act(name, { approval, ...input })
+      const shown = record(await get(`/v1/approvals/${encodeURIComponent(approval)}`))
+      body.textContent = [
+        text(JSON.stringify(shown.input, undefined, 2) ?? '(the arguments are not kept)'),
+        `input ${text(shown.inputDigest)}`,
+        `rules ${text(shown.bundle)}`,
+        `until ${text(shown.expiresAt)}, once`,
+        ...list(shown.glass).map(glassLine),
+      ].join('\n')
     } catch (error) {
-      answer.textContent = error instanceof ApiError ? text(error.message) : String(error)
-    } finally {
-      approve.disabled = false
-      deny.disabled = false
-      look()
+      body.textContent = error instanceof Error ? text(error.message) : String(error)
     }
-  }
-  approve.addEventListener('click', () => {
-    const why = reason.value.trim()
-    void send('approvals.approve', why === '' ? {} : { reason: why })
   })
-  form.addEventListener('submit', (event) => {
-    event.preventDefault()
-    const why = reason.value.trim()
-    if (why !== '') return void send('approvals.deny', { reason: why })
-    answer.textContent = 'Say why: whoever asked will read it.'
-    reason.focus()
-  })
-  return form
+  return { node, summary }
 }

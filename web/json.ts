@@ -1,18 +1,10 @@
 // Reads what the API answers: every value may be missing or of another kind, and text may try to deceive the eye.
 
+import { record } from '../src/doors/telling/json.ts'
+
+export { count, type Json, list, number, record } from '../src/doors/telling/json.ts'
+
 const TEXT_MAX_CHARS = 2000
-
-export type Json = Readonly<Record<string, unknown>>
-
-export const record = (value: unknown): Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {}
-
-export const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
-
-export const number = (value: unknown): number | null =>
-  typeof value === 'number' && Number.isFinite(value) ? value : null
-
-export const count = (value: unknown): number => number(value) ?? 0
 
 /** Text as sent, for comparing and sending back; empty when there is none. */
 export const raw = (value: unknown): string => (typeof value === 'string' ? value : '')

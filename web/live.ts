@@ -10,17 +10,23 @@ import { keepTimesCurrent } from './numbers.ts'
 import { openProgress } from './progress.ts'
 import { openRepositories } from './repositories.ts'
 import { type Entry, readEntry } from './shapes.ts'
+import { openSigning } from './signing.ts'
 import { openStandings } from './standing-panels.ts'
 import { follow } from './stream.ts'
 import { tell, who } from './words.ts'
 
 const ENTRIES_AT_START = 30
+const LATEST = `/v1/log/entries?order=newest&limit=${ENTRIES_AT_START}`
+/** For whom there is no stream. */
+const LOOK_MS = 10_000
+const FORBIDDEN = 403
 
-type Connection = 'connecting' | 'live' | 'reconnecting' | 'signed-out'
+type Connection = 'connecting' | 'live' | 'looking' | 'reconnecting' | 'signed-out'
 
 const CONNECTIONS: Readonly<Record<Connection, string>> = {
   connecting: 'Connecting',
   live: 'Live',
+  looking: `Every ${LOOK_MS / 1000} s`,
   reconnecting: 'Reconnecting',
   'signed-out': 'Signed out',
 }
@@ -30,7 +36,8 @@ const repositories = openRepositories(progress.idle, onError)
 const entries = openEntries()
 const logPanel = openLogPanel()
 const standings = openStandings(onError)
-const approvals = openApprovals(onError)
+const signing = openSigning(onError)
+const approvals = openApprovals(signing, onError)
 let stopFollowing: (() => void) | undefined
 
 keepTimesCurrent()
@@ -65,7 +72,25 @@ async function enter(): Promise<void> {
   byId('sign-in').hidden = true
   byId('hub').hidden = false
   byId('sign-out').hidden = false
-  stopFollowing = follow('/v1/events', {
+  const mayFollow = await mayReadLog()
+  // Somebody may have signed in twice meanwhile.
+  if (stopFollowing) return
+  byId('entries').hidden = !mayFollow
+  stopFollowing = mayFollow ? followLog() : lookAgain()
+}
+
+/** Who answers requests may be somebody who may not read the log. An unreachable hub is no verdict. */
+async function mayReadLog(): Promise<boolean> {
+  try {
+    await get(LATEST)
+    return true
+  } catch (error) {
+    return !(error instanceof ApiError && error.status === FORBIDDEN)
+  }
+}
+
+function followLog(): () => void {
+  return follow('/v1/events', {
     onOpen: () => {
       showConnection('live')
       void readAll()
@@ -76,21 +101,47 @@ async function enter(): Promise<void> {
   })
 }
 
+/** Everything but the log, again and again. */
+function lookAgain(): () => void {
+  let isEnded = false
+  const look = async () => {
+    if (document.visibilityState !== 'visible') return
+    try {
+      const [status] = await Promise.all([get('/v1/status'), repositories.refresh()])
+      // The session may have ended meanwhile.
+      if (isEnded) return
+      showStatus(status)
+      showConnection('looking')
+    } catch (error) {
+      if (isEnded) return
+      showConnection('reconnecting')
+      onError(error)
+    }
+  }
+  void look()
+  const timer = setInterval(() => void look(), LOOK_MS)
+  return () => {
+    isEnded = true
+    clearInterval(timer)
+  }
+}
+
 /** What a stream cannot tell: the state it starts from. */
 async function readAll(): Promise<void> {
   try {
-    const [status, latest] = await Promise.all([
-      get('/v1/status'),
-      get(`/v1/log/entries?order=newest&limit=${ENTRIES_AT_START}`),
-      repositories.refresh(),
-    ])
-    logPanel.showStatus(status)
-    standings.begin(status)
-    approvals.begin(status)
+    const [status, latest] = await Promise.all([get('/v1/status'), get(LATEST), repositories.refresh()])
+    showStatus(status)
     entries.begin(list(record(latest).entries).map(readEntry))
   } catch (error) {
     onError(error)
   }
+}
+
+function showStatus(status: unknown): void {
+  logPanel.showStatus(status)
+  standings.begin(status)
+  signing.begin(status)
+  approvals.begin(status)
 }
 
 function handle(type: string, data: unknown): void {
@@ -104,6 +155,7 @@ function take(news: readonly Entry[]): void {
   progress.finish(news)
   if (news.some(({ type }) => type.startsWith('mirror.'))) void repositories.refresh()
   standings.heard(news)
+  signing.heard(news)
   approvals.heard(news)
   for (const entry of news) announce(entry)
 }
@@ -154,6 +206,7 @@ function showSignedOut(): void {
   progress.clear()
   logPanel.clear()
   standings.clear()
+  signing.clear()
   approvals.clear()
   byId('hub').hidden = true
   byId('sign-out').hidden = true

@@ -2,6 +2,8 @@
 
 import { element } from './element.ts'
 
+export { counted, tenths, whole } from '../src/doors/telling/numbers.ts'
+
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
 const HOUR_MS = 60 * MINUTE_MS
@@ -10,17 +12,9 @@ const WEEK_MS = 7 * DAY_MS
 const YEAR_MS = 365 * DAY_MS
 const TICK_MS = 15 * SECOND_MS
 
-const integer = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
-const oneDigit = new Intl.NumberFormat('en', { minimumFractionDigits: 1, maximumFractionDigits: 1 })
 const percent = new Intl.NumberFormat('en', { style: 'percent', maximumFractionDigits: 0 })
 
-export const whole = (value: number): string => integer.format(value)
-export const tenths = (value: number): string => oneDigit.format(value)
 export const share = (value: number): string => percent.format(value)
-
-/** `1 finding`, `2 findings`, `no findings`. */
-export const counted = (value: number, one: string, many = `${one}s`): string =>
-  value === 0 ? `no ${many}` : `${whole(value)} ${value === 1 ? one : many}`
 
 /** A time as people say it; the exact one is in its title. It is kept current by `keepTimesCurrent`. */
 export function timeElement(iso: string): HTMLElement {

@@ -75,7 +75,7 @@ describe('how things stand', () => {
     expect(statesOf(found)).toEqual([
       ['c', '2 dead'],
       ['d', 'paused'],
-      ['b', 'lag 1,200'],
+      ['b', '1,200 behind'],
       ['a', 'up to date'],
     ])
     expect(found.items[1]?.detail).toBe('x.*, y for user:owner')

@@ -1,8 +1,8 @@
 // How components, runs and subscriptions stand, read from the API: a name, a word for the state, and why.
 
+import type { Tone } from '../src/doors/telling/told.ts'
 import { count, type Json, list, raw, record, text } from './json.ts'
 import { whole } from './numbers.ts'
-import type { Tone } from './told.ts'
 
 export interface Standing {
   readonly name: string
@@ -117,5 +117,5 @@ export function readSubscriptions(page: unknown): Standings {
 function lagOf(lag: number, dead: number, isPaused: boolean): Pick<Standing, 'state' | 'tone' | 'trouble'> {
   if (dead > 0) return { state: `${whole(dead)} dead`, tone: 'bad', trouble: 'with dead events' }
   if (isPaused) return { state: 'paused', tone: 'wait' }
-  return lag === 0 ? { state: 'up to date', tone: 'good' } : { state: `lag ${whole(lag)}`, tone: 'plain' }
+  return lag === 0 ? { state: 'up to date', tone: 'good' } : { state: `${whole(lag)} behind`, tone: 'plain' }
 }

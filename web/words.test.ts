@@ -9,98 +9,21 @@ const entry = (type: string, data: Readonly<Record<string, unknown>>) =>
   readEntry({ seq: 7, type, data, actor: 'user:owner > agent:bot', subject: 'state/jobs' })
 
 describe('telling an entry', () => {
-  it('tells a decision with its sentence only when it is no routine', () => {
-    const decided = { action: 'state.put@1', resource: 'state/jobs', sentence: 'because of rule 1.' }
-    expect(tell(entry('action.decided@1', { ...decided, effect: 'allow' }))).toEqual({
-      what: 'asked for state.put on state/jobs',
-      tone: 'good',
-      verdict: 'allowed',
-    })
-    expect(tell(entry('action.decided@1', { ...decided, effect: 'denied', count: 14 }))).toEqual({
-      what: 'asked for state.put on state/jobs 14 times',
-      tone: 'bad',
-      verdict: 'denied',
-      sentence: 'because of rule 1.',
-    })
-    expect(tell(entry('action.decided@1', { ...decided, effect: 'suspended' })).tone).toBe('wait')
-  })
-
-  it('takes an effect it does not know for a denial, never for an allowance', () => {
-    expect(tell(entry('action.decided@1', { effect: 'permitted?' })).verdict).toBe('denied')
-    expect(tell(entry('action.decided@1', {})).verdict).toBe('denied')
-  })
-
-  it('says why an action failed', () => {
-    const failed = { action: 'state.put@1', status: 'failed', code: 'state.stale', message: 'read it again' }
-    expect(tell(entry('action.finished@1', failed)).sentence).toBe('state.stale: read it again')
-  })
-
   it('says that health is low without knowing whether it was ever higher', () => {
     const told = tell(entry('mirror.health-fell@1', { name: 'polity', health: 59.9, threshold: 70 }))
     expect(told).toMatchObject({ what: 'found the health of polity below 70 (59.9)', verdict: 'alert' })
   })
 
-  it('tells an alert loudly, by its kind or as one of a later release', () => {
-    const alert = { log: 'example.org/log', detail: 'two roots for size 9', evidence: ['note'] }
-    expect(tell(entry('log.alert-raised@1', { ...alert, kind: 'fork' }))).toEqual({
-      what: 'found a fork of the log example.org/log',
-      tone: 'bad',
-      verdict: 'alert',
-      sentence: 'two roots for size 9',
-    })
-    expect(tell(entry('log.alert-raised@1', { ...alert, kind: 'eclipse' })).what).toBe(
-      'raised the alert eclipse about the log example.org/log',
-    )
-  })
-
-  it('never calls an archive whole that is not, or that nobody could look into', () => {
-    const scrubbed = { versions: 3, damaged: 0, repaired: 0, lost: 0, unreachable: [] }
-    expect(tell(entry('archive.scrubbed@1', scrubbed)).verdict).toBe('whole')
-    expect(tell(entry('archive.scrubbed@1', { ...scrubbed, damaged: 2, lost: 1 })).tone).toBe('bad')
-    expect(tell(entry('archive.scrubbed@1', { ...scrubbed, unreachable: ['b'] })).tone).toBe('bad')
-  })
-
-  it.each([
-    ['log.key-rotated@1', { reason: 'scheduled' }, 'handed the log over to a new key'],
-    [
-      'log.key-rotated@1',
-      { reason: 'compromised' },
-      'handed the log over to a new key, because the old one was stolen',
-    ],
-    ['log.key-retired@1', {}, 'retired the old key of the log'],
-    ['log.cosigner-named@1', {}, 'named a further key of the log for retained checkpoints'],
-    [
-      'counterparts.request-kept@1',
-      { service: 'legio_cognito', operation: 'archive', code: 'timeout' },
-      'kept archive for legio_cognito, which did not take it (timeout)',
-    ],
-    [
-      'mirror.analysis.completed@1',
-      { analysis: { analyzed: 2 }, degradationLevel: 'partial', degradationReason: 'by fallback: x' },
-      'carried the analysis of 2 repositories to attestation, archive, dashboard and swarm',
-    ],
-    ['hub.rescued@1', { user: 'root' }, 'was rescued by root'],
-    ['witness.log-admitted@1', { origin: 'o' }, 'admitted the log o for cosigning'],
-    ['witness.log-dismissed@1', { origin: 'o' }, 'dismissed the log o from cosigning'],
-    ['witness.policy-set@1', {}, 'set who must cosign the log'],
-    ['monitor.log-followed@1', { origin: 'o', url: 'u' }, 'started to follow the log o at u'],
-    ['monitor.log-unfollowed@1', { url: 'u' }, 'stopped following the log at u'],
-    ['archive.version-preserved@1', { scroll: 's', version: 2 }, 'preserved version 2 of the scroll s'],
-    [
-      'archive.copy-damaged@1',
-      { scroll: 's', version: 2, copy: 'b', problem: 'corrupt' },
-      'found version 2 of the scroll s corrupt in the copy b',
-    ],
-    [
-      'archive.scroll-lost@1',
-      { scroll: 's', version: 2 },
-      'found no good copy of version 2 of the scroll s any more',
-    ],
-  ])('has words for %s', (type, data, what) => expect(tell(entry(type, data)).what).toBe(what))
-
   it('names a type that it does not know, and the subject', () => {
     expect(tell(entry('acme.launched@3', {})).what).toBe('acme.launched@3 on state/jobs')
-    expect(tell(entry('constructor', {})).what).toBe('constructor on state/jobs')
+    expect(tell(readEntry({ seq: 7, type: 'acme.launched@3' })).what).toBe('acme.launched@3')
+  })
+
+  it('says of a reason that was erased that it was, and shows what would deceive the eye', () => {
+    const withdrawn = (reason: unknown) =>
+      tell(entry('approval.withdrawn@1', { approval: 'a', reason })).sentence
+    expect(withdrawn({ $erased: 'ab' })).toBe('(erased)')
+    expect(withdrawn('evil\u202etxt.exe')).toBe('evil\\u{202e}txt.exe')
   })
 
   it('names the whole chain, or the hub when nobody is named', () => {

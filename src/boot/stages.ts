@@ -3,6 +3,7 @@
 import { type Env, pause } from '../kernel/env.ts'
 import { asPolityError, PolityError } from '../kernel/errors.ts'
 import { STAGE_REASON_SIZE_MAX, type StageReport } from '../kernel/system/stage-report.ts'
+import { once } from '../kit/once.ts'
 import { requireSound } from './graph.ts'
 
 export interface Stage {
@@ -218,13 +219,5 @@ class Start {
       timer.abort()
       stopped.catch(() => undefined)
     }
-  }
-}
-
-function once(body: () => Promise<void>): () => Promise<void> {
-  let done: Promise<void> | undefined
-  return () => {
-    done ??= body()
-    return done
   }
 }

@@ -49,32 +49,32 @@ export const COMPONENTS_ALLOW = setting('components.allow', Names, {
 export const COMPONENTS_MASS_LOSS_MS = setting('components.massLossMs', Duration(0), {
   summary: 'for how many milliseconds a loss of many components is taken for the fault of the hub itself',
   unset: '5 minutes',
-  reload: 'restart',
+  reload: 'live',
 })
 export const GATEWAY_CONNECT_MS = setting('components.gateway.connectMs', Duration(1), {
   summary: 'milliseconds until a connection to a component stands',
   unset: '5 s',
-  reload: 'restart',
+  reload: 'live',
 })
 export const GATEWAY_HEAD_MS = setting('components.gateway.headMs', Duration(1), {
-  summary: 'milliseconds until the head of its answer is there',
+  summary: 'milliseconds from the end of a request until the head of its answer is there',
   unset: '60 s',
-  reload: 'restart',
+  reload: 'live',
 })
 export const GATEWAY_IDLE_MS = setting('components.gateway.idleMs', Duration(1), {
   summary: 'milliseconds of silence in a body or a WebSocket',
   unset: '5 minutes',
-  reload: 'restart',
+  reload: 'live',
 })
 export const GATEWAY_BODY_MAX = setting(
   'components.gateway.bodySizeMaxBytes',
   Count(1, Number.MAX_SAFE_INTEGER),
-  { summary: 'largest body of a request to a component, in bytes', unset: '64 MiB', reload: 'restart' },
+  { summary: 'largest body of a request to a component, in bytes', unset: '64 MiB', reload: 'live' },
 )
 export const GATEWAY_EXCHANGES_MAX = setting('components.gateway.exchangesMax', Count(1, 65_536), {
   summary: 'requests and WebSockets to components under way at a time',
   unset: '1024',
-  reload: 'restart',
+  reload: 'live',
 })
 
 export const MESH_STRICT = setting('mesh.strict', Switch, {
@@ -102,18 +102,18 @@ export const WEBHOOKS_ORIGIN = setting('webhooks.origin', Text('a DNS name'), {
 export const WEBHOOKS_DISABLE_AFTER_MS = setting('webhooks.disableAfterMs', Duration(0), {
   summary: 'an endpoint to which nothing got through for so many milliseconds is disabled; 0: never',
   fallback: 432_000_000,
-  reload: 'restart',
+  reload: 'live',
 })
 export const WEBHOOKS_ALLOWED_ORIGINS = setting('webhooks.allowedOrigins', Names, {
   summary: 'origins that may ask for consent to send; `*`: all',
   fallback: [],
   isGuarded: true,
-  reload: 'restart',
+  reload: 'live',
 })
 export const WEBHOOKS_RATE = setting('webhooks.ratePerMinute', Count(1, 1_000_000), {
   summary: 'events that a source may send per minute',
   fallback: 600,
-  reload: 'restart',
+  reload: 'live',
 })
 
 export const BROKERS_CONNECTIONS = setting('brokers.connections', Names, {

@@ -121,7 +121,7 @@ describe.skipIf(executablePath === undefined)('the live page', () => {
     await page.getByText('check up:').waitFor()
     expect(await components.locator('.standing-name').allInnerTexts()).toEqual(['b-shop', 'a-shop'])
     expect(await page.locator('#components .standings-summary').innerText()).toMatch(/^2 · 1 /)
-    expect(await page.locator('#subscriptions .standing').innerText()).toMatch(/up to date|lag \d+/)
+    expect(await page.locator('#subscriptions .standing').innerText()).toMatch(/up to date|\d+ behind/)
 
     const asking = { to: 'component:nobody', type: 'quote.wanted', timeoutMs: 1 }
     await expect(hub.invoke(owner, 'mesh.request', asking)).rejects.toMatchObject({ code: 'mesh.no-reply' })
@@ -152,7 +152,7 @@ describe.skipIf(executablePath === undefined)('the live page', () => {
     const denial = page.locator('.entry', { hasText: 'agent:deploy-bot asked for token.create' })
     await denial.waitFor()
     expect(await denial.innerText()).toMatch(/denied[\s\S]*may not run/)
-    await page.waitForFunction(`document.querySelector('.size').textContent === '${hub.log.head().size}'`)
+    await expect.poll(() => page.locator('.size').textContent()).toBe(String(hub.log.head().size))
     expect(await page.evaluate('window.isSameVisit')).toBe(true)
     expect(await page.locator('#news').textContent()).toContain('may not run')
   })
@@ -177,9 +177,9 @@ describe.skipIf(executablePath === undefined)('the live page', () => {
     }`)
     const paths = ['billing', HOSTILE_NAME].map((name) => join(dir, name))
     await hub.invoke(owner, 'mirror.analyze', { paths })
-    await page.waitForFunction(
-      `said.some((each) => /^Analysing: [12] of 2/.test(each)) && said.at(-1) === ${JSON.stringify(idle)}`,
-    )
+    const said = async () => page.evaluate<string[]>('window.said')
+    await expect.poll(said).toContainEqual(expect.stringMatching(/^Analysing: [12] of 2/))
+    await expect.poll(async () => (await said()).at(-1)).toBe(idle)
     expect(await page.locator('#progress progress').isVisible()).toBe(false)
   })
 

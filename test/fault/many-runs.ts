@@ -19,9 +19,23 @@ export interface RunsVictim {
   kill(): Promise<void>
 }
 
-/** `args` as `runs.child.ts` takes them. */
-export function runsVictim(...args: readonly string[]): RunsVictim {
-  const child = spawn(process.execPath, [CHILD, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+export interface RunsVictimOptions {
+  /** Runs that it begins; none unless told. */
+  readonly count?: number
+  /** Behind the last of them the bodies of its steps wait for its death: no life does the work of those after it. */
+  readonly effectsMax?: number
+  /** A database that other hubs share, and the realm in it. */
+  readonly storeUrl?: string
+  readonly realm?: string
+  /** Where what the steps record is sent to. */
+  readonly broker?: { readonly url: string; readonly to: string }
+}
+
+/** Its data is in the folder `name` under `root`, and so is what it says of its effects: `root`/effects. */
+export function runsVictim(root: string, name: string, options: RunsVictimOptions = {}): RunsVictim {
+  const child = spawn(process.execPath, [CHILD, root, name, JSON.stringify(options)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const ended = new Promise<void>((resolve) => child.on('exit', () => resolve()))
   const counts = new Map<string, number>()
   const waiting = new Set<() => void>()

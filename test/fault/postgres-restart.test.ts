@@ -152,7 +152,7 @@ describeOnCluster('a server that crashes every few seconds', () => {
     expect(await verified(notes, a.log.vkey)).toMatchObject({ size, unsignedTail: 0 })
 
     expect(refused.codes().size).toBeGreaterThan(0)
-    expect(['store.unreachable', 'denied']).toEqual(expect.arrayContaining([...refused.codes()]))
+    expect(['store.unreachable', 'gate.unavailable']).toEqual(expect.arrayContaining([...refused.codes()]))
     for (const [, times] of told) expect(times).toBeLessThanOrEqual(TOLD_PER_OUTAGE_MAX * OUTAGES.length)
     expect(await sessions()).toBeLessThanOrEqual(3 * SESSIONS_MAX)
     expect(queryObjects(Client, { format: 'count' })).toBeLessThanOrEqual(2 * SESSIONS_MAX + 3)

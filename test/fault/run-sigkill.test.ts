@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import type { Hub } from '../../src/hub.ts'
+import { OWNER } from '../../src/kernel/identity/identity.ts'
 import type { Entry } from '../../src/kernel/log/entry.ts'
 import { counters } from '../integration/lab/contract.ts'
 import { entriesOf, openTestHub, tempFolder } from '../integration/lab/hubs.ts'
@@ -32,7 +33,7 @@ async function liveAndDie(root: string, life: number, point: number, isOwnHand: 
   return lines
 }
 
-/** The outcome of every run, once each of them has one. */
+/** The outcome of every run, once each of them has one. Chance may take one over so often that it is parked: somebody resumes it. */
 async function outcomes(
   hub: Hub,
   runs: ReadonlySet<string>,
@@ -40,9 +41,11 @@ async function outcomes(
   const found = new Map<string, string[]>()
   const stop = new AbortController()
   for await (const page of hub.log.follow(undefined, stop.signal)) {
-    for (const { type, data } of page)
+    for (const { type, data } of page) {
       if (type === 'action.finished@1' && typeof data.run === 'string')
         found.set(data.run, [...(found.get(data.run) ?? []), data.status as string])
+      if (type === 'run.parked@1') await hub.invoke({ chain: [OWNER] }, 'runs.resume', { run: data.run })
+    }
     if ([...runs].every((run) => found.has(run))) break
   }
   stop.abort()

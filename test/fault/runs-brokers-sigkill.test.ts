@@ -47,7 +47,11 @@ for (const product of ['nats', 'redis'] as const satisfies readonly Product[])
       const to = PLACES[product]
       let isDead = false
       for (const [life, [dies, starts, ends]] of LIVES.entries()) {
-        const hub = runsVictim(root, 'data', life === 0 ? `${RUNS}` : '0', '', '', server.url, to)
+        const hub = runsVictim(root, 'data', {
+          count: life === 0 ? RUNS : 0,
+          effectsMax: ends,
+          broker: { url: server.url, to },
+        })
         if (life === 0) await hub.said('begun')
         if (isDead) {
           await hub.said('effect', 1)

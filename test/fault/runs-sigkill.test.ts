@@ -25,7 +25,7 @@ it('finishes a thousand runs once each, though their process is killed in the mi
 }, async () => {
   const { root } = tempFolder()
   for (const [life, effects] of LIVES.entries()) {
-    const hub = runsVictim(root, 'data', life === 0 ? `${RUNS}` : '0')
+    const hub = runsVictim(root, 'data', { count: life === 0 ? RUNS : 0, effectsMax: effects })
     if (life === 0) await hub.said('begun')
     await hub.said('effect', effects)
     await hub.kill()
@@ -45,7 +45,7 @@ await describeOnPostgres('two hubs that carry out runs on one database', () => {
     const { root } = tempFolder()
     const realm = randomRealm()
     onTestFinished(() => dropRealm(realm).then(() => undefined))
-    const first = runsVictim(root, 'a', `${count}`, POSTGRES_URL, realm)
+    const first = runsVictim(root, 'a', { count, storeUrl: POSTGRES_URL, realm })
     await first.said('open')
     mkdirSync(join(root, 'b'), { mode: 0o700 })
     for (const key of ['log.key', 'statements.key', 'vault.key', 'witness.key'])

@@ -9,14 +9,17 @@ import { openBroker } from '../../src/kernel/broker/open-broker.ts'
 import { OWNER } from '../../src/kernel/identity/identity.ts'
 import { brokersModule } from '../../src/modules/brokers/module.ts'
 import { meshModule } from '../../src/modules/mesh/module.ts'
+import type { RunsVictimOptions } from './many-runs.ts'
 import { manySteps } from './runs.fixture.ts'
 
-/**
- * `count`: runs that it begins; `store`: a database that other hubs share, and the realm in it; `broker`: where what
- * the steps record is sent, to the place `to`.
- */
-const [root = '', name = '', count = '0', storeUrl = '', realm = 'main', brokerUrl = '', to = ''] =
-  process.argv.slice(2)
+const [root = '', name = '', options = '{}'] = process.argv.slice(2)
+const {
+  count = 0,
+  effectsMax = Number.POSITIVE_INFINITY,
+  storeUrl,
+  realm = 'main',
+  broker,
+}: RunsVictimOptions = JSON.parse(options)
 
 /** Waits for a listener that is slow, where a bare write would fail the step that says it. */
 const say = (line: string) => process.stdout.write(`${line}\n`)
@@ -31,22 +34,25 @@ const telling = (broker: Broker): Broker => ({
   },
 })
 
+let effects = 0
 const hub = await openHub({
   dir: join(root, name),
   anchorPath: join(root, `${name}.anchor`),
-  ...(storeUrl === '' ? {} : { storeUrl, realm }),
+  ...(storeUrl === undefined ? {} : { storeUrl, realm }),
   modules: [
     manySteps((effect) => {
+      if (effects >= effectsMax) return new Promise<void>(() => undefined)
+      effects += 1
       appendFileSync(join(root, 'effects'), `${effect}\n`)
       say('effect')
     }),
-    ...(brokerUrl === ''
+    ...(broker === undefined
       ? []
       : [
           meshModule(),
           brokersModule({
             brokers: {
-              main: async (env) => telling(await openBroker(brokerUrl, { env, secret: async () => '' })),
+              main: async (env) => telling(await openBroker(broker.url, { env, secret: async () => '' })),
             },
           }),
         ]),
@@ -54,15 +60,15 @@ const hub = await openHub({
 })
 say('open')
 const owner = { chain: [OWNER] }
-if (brokerUrl !== '' && count !== '0')
+if (broker !== undefined && count > 0)
   await hub.invoke(
     owner,
     'brokers.sink-put',
-    { name: 'notes', broker: 'main', to, types: ['flow.noted'] },
+    { name: 'notes', broker: 'main', to: broker.to, types: ['flow.noted'] },
     { key: 'sink' },
   )
 await Promise.all(
-  Array.from({ length: Number(count) }, (_, index) =>
+  Array.from({ length: count }, (_, index) =>
     hub.invoke(owner, 'flow.play', { mark: `m${index}` }, { key: `k${index}`, wait: false }),
   ),
 )

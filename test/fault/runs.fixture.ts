@@ -6,12 +6,12 @@ import { flow } from '../integration/lab/flow.ts'
 
 export const STEPS = ['first', 'second', 'branches/a/step', 'branches/b/step', 'last'] as const
 
-/** `onEffect` hears `run step` whenever a body begins. */
-export const manySteps = (onEffect: (effect: string) => void): Module =>
+/** `onEffect` hears `run step` whenever a body begins; the body waits for it. */
+export const manySteps = (onEffect: (effect: string) => void | Promise<void>): Module =>
   flow(async (ctx, { mark }) => {
     const take = (scope: typeof ctx, name: string, full: string) =>
-      scope.step(name, ({ record }) => {
-        onEffect(`${ctx.id} ${full}`)
+      scope.step(name, async ({ record }) => {
+        await onEffect(`${ctx.id} ${full}`)
         record(Noted({ run: ctx.id, note: full }))
         return 1
       })

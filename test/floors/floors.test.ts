@@ -27,6 +27,9 @@ const SOUND = {
   'src/modules/b/module.ts': "import { a } from '../a/contract.ts'\nexport const b = a",
   'src/doors/http.ts':
     "import 'fastify'\nimport { a } from '../modules/a/contract.ts'\nexport const http = a",
+  'src/doors/telling/json.ts': 'export const count = 0',
+  'src/doors/telling/words.ts': "import { count } from './json.ts'\nexport const words = count",
+  'src/doors/telling/words.test.ts': "import 'fast-check'\nimport { words } from './words.ts'\nwords",
   'src/hub.ts': "import { module } from './modules/a/module.ts'\nexport const openHub = () => module",
   'src/main.ts':
     "import { http } from './doors/http.ts'\nimport { openHub } from './hub.ts'\nopenHub()\nhttp",
@@ -34,6 +37,7 @@ const SOUND = {
   'test/hub.test.ts':
     "import { openHub } from '../src/hub.ts'\nimport { clock } from './clock.ts'\nopenHub()\nclock",
   'web/page.ts': "import type { A } from '../src/modules/a/contract.ts'\nexport const page = {} as A",
+  'web/words.ts': "import { words } from '../src/doors/telling/words.ts'\nexport const told = words",
 } as const
 
 interface Plant {
@@ -126,6 +130,13 @@ const PLANTS: readonly Plant[] = [
     'web/p2.ts',
     "import type { append } from '../src/kernel/log.ts'\nexport type P = typeof append",
   ),
+  plant(
+    'telling-stands-alone',
+    'the words import what is no word',
+    'src/doors/telling/p1.ts',
+    "import { leaf } from '../../kit/merkle.ts'\nexport const p = leaf",
+  ),
+  plant('telling-stands-alone', 'the words read the disk', 'src/doors/telling/p2.ts', "import 'node:fs'"),
   plant('no-cycles', 'two files need each other', 'src/kernel/c1.ts', "import './other1.ts'"),
   plant(
     'no-cycles',

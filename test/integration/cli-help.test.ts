@@ -17,6 +17,27 @@ async function helpOf(...words: readonly string[]): Promise<string> {
   return stdout.replaceAll(/\s+/g, ' ')
 }
 
+it('fits 80 columns in a pipe, names what is long in a line of its own, and parts no name of a variable', async () => {
+  for (const words of [
+    [],
+    ['approvals'],
+    ['state', 'put'],
+    ['token', 'create'],
+    ['gate', 'mode'],
+    ['verify'],
+  ]) {
+    const { stdout } = await sandbox.polity([...words, '--help'])
+    for (const line of stdout.split('\n')) expect(line.length, line).toBeLessThanOrEqual(80)
+    expect(stdout).not.toMatch(/\(env:\s*\n/)
+    expect(stdout).toMatch(/\(env: POLITY_URL\)/)
+  }
+  const { stdout } = await sandbox.polity(['approvals', '--help'])
+  expect(stdout).toMatch(/^ {2}--help {2,}show help$/m)
+  expect(stdout).toMatch(/^ {2}standing <action> <resource> <requester>\n {34}Agrees once/m)
+  // Whether a command has options, its own help says.
+  expect(stdout).not.toMatch(/^ {2}\S+ \[options\]/m)
+})
+
 it('says of an option that it must be given', async () => {
   expect(await helpOf('mesh', 'request')).toContain('how long to wait for the reply (required)')
   expect(await helpOf('mesh', 'send')).not.toContain('(required)')

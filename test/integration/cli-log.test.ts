@@ -40,7 +40,7 @@ describe('the log', () => {
     const { entries } = await answer('log', '--type', 'state.document-written@1', '--limit', '1')
     expect(entries).toMatchObject([{ type: 'state.document-written@1', subject: 'state/logged/k' }])
     const { stdout } = await polity(['log', '--limit', '3'])
-    const time = /\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/.source
+    const time = /\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)/.source
     const lines = [
       'asked for state.put on state/logged: allowed',
       'wrote logged/k',

@@ -122,7 +122,7 @@ describe('a hub', () => {
     const hub = await sandbox.up(['--no-mirror'])
     const [anchor = ''] = globSync(join(sandbox.dir, 'state/polity/anchors/*.anchor'))
     const other = fileAnchor(anchor)
-    other.swap('the note of another hub\n')
+    await other.swap('the note of another hub\n')
     other.close()
     await sandbox.polity(['state', 'put', 'ns', 'key', '1', '--data', hub.dataDir])
     expect(await hub.ended).toBe(1)

@@ -14,7 +14,7 @@ import { codeOf, tempFolder } from './lab/hubs.ts'
 const BACKUP = join(import.meta.dirname, '../fixtures/releases/0.1.0/backup')
 const PERIOD = { from: '1970-01-01T00:00:00Z', to: '2100-01-01T00:00:00Z' }
 
-async function exported() {
+async function exported({ isWhole = false, period = PERIOD } = {}) {
   const source = await exportSource(BACKUP)
   const { size } = JSON.parse(readFileSync(join(BACKUP, '../expected.json'), 'utf8')) as { size: number }
   const { vkey = '' } = source
@@ -34,10 +34,30 @@ async function exported() {
         return formatProof({ index: seq, hashes, checkpoint })
       },
     },
-    PERIOD,
+    period,
     dir,
+    { isWhole },
   )
-  return { dir, vkey, written }
+  return { dir, vkey, written, size }
+}
+
+interface Manifest {
+  readonly files: Record<string, string>
+  range?: { from: number; end: number }
+}
+
+/** Edits the manifest alone. */
+function reclaim(dir: string, edit: (manifest: Manifest) => void): void {
+  const path = join(dir, 'manifest.json')
+  const manifest = JSON.parse(readFileSync(path, 'utf8')) as Manifest
+  edit(manifest)
+  writeFileSync(path, JSON.stringify(manifest))
+}
+
+/** Takes an entry out, as somebody would who wants it forgotten. */
+function leaveOut(dir: string, seq: number): void {
+  rmSync(join(dir, `entries/${seq}.json`))
+  reclaim(dir, ({ files }) => delete files[`entries/${seq}.json`])
 }
 
 /** Edits a file, and the manifest with it, as somebody would who wants to be believed. */
@@ -79,6 +99,76 @@ describe('the export of a period', () => {
     const { dir, vkey } = await exported()
     change(dir)
     expect(await codeOf(verifyPeriod(dir, { vkey }))).toBe('verify.failed')
+  })
+
+  it('that is whole holds every entry, and says so', async () => {
+    const { dir, vkey, written, size } = await exported({ isWhole: true })
+    expect(written.entries).toBe(size)
+    const picked = await exported()
+    // What else is in the log says nothing to the report.
+    expect(written.report).toEqual(picked.written.report)
+    expect(await verifyPeriod(dir, { vkey })).toMatchObject({ entries: size, isComplete: true })
+    expect(await verifyPeriod(picked.dir, { vkey })).toMatchObject({ isComplete: false })
+  })
+
+  it('that is whole for a time after everything holds the last entry, which shows that nothing came after it', async () => {
+    const period = { from: '2090-01-01T00:00:00Z', to: '2100-01-01T00:00:00Z' }
+    const { dir, vkey, written, size } = await exported({ isWhole: true, period })
+    expect(written).toMatchObject({ entries: 1, report: { decisions: { total: 0 } } })
+    expect(readdirSync(join(dir, 'entries'))).toEqual([`${size - 1}.json`])
+    expect(await verifyPeriod(dir, { vkey })).toMatchObject({ isComplete: true })
+  })
+
+  it.each<[string, (dir: string, size: number) => void]>([
+    ['an entry in the middle is left out', (dir, size) => leaveOut(dir, Math.floor(size / 2))],
+    [
+      'its end is left out, and it claims to end there',
+      (dir, size) => {
+        leaveOut(dir, size - 1)
+        reclaim(dir, (manifest) => {
+          manifest.range = { from: 0, end: size - 1 }
+        })
+      },
+    ],
+    [
+      'its beginning is left out, and it claims to begin there',
+      (dir, size) => {
+        leaveOut(dir, 0)
+        reclaim(dir, (manifest) => {
+          manifest.range = { from: 1, end: size }
+        })
+      },
+    ],
+    [
+      'it claims to be of no entry at all',
+      (dir, size) => {
+        for (let seq = 0; seq < size; seq++) leaveOut(dir, seq)
+        reclaim(dir, (manifest) => {
+          manifest.range = { from: 0, end: 0 }
+        })
+      },
+    ],
+    [
+      'it does not say what it holds',
+      (dir) => reclaim(dir, (manifest) => Object.assign(manifest, { range: { from: 0 } })),
+    ],
+  ])('that is whole is refused where %s', async (_, change) => {
+    const { dir, vkey, size } = await exported({ isWhole: true })
+    change(dir, size)
+    expect(await codeOf(verifyPeriod(dir, { vkey }))).toBe('verify.failed')
+  })
+
+  it('that was picked is no whole one, whatever it claims', async () => {
+    const { dir, vkey, size } = await exported()
+    for (const range of [
+      { from: 0, end: size },
+      { from: 0, end: readdirSync(join(dir, 'entries')).length },
+    ]) {
+      reclaim(dir, (manifest) => {
+        manifest.range = range
+      })
+      expect(await codeOf(verifyPeriod(dir, { vkey }))).toBe('verify.failed')
+    }
   })
 
   it('is never written into a folder that holds something', async () => {

@@ -5,22 +5,15 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Hub } from '../../src/hub.ts'
-import { defineModule, type ModuleHost } from '../../src/kernel/catalog/module.ts'
-import {
-  type CallResult,
-  type Counterpart,
-  type CounterpartCall,
-  openCounterpart,
-} from '../../src/kernel/counterpart/counterpart.ts'
+import type { ModuleHost } from '../../src/kernel/catalog/module.ts'
+import type { CallResult, Counterpart, CounterpartCall } from '../../src/kernel/counterpart/counterpart.ts'
 import { type CounterpartOptions, defineCounterpart } from '../../src/kernel/counterpart/definition.ts'
+import { HELD_UP_MAX_MS } from '../../src/kernel/counterpart/delivering.ts'
 import { KEPT_MAX, KEPT_SIZE_MAX_BYTES, outboxTables } from '../../src/kernel/counterpart/outbox.ts'
 import { PolityError } from '../../src/kernel/errors.ts'
-import * as contract from './counterpart.contract.ts'
-import { Forwarded, Kept, Refused } from './counterpart.contract.ts'
+import { labCounterpart, labModule } from './lab/counterpart.ts'
 import { entriesOf, openTestHub, tempFolder } from './lab/hubs.ts'
 import { openServiceStandIn, type ServiceStandIn } from './service-stand-in.ts'
-
-const NEVER_MS = 3_600_000
 
 interface Lab {
   readonly hub: Hub
@@ -35,37 +28,15 @@ async function lab(
   place: { readonly dir: string; readonly anchorPath: string } | undefined = undefined,
 ): Promise<Lab> {
   const failures: PolityError[] = []
-  const opened: { host?: ModuleHost } = {}
-  const module = defineModule(
-    'lab',
-    { url: new URL('./counterpart.contract.ts', import.meta.url).href, exports: contract },
-    (host) => {
-      opened.host = host
-      return {}
-    },
-  )
+  const opened = labModule()
   const hub = await openTestHub(place === undefined ? 'memory' : 'sqlite', {
-    modules: [module],
+    modules: [opened.module],
     egress: { allow: ['127.0.0.1'] },
     onFailure: (error) => failures.push(error),
     ...place,
   })
-  const { host } = opened
-  if (host === undefined) throw new Error('the module was not opened')
-  const definition = defineCounterpart({
-    name: 'service',
-    url,
-    priority: 'high',
-    timeoutMs: 5000,
-    retry: { attemptsMax: 2, baseMs: 1, capMs: 1 },
-    probeIntervalMs: NEVER_MS,
-    ...more,
-  })
-  const counterpart = openCounterpart(host, definition, 'lab', {
-    kept: ({ key, code }) => Kept({ key, code }),
-    forwarded: (items) => Forwarded({ keys: items.map(({ key }) => key) }),
-    refused: ({ key }, status) => Refused({ key, status }),
-  })
+  const host = opened.host()
+  const counterpart = labCounterpart(host, url, more)
   onTestFinished(() => counterpart.close())
   return { hub, counterpart, failures, host }
 }
@@ -198,6 +169,21 @@ describe('a counterpart that does not', () => {
   })
 })
 
+/** As it stands in the outbox. */
+const keptRow = (key: string, ageMs: number) => ({
+  table: 'lab.outbox',
+  key: `service/${key}`,
+  value: {
+    method: 'POST',
+    path: '/scrolls',
+    body: '{}',
+    key,
+    operation: 'tell',
+    keptAt: new Date(Date.now() - ageMs).toISOString(),
+    code: 'counterpart.failed',
+  },
+})
+
 describe('what is kept', () => {
   it('arrives in order, and nothing overtakes it', async () => {
     const service = await openServiceStandIn({ id: 'x' })
@@ -226,6 +212,78 @@ describe('what is kept', () => {
     expect((await counterpart.state()).waiting).toBe(0)
     const refused = await entriesOf(hub, 'lab.refused@1')
     expect(refused.map(({ data }) => data)).toEqual(['k1', 'k2', 'k3'].map((key) => ({ key, status: 422 })))
+  })
+
+  it('holds up what is behind it for a day, where the service answers to everything but this', async () => {
+    const service = await openServiceStandIn({ id: 'x' })
+    const quick = { retry: { attemptsMax: 1, baseMs: 1, capMs: 1 }, breaker: { failuresMax: 1000 } }
+    const { hub, counterpart, host } = await lab(service.url, quick)
+    service.poisonKeys.push('a1', 'b1')
+    await host.record([], { changes: [keptRow('a1', HELD_UP_MAX_MS + 60_000)] })
+    expect(await counterpart.sync()).toBe(0)
+    expect((await counterpart.state()).waiting).toBe(1)
+    await host.record([], { changes: [keptRow('a2', 1000), keptRow('b1', 1000), keptRow('b2', 1000)] })
+    expect(await counterpart.sync()).toBe(1)
+    expect(arrived(service)).toEqual(['a2'])
+    expect((await entriesOf(hub, 'lab.refused@1')).map(({ data }) => data)).toEqual([
+      { key: 'a1', status: 500 },
+    ])
+    expect((await counterpart.state()).waiting).toBe(2)
+  })
+
+  it.each([
+    ['a patient breaker', 1000],
+    ['one that opens', 5],
+  ])('arrives though thirty before it never do, in order and under %s', async (_, failuresMax) => {
+    const service = await openServiceStandIn({ id: 'x' })
+    const { hub, counterpart, host } = await lab(service.url, { breaker: { failuresMax, openMs: 1 } })
+    const dayOld = HELD_UP_MAX_MS + 60_000
+    const poison = Array.from({ length: 30 }, (_, at) => `a${String(at).padStart(2, '0')}`)
+    service.poisonKeys.push(...poison)
+    await host.record([], { changes: poison.map((key) => keptRow(key, dayOld)) })
+    // Nothing says yet that it is not the service.
+    expect(await counterpart.sync()).toBe(0)
+    expect((await counterpart.state()).waiting).toBe(30)
+    await host.record([], { changes: ['b1', 'b2', 'b3'].map((key) => keptRow(key, 1000)) })
+    const synced = async () => {
+      await counterpart.sync()
+      return (await counterpart.state()).waiting
+    }
+    await expect.poll(synced, { interval: 5 }).toBe(0)
+    expect(arrived(service)).toEqual(['b1', 'b2', 'b3'])
+    const refused = await entriesOf(hub, 'lab.refused@1')
+    expect(refused.map(({ data }) => data)).toEqual(poison.map((key) => ({ key, status: 500 })))
+  })
+
+  it('is not set aside because the service failed for days: once it works, all of it arrives', async () => {
+    const service = await openServiceStandIn({ id: 'x' })
+    const { hub, counterpart, host } = await lab(service.url, { breaker: { failuresMax: 5, openMs: 1 } })
+    const keys = Array.from({ length: 25 }, (_, at) => `a${String(at).padStart(2, '0')}`)
+    await host.record([], { changes: keys.map((key) => keptRow(key, HELD_UP_MAX_MS + 60_000)) })
+    service.mood = 'fails'
+    for (let turn = 0; turn < 3; turn++) expect(await counterpart.sync()).toBe(0)
+    service.mood = 'well'
+    const synced = async () => {
+      await counterpart.sync()
+      return (await counterpart.state()).waiting
+    }
+    await expect.poll(synced, { interval: 5 }).toBe(0)
+    expect(arrived(service).sort()).toEqual(keys)
+    expect(await entriesOf(hub, 'lab.refused@1')).toEqual([])
+  })
+
+  it('and is answered by what is no JSON is sent again for a day, and then set aside', async () => {
+    const service = await openServiceStandIn({ id: 'x' })
+    service.mood = 'garbage'
+    const { hub, counterpart, host } = await lab(service.url, { breaker: { failuresMax: 1000 } })
+    await host.record([], { changes: [keptRow('a1', HELD_UP_MAX_MS - 60_000)] })
+    expect(await counterpart.sync()).toBe(0)
+    expect((await counterpart.state()).waiting).toBe(1)
+    await host.record([], { changes: [keptRow('a1', HELD_UP_MAX_MS + 60_000)] })
+    expect(await counterpart.sync()).toBe(0)
+    expect((await counterpart.state()).waiting).toBe(0)
+    const refused = await entriesOf(hub, 'lab.refused@1')
+    expect(refused.map(({ data }) => data)).toEqual([{ key: 'a1', status: 201 }])
   })
 
   it('leaves no row for ever, whether it arrived or was refused', async () => {

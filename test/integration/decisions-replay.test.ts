@@ -7,7 +7,9 @@ import { exportSource } from '../../src/kernel/audit/sources/export.ts'
 import { exportHistory, pastDecisions, storeHistory } from '../../src/kernel/decisions/history.ts'
 import { replayHistory } from '../../src/kernel/decisions/replay.ts'
 import { BLOBS_DIR, dataPaths } from '../../src/kernel/log/layout.ts'
+import { replayDecision } from '../../src/kernel/retention/replay.ts'
 import { sqliteStore } from '../../src/kernel/store/sqlite/sqlite-store.ts'
+import type { Store } from '../../src/kernel/store/store.ts'
 import { compliance } from '../../src/modules/compliance/module.ts'
 import { state } from '../../src/modules/state/module.ts'
 import { codeOf, openTestHub, owner, settle, somebody, tempFolder } from './lab/hubs.ts'
@@ -48,6 +50,64 @@ describe('a running hub', () => {
     expect(await codeOf(hub.ask(somebody, 'gate.explain', { decision }))).toBe('denied')
   })
 
+  it('agrees about the mode of every decision, while the roll-out changes under them', async () => {
+    const { hub } = await lab()
+    const callers = [owner, somebody]
+    const storm = Array.from({ length: 40 }, (_, at) =>
+      hub.invoke(callers[at % 2] ?? owner, 'state.put', { namespace: 'shop', key: `k${at}`, value: at }),
+    )
+    for (const input of [
+      { mode: 'log-only' },
+      { mode: 'enforce-critical' },
+      { mode: 'log-only', action: 'state' },
+      { share: 50, by: 'principal' },
+      { mode: 'enforce' },
+    ]) {
+      await hub.invoke(owner, 'gate.mode', input)
+      for (const by of callers)
+        storm.push(hub.invoke(by, 'state.put', { namespace: 'shop', key: 'late', value: 1 }))
+    }
+    await Promise.allSettled(storm)
+    await settle(hub)
+    const { output } = await hub.ask(owner, 'gate.replay', {})
+    expect(output).not.toHaveProperty('difference')
+    const { entries } = await hub.log.read({ limit: 1000, type: 'action.decided@1' })
+    expect(new Set(entries.map(({ data }) => data.mode)).size).toBeGreaterThan(1)
+    expect(entries.length).toBe((output as { agreed: number }).agreed)
+  })
+
+  it('finds in a single decision what a replay of all finds', async () => {
+    const { hub, place } = await lab()
+    const { entries } = await hub.log.read({ limit: 100, type: 'action.decided@1' })
+    const denied = entries.find(({ data }) => data.effect === 'denied')
+    if (denied === undefined) throw new Error('nothing was denied')
+    const { seq } = denied
+    await using store = closing(sqliteStore(dataPaths(place.dir).database, 'read'))
+    const replayedWith = (change: (text: string) => string) => {
+      const lying: Store = {
+        ...store,
+        entries: async (range) =>
+          (await store.entries(range)).map((each) =>
+            each.seq === seq
+              ? { ...each, bytes: Buffer.from(change(Buffer.from(each.bytes).toString())) }
+              : each,
+          ),
+      }
+      return replayDecision({ reader: lying, vaultKey: new Uint8Array(32) }, hub, seq)
+    }
+    expect(await replayedWith((text) => text)).toMatchObject({ isSame: true, recorded: { effect: 'denied' } })
+    // Nothing of its verdict: who asked, and under which mode.
+    for (const [change, what] of [
+      [['user:somebody', 'user:nobody'], 'actor'],
+      [['"mode":"enforce"', '"mode":"enforce-critical"'], 'mode'],
+      [['"solo":false}', '"solo":true}'], 'solo'],
+    ] as const)
+      expect(await replayedWith((text) => text.replace(change[0], change[1]))).toMatchObject({
+        isSame: false,
+        difference: { what },
+      })
+  })
+
   it('says what other rules would have said, and names a mistake in them', async () => {
     const { hub } = await lab()
     const dir = join(import.meta.dirname, '../../src/kernel/gate/starter')
@@ -60,6 +120,11 @@ describe('a running hub', () => {
     expect(output).toMatchObject({ byPolicy: [{ name: 'freeze', stopped: expect.any(Number), passed: 0 }] })
     const bad = [...shipped, { name: 'bad.cedar', text: 'permit' }]
     expect(await codeOf(hub.ask(owner, 'gate.what-if', { files: bad }))).toBe('gate.bundle.invalid')
+    // As they would be here: a rule that stands in the shadow would do so after a load, too.
+    await hub.invoke(owner, 'gate.load', { files })
+    await hub.invoke(owner, 'gate.mode', { policy: 'freeze', state: 'shadow' })
+    await settle(hub)
+    expect((await hub.ask(owner, 'gate.what-if', { files })).output).toMatchObject({ flipped: 0 })
   })
 
   it('reports a period, and has no figures of changes where there were none', async () => {
@@ -101,3 +166,6 @@ it('a folder whose kept rules were changed does not replay', async () => {
     await store.close()
   }
 })
+
+const closing = <S extends { close(): Promise<void> }>(store: S) =>
+  Object.assign(store, { [Symbol.asyncDispose]: () => store.close() })

@@ -9,6 +9,7 @@ import { systemEnv } from '../../src/kernel/env.ts'
 import { loadBundle, STARTER_DIR } from '../../src/kernel/gate/bundle.ts'
 import { readBundleFiles } from '../../src/kernel/gate/bundle-files.ts'
 import { runRuleTests } from '../../src/kernel/gate/rule-tests.ts'
+import { STARTER_ACTIONS } from '../../src/kernel/gate/starter-actions.fixture.ts'
 import type { Chain } from '../../src/kernel/gate/types.ts'
 import { attest } from '../../src/modules/attest/module.ts'
 import { mirror } from '../../src/modules/mirror/module.ts'
@@ -62,11 +63,7 @@ it('passes the tests that stand beside them', async () => {
       ...(await readBundleFiles(STARTER_DIR)),
       { name: 'scanner.cedar', text: documented('cedar') },
     ]),
-    actions: [
-      { name: 'mirror.analyze@1', risk: 'medium' },
-      { name: 'attest.sign@1' },
-      { name: 'log.read@1' },
-    ],
+    actions: [{ name: 'mirror.analyze@1', risk: 'medium' }, { name: 'attest.sign@1' }, ...STARTER_ACTIONS],
     files: [{ name: 'rules.md', text: documented('yaml') }],
   })
   expect(results.map(({ mismatches }) => mismatches)).toEqual([[], []])

@@ -11,7 +11,7 @@ const problem = (json: unknown) => (json as { readonly code?: string }).code
 const seenOf = (json: unknown) => json as Seen
 
 /** A request whose answer is read as it comes. */
-async function stream(url: string, path: string, token: string, method = 'GET') {
+async function stream(url: string, path: string, token: string, method = 'GET', begun = '') {
   const outgoing = httpRequest(url, {
     path,
     method,
@@ -20,11 +20,28 @@ async function stream(url: string, path: string, token: string, method = 'GET') 
   })
   outgoing.on('error', () => undefined)
   if (method === 'GET') outgoing.end()
+  else outgoing.write(begun)
   const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
   return { outgoing, answer }
 }
 
 describe('a request through the gateway', () => {
+  it('says https where the proxy that the operator trusts says so, and nobody else', async () => {
+    for (const [trustedProxies, scheme] of [
+      [['127.0.0.1'], 'https'],
+      [[], 'http'],
+    ] as const) {
+      await using served = await openGatewayHub({}, { trustedProxies })
+      const { url, seen } = await backend()
+      await served.register('telos', url)
+      const headers = { 'x-forwarded-for': '203.0.113.9', 'x-forwarded-proto': 'https' }
+      expect((await served.owner('/svc/telos/a', { headers })).status).toBe(200)
+      const address = scheme === 'https' ? '203.0.113.9' : '127.0.0.1'
+      expect(seen[0]?.headers).toMatchObject({ 'x-forwarded-proto': scheme, 'x-forwarded-for': address })
+      expect(seen[0]?.headers.forwarded).toMatch(new RegExp(`^for=${address};.*proto=${scheme}$`))
+    }
+  })
+
   it('arrives as it was sent, without the credentials, and with our word about the caller', async () => {
     await using served = await openGatewayHub()
     const { url, seen } = await backend()
@@ -76,7 +93,7 @@ describe('a request through the gateway', () => {
     const { url } = await backend()
     await served.register('bare', url)
     await served.register('based', `${url}/api`)
-    for (const path of ['//x//y', '/%00', '/a;b=c', '/@me', ''])
+    for (const path of ['//x//y', '/%00', '/@me', '', '/x?a;b=c'])
       expect(seenOf((await served.owner(`/svc/bare${path}`)).json).url).toBe(path || '/')
     for (const path of [
       '/../x',
@@ -86,6 +103,8 @@ describe('a request through the gateway', () => {
       '/%2e%2e%5cx',
       '/x%2f..%2fy',
       '/..;/x',
+      '/a;b=c',
+      '/x%3Bc',
     ])
       for (const id of ['bare', 'based'])
         expect(problem((await served.owner(`/svc/${id}${path}`)).json)).toBe('gateway.refused')
@@ -202,6 +221,32 @@ describe('a request through the gateway', () => {
     ])
   })
 
+  it('leads a servlet container nowhere but where the rules say', async () => {
+    await using served = await openGatewayHub()
+    // Some containers leave parameters out before they undo escapes, some after.
+    const { url } = await backend((request, response) => {
+      const path = decodeURIComponent(request.url?.split('?')[0] ?? '').replaceAll(/;[^/]*/g, '')
+      response.end(path === '/admin' ? 'the crown jewels' : path)
+    })
+    await served.register('tomcat', url)
+    expect((await served.owner('/svc/tomcat/admin')).text).toBe('the crown jewels')
+    expect((await served.owner('/svc/tomcat/public?a;b')).text).toBe('/public')
+    for (const path of [
+      '/admin;x',
+      '/admin;',
+      '/admin%3bx',
+      '/admin%3B',
+      '/;x/admin',
+      '/admin;/',
+      '/%61dmin;x=1',
+      '/public;/../admin',
+    ]) {
+      const { status, json, text } = await served.owner(`/svc/tomcat${path}`)
+      expect([path, status, problem(json)]).toEqual([path, 400, 'gateway.refused'])
+      expect(text).not.toContain('jewels')
+    }
+  })
+
   it('refuses what two readers could read differently', async () => {
     await using served = await openGatewayHub()
     const { url, seen } = await backend()
@@ -233,6 +278,13 @@ describe('a request through the gateway', () => {
       ['Host: elsewhere.example', 'Content-Length: 0'],
     ])
       expect((await send(lines, `0\r\n\r\n${inner}`)).slice(0, 12)).toBe('HTTP/1.1 400')
+    expect(seen).toEqual([])
+    const coded = await send(['Transfer-Encoding: gzip, chunked'], '3\r\nabc\r\n0\r\n\r\n')
+    expect(coded.slice(0, 12)).toBe('HTTP/1.1 400')
+    const older = `POST /svc/telos/x HTTP/1.0\r\nHost: ${host}\r\nAuthorization: Bearer ${served.token}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n`
+    expect((await raw(served.url, older)).slice(0, 12)).toBe('HTTP/1.1 400')
+    await send(['Transfer_Encoding: chunked', 'Content_Length: 9', 'Content-Length: 0'])
+    expect(seen.pop()?.headers).not.toHaveProperty('transfer_encoding')
     expect(seen).toEqual([])
     const fine = await send(['Transfer-Encoding: chunked'], '3\r\nabc\r\n0\r\n\r\n')
     expect(fine.slice(0, 12)).toBe('HTTP/1.1 200')
@@ -420,6 +472,57 @@ describe('a backend that', () => {
     head = '204 Nothing'
     const { status, headers } = await served.owner('/svc/odd/')
     expect([status, headers['content-length']]).toEqual([204, undefined])
+  })
+
+  it('answers before it has the body: the next request of the connection is answered, too', async () => {
+    await using served = await openGatewayHub()
+    const url = await tcpBackend((socket) =>
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 413 Too Much\r\nContent-Length: 0\r\n\r\n')
+        socket.pause()
+      }),
+    )
+    await served.register('early', url)
+    const host = new URL(served.url).host
+    const body = 'x'.repeat(8 * 1024 * 1024)
+    const answers = await raw(
+      served.url,
+      `POST /svc/early/ HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${served.token}\r\nContent-Length: ${body.length}\r\n\r\n${body}` +
+        `GET /livez HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+    )
+    expect(answers.match(/^HTTP\/1.1 \d+/gm)).toEqual(['HTTP/1.1 413', 'HTTP/1.1 200'])
+  })
+
+  it('codes its answer, or sends interim answers without end: 502', async () => {
+    await using served = await openGatewayHub()
+    for (const [id, head] of [
+      ['coded', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nx'],
+      ['older', 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+      ['hinting', 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(100)],
+    ] as const) {
+      await served.register(
+        id,
+        await tcpBackend((socket) => void socket.once('data', () => socket.write(head))),
+      )
+      expect(problem((await served.owner(`/svc/${id}/`)).json)).toBe('gateway.unreachable')
+    }
+  })
+
+  it('closes in the middle of a body has its breaker opened by no client', async () => {
+    await using served = await openGatewayHub()
+    const url = await tcpBackend((socket) =>
+      socket.once('data', (bytes: Buffer) => {
+        if (String(bytes).startsWith('POST')) socket.destroy()
+        else socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+      }),
+    )
+    await served.register('closing', url)
+    for (let at = 0; at < 6; at++) {
+      const { outgoing, answer } = await stream(served.url, '/svc/closing/', served.token, 'POST', 'half')
+      expect(answer.statusCode).toBe(502)
+      outgoing.destroy()
+    }
+    expect((await served.owner('/svc/closing/')).status).toBe(200)
   })
 
   it('answers 500 is passed on as it is, and no breaker opens', async () => {

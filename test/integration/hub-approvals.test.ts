@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Hub } from '../../src/hub.ts'
 import { ApprovalConsumed, approvalRequests } from '../../src/kernel/approvals/contract.ts'
+import { WAITING_PER_ASKER_MAX } from '../../src/kernel/approvals/waiting-shares.ts'
 import type { Grant } from '../../src/kernel/catalog/approval-desk.ts'
 import type { Caller } from '../../src/kernel/catalog/caller.ts'
 import { viewTable } from '../../src/kernel/log/view.ts'
@@ -33,6 +34,35 @@ const issued = async (hub: Hub, id: string, ...roles: string[]): Promise<Caller>
   }
   return hub.identity.byToken(token)
 }
+
+describe('whoever asks people for everything', () => {
+  it('has so many requests that wait, in whosever name, and leaves others their turn', async () => {
+    const hub = await opened('memory')
+    const ask = (caller: Caller, note: string) => hub.invoke(caller, 'lab.danger', { note })
+    const first = await held(hub, bot, 'lab.danger', { note: 'first' })
+    for (let at = 1; at < WAITING_PER_ASKER_MAX; at += 50)
+      await Promise.all(
+        Array.from({ length: Math.min(50, WAITING_PER_ASKER_MAX - at) }, (_, index) =>
+          ask(bot, `${at + index}`),
+        ),
+      )
+    const forAnother = { chain: [...person('zoe').chain, ...bot.chain] }
+    for (const caller of [bot, forAnother]) expect(await codeOf(ask(caller, 'more'))).toBe('limit')
+    expect(await ask(ann, 'mine')).toMatchObject({ status: 'suspended' })
+    await vote(hub, bob, first, 'deny')
+    await expect
+      .poll(
+        async () =>
+          ask(bot, 'again').then(
+            ({ status }) => status,
+            () => 'limit',
+          ),
+        { timeout: 20_000 },
+      )
+      .toBe('suspended')
+    expect(await codeOf(ask(bot, 'more'))).toBe('limit')
+  }, 60_000)
+})
 
 describe.each(ENGINES)('what is suspended (%s)', (engine) => {
   it('is carried out by the hub once everybody has agreed, in the name of whoever asked', async () => {
@@ -168,6 +198,56 @@ describe('a vote', () => {
     await reached(hub, approval, 'carried-out')
   })
 
+  it('is cast anew with another token, also before anybody has noticed that the first one is gone', async () => {
+    const hub = await opened('memory', { env: movableClock().env })
+    const [before, after] = [await issued(hub, 'bob', 'security'), await issued(hub, 'bob', 'security')]
+    const approval = await held(hub, ann, 'lab.danger', { note: '' })
+    await vote(hub, before, approval)
+    await hub.invoke(owner, 'token.revoke', { id: before.token })
+    await vote(hub, after, approval)
+    expect(await vote(hub, cyd, approval)).toMatchObject({ status: 'approved' })
+    await reached(hub, approval, 'carried-out')
+  })
+
+  it.each(['kill', 'quarantine'])(
+    'counts no more after a %s of whoever cast it, or let it be cast',
+    async (how) => {
+      const hub = await opened()
+      const until = new Date(Date.now() + 3_600_000).toISOString()
+      const stop = (principal: string) =>
+        hub.invoke(owner, `halts.${how}`, { principal, reason: 'stolen laptop' })
+      const fay = person('fay')
+      outputOf(await hub.invoke(bob, 'approvals.delegate', { role: 'security', to: 'user:fay', until }))
+      const [own, lent] = [
+        await held(hub, ann, 'lab.danger', { note: 'own' }),
+        await held(hub, ann, 'lab.danger', { note: 'lent' }),
+      ]
+      await vote(hub, bob, own)
+      await vote(hub, fay, lent, 'approve', { delegator: 'user:bob' })
+      outputOf(await stop('user:bob'))
+      for (const approval of [own, lent]) {
+        expect(await vote(hub, cyd, approval)).toMatchObject({ status: 'pending', owed: ['security:2'] })
+        expect(await count(hub, 'approval.vote-dropped@1', approval)).toBe(1)
+        expect(await vote(hub, dan, approval)).toMatchObject({ status: 'approved' })
+        await reached(hub, approval, 'carried-out')
+      }
+    },
+  )
+
+  it('is offered to nobody who asks, unless he is the only owner', async () => {
+    const hub = await opened()
+    const mine = async (caller: Caller) =>
+      ((await hub.ask(caller, 'approvals.list', { status: 'mine' })).output as { items: unknown[] }).items
+    const own = await held(hub, bob, 'lab.danger', { note: '' })
+    expect(await shown(hub, own, bob)).toMatchObject({ answers: [], isYours: false })
+    expect([(await mine(bob)).length, (await mine(cyd)).length]).toEqual([0, 1])
+    const alone = await held(hub, hub.owner, 'lab.work', { steps: 1 })
+    expect(await shown(hub, alone, hub.owner)).toMatchObject({ answers: ['approve', 'deny'] })
+    const eve = await issued(hub, 'eve', 'owner')
+    expect(await shown(hub, alone, hub.owner)).toMatchObject({ answers: [], isYours: false })
+    expect(await shown(hub, alone, eve)).toMatchObject({ answers: ['approve', 'deny'] })
+  })
+
   it('of the only owner counts for his own agent, and says so', async () => {
     const hub = await opened()
     const agent: Caller = { chain: [...hub.owner.chain, ...bot.chain] }
@@ -269,11 +349,12 @@ it.each([
 
 describe('a committee', () => {
   const members = ['bob', 'cyd', 'dan', 'eve'].map((id) => ({ principal: `user:${id}`, weight: 1 }))
-  const seats = { name: 'security', quorum: 3, thresholdPercent: 60, veto: [], votingHours: 2 }
+  const seats = { name: 'security', quorum: 3, thresholdPercent: 60, votingHours: 2 }
 
   it('votes with the members it had when it was asked', async () => {
     const hub = await opened()
-    outputOf(await hub.invoke(owner, 'approvals.committee', { ...seats, members }))
+    const put = await hub.invoke(owner, 'approvals.committee', { ...seats, members })
+    expect(outputOf(put)).toMatchObject({ veto: [] })
     const approval = await held(hub, person('eve'), 'lab.increment', { counter: 'c' })
     outputOf(
       await hub.invoke(owner, 'approvals.committee', {

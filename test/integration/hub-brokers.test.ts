@@ -1,5 +1,7 @@
 // Events on their way to a broker and back: at least once, in order, only what may be read, and never in circles.
 
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -12,10 +14,22 @@ import {
 } from '../../src/kernel/broker/memory/memory-broker.ts'
 import { systemEnv } from '../../src/kernel/env.ts'
 import { brokersModule } from '../../src/modules/brokers/module.ts'
+import { meshValidators } from '../../src/modules/mesh/contract.ts'
 import { meshModule } from '../../src/modules/mesh/module.ts'
-import { codeOf, ENGINES, type Engine, entriesOf, openTestHub, settle, tempFolder } from './lab/hubs.ts'
-import { caller } from './lab/mesh.ts'
+import {
+  codeOf,
+  ENGINES,
+  type Engine,
+  entriesOf,
+  errorOf,
+  openTestHub,
+  settle,
+  tempFolder,
+} from './lab/hubs.ts'
+import { caller, type Taken } from './lab/mesh.ts'
 import { asking, until } from './lab/webhooks.ts'
+
+const ASIDE = 'brokers.messages-set-aside@1'
 
 interface Flow {
   readonly name: string
@@ -439,9 +453,151 @@ describe('a sink and a source', () => {
     expect(await received(b)).toEqual(['shop.order.created'])
     expect(await received(a)).toEqual(['shop.order.paid'])
   })
+
+  it('of two hubs that forward what they get from each other stop, whatever their types', async () => {
+    const server = memoryServer()
+    const a = await openHubOn(server)
+    const b = await openHubOn(server)
+    const routes = (from: string, to: string) => ({
+      yaml: `events:\n  - event_type: '${from}'\n    forward: [{ type: ${to} }]\n`,
+    })
+    await a.ask('mesh.propose-routes', routes('shop.pong.**', 'ping.again'))
+    await b.ask('mesh.propose-routes', routes('shop.ping.**', 'pong.again'))
+    await a.sink({ to: 'a-to-b', types: ['ping.**'] })
+    await b.source({ stream: 'a-to-b' })
+    await b.sink({ to: 'b-to-a', types: ['pong.**'] })
+    await a.source({ stream: 'b-to-a' })
+    await a.publish('ping.first', { n: 1 })
+    const aside = async () =>
+      [...(await entriesOf(a.hub, ASIDE)), ...(await entriesOf(b.hub, ASIDE))].map(({ data }) => data.code)
+    await until(async () => (await aside()).length > 0)
+    expect(await aside()).toEqual(['mesh.loop'])
+    const hops = async ({ hub }: typeof a, type: string) =>
+      (await entriesOf(hub, type)).map(({ data }) => data.hops)
+    expect(await hops(b, 'brokers.event-received@1')).toEqual([0, 2, 4, 6])
+    expect(await hops(a, 'brokers.event-received@1')).toEqual([1, 3, 5, 7])
+    expect(await hops(a, 'mesh.event-published@1')).toEqual([0, 2, 4, 6, 8])
+  })
+})
+
+describe('what a source brings in', () => {
+  it('is under the routes: who may bring it, who gets it, in which lane, and what becomes of it', async () => {
+    const server = memoryServer()
+    const { hub, ask, source } = await openHubOn(server)
+    const ledger = caller('ledger')
+    const yaml = `
+events:
+  - event_type: shop.order.created
+    publishers: [shop]
+    subscribers: [billing]
+    priority: urgent
+    forward: [{ type: ledger.booked }]
+  - event_type: shop.order.paid
+    publishers: [bank]
+  - event_type: ledger.booked
+    publishers: []
+    subscribers: [ledger]
+`
+    await ask('mesh.propose-routes', { yaml })
+    await ask('mesh.subscribe', { name: 's', types: ['**'] }, ledger)
+    await source()
+    await put(server, cloudEvent('a', { n: 1 }), cloudEvent('a', { n: 1 }))
+    await put(server, cloudEvent('b', { n: 2 }, { 'ce-type': 'order.paid', 'ce-hops': '5' }))
+    const taken = await ask<Taken>('mesh.take', { name: 's', waitMs: 20_000 }, ledger)
+    expect(taken.items.map(({ event }) => event)).toMatchObject([
+      {
+        type: 'ledger.booked',
+        source: 'component:shop',
+        path: 'shop.order.created',
+        hops: 1,
+        data: { n: 1 },
+      },
+    ])
+    await until(async () => (await entriesOf(hub, ASIDE)).length > 0)
+    expect(await entriesOf(hub, ASIDE)).toMatchObject([{ data: { code: 'mesh.publisher-not-allowed' } }])
+    expect(await entriesOf(hub, 'brokers.event-received@1')).toMatchObject([
+      { audience: 'component:billing,component:shop', data: { type: 'shop.order.created', lane: 'urgent' } },
+    ])
+    expect(await entriesOf(hub, 'mesh.event-published@1')).toHaveLength(1)
+  })
+
+  it('is under the routes that are in force when it is committed', async () => {
+    const server = memoryServer()
+    const { hub, ask, source } = await openHubOn(server)
+    const table = (publisher: string, lane: string) => `
+events:
+  - event_type: shop.order.created
+    publishers: [${publisher}]
+    priority: ${lane}
+    requires_validation: true
+`
+    const propose = (yaml: string) => ask('mesh.propose-routes', { yaml })
+    await ask('mesh.define-type', { type: 'shop.order.created', major: 1, schema: {} })
+    await propose(table('shop', 'normal'))
+    const changes = [table('shop', 'urgent'), '', table('bank', 'urgent')]
+    // The table changes after it let the event in, and before that is committed.
+    hub.face(meshValidators)?.register('changing', async () => {
+      const next = changes.shift() ?? ''
+      if (next !== '') await propose(next)
+      return undefined
+    })
+    await source()
+    await put(server, cloudEvent('a'))
+    const received = () => entriesOf(hub, 'brokers.event-received@1')
+    await until(async () => (await received()).length > 0)
+    expect(await received()).toMatchObject([{ data: { lane: 'urgent' } }])
+    await put(server, cloudEvent('b'))
+    await until(async () => (await entriesOf(hub, ASIDE)).length > 0)
+    expect(await entriesOf(hub, ASIDE)).toMatchObject([{ data: { code: 'mesh.publisher-not-allowed' } }])
+    expect(await received()).toHaveLength(1)
+  })
 })
 
 describe('the brokers of a hub', () => {
+  it('take a sink or a source only if the secrets they are reached with can be read, and never look for them in the log', async () => {
+    const place = tempFolder()
+    const path = join(place.root, 'token')
+    const nobody = 'nats://127.0.0.1:1'
+    const open = () =>
+      openTestHub('sqlite', {
+        modules: [
+          meshModule(),
+          brokersModule({
+            brokers: {
+              kept: `${nobody}?token=file:${path}`,
+              lost: `${nobody}?token=env:POLITY_NOT_SET`,
+              whole: 'redis+env:POLITY_NOT_SET',
+            },
+          }),
+        ],
+        ...place,
+      })
+    const hub = await open()
+    const { ask } = asking(hub)
+    const flow = { prefix: 'shop', principal: 'component:shop' }
+    const sink = (broker: string) =>
+      errorOf(ask('brokers.sink-put', { name: 'out', broker, to: 'events', types: ['order.*'] }))
+    const source = (broker: string) =>
+      errorOf(ask('brokers.source-put', { name: 'in', broker, stream: 'incoming', ...flow }))
+    const missing = (reference: string) => ({
+      code: 'secret.missing',
+      message: expect.stringContaining(reference),
+    })
+    for (const put of [sink, source]) {
+      expect(await put('lost')).toMatchObject(missing('env:POLITY_NOT_SET'))
+      expect(await put('whole')).toMatchObject(missing('env:POLITY_NOT_SET'))
+      expect(await put('kept')).toMatchObject(missing(`file:${path}`))
+    }
+    expect(await codeOf(ask('brokers.remove', { name: 'out' }))).toBe('not-found')
+    writeFileSync(path, 'a token')
+    // Nobody answers there: what is put waits, and is not refused for it.
+    await ask('brokers.sink-put', { name: 'out', broker: 'kept', to: 'events', types: ['order.*'] })
+    await hub.close()
+    rmSync(path)
+    const { query } = asking(await open())
+    expect(await query('brokers.status')).toMatchObject({ items: [{ name: 'out', broker: 'kept' }] })
+  })
+
   it('are listed with what can lose messages', async () => {
     const { query, sink } = await openHubOn(memoryServer())
     await sink()

@@ -43,6 +43,11 @@ describe.each(ENGINES)('a budget (%s)', (engine) => {
     expect(decided.at(-1)?.data.context).toMatchObject({ exceeded: ['sending'] })
   })
 
+  it('is about whomever only a program names, too', async () => {
+    const hub = await open()
+    expect(await put(hub, 'named', { who: 'user:ann+test@shop.example' })).toMatchObject({ status: 'done' })
+  })
+
   it('is never passed by callers at the same moment', async () => {
     const hub = await open()
     await put(hub, 'together', { limit: 20, isShared: true })

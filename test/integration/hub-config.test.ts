@@ -9,6 +9,8 @@ import { openConfiguration } from '../../src/kernel/config/configuration.ts'
 import { readSources, type SourceOptions } from '../../src/kernel/config/sources.ts'
 import { ALLOW, KEYS, LEVEL, TABLE } from '../../src/kernel/config/table.fixture.ts'
 import type { PolityError } from '../../src/kernel/errors.ts'
+import { componentsModule } from '../../src/modules/components/module.ts'
+import { meshModule } from '../../src/modules/mesh/module.ts'
 
 let dir: string
 let variables: Record<string, string>
@@ -40,6 +42,10 @@ async function open(more: Partial<HubOptions> = {}, fault?: () => string | undef
 
 const propose = async (hub: Hub, yaml: string) =>
   outputOf(await hub.invoke(hub.owner, 'config.propose', { yaml }))
+const answered = (answer: Awaited<ReturnType<Hub['invoke']>>): Readonly<Record<string, unknown>> => {
+  if (answer.status !== 'done') throw new Error(JSON.stringify(answer))
+  return answer.output as Record<string, unknown>
+}
 const outputOf = (answer: Awaited<ReturnType<Hub['invoke']>>) =>
   answer.status === 'done' ? (answer.output as Record<string, unknown>) : answer
 
@@ -280,6 +286,31 @@ describe('a start', () => {
     expect(second.hub.stages().map(({ stage }) => stage)).toContain('doors')
     expect(boots[1]?.digests).toEqual(boots[0]?.digests)
     await second.hub.close()
+  })
+
+  it('names what its modules work by: routes and manifests, by their digests', async () => {
+    const modules = () => [meshModule(), componentsModule()]
+    const first = await open({ modules: modules() })
+    const applied = answered(
+      await first.hub.invoke(first.hub.owner, 'components.manifests-apply', {
+        yaml: 'modules: [{ name: config-manager, version: 1.0.0 }]',
+      }),
+    )
+    const routed = answered(
+      await first.hub.invoke(first.hub.owner, 'mesh.propose-routes', {
+        yaml: 'events: [{ event_type: a.b }]',
+        watchMs: 0,
+      }),
+    )
+    await first.hub.close()
+    const { hub } = await open({ modules: modules() })
+    const boots = await entries(hub, 'system.booted@1')
+    expect(boots.map(({ digests }) => (digests as { modules: object }).modules)).toEqual([
+      { 'mesh.routes': 'none', 'components.manifests': 'none' },
+      { 'mesh.routes': routed.digest, 'components.manifests': applied.digest },
+    ])
+    expect(String(applied.digest)).toMatch(/^sha256:/)
+    await hub.close()
   })
 
   it('that fails leaves nothing open: the folder can be opened again', async () => {

@@ -8,6 +8,7 @@ import { state } from '../../src/modules/state/module.ts'
 import { movableClock } from './lab/clock.ts'
 import { codeOf, entriesOf, openTestHub, owner, settle } from './lab/hubs.ts'
 import { lab } from './lab/module.ts'
+import { put, setPolicy, standIn } from './lab/witnesses.ts'
 
 const shop: Caller = { chain: [{ kind: 'component', id: 'shop', roles: [] }] }
 
@@ -87,6 +88,40 @@ describe('advice', () => {
     })
   })
 
+  it('about a principal knows how the components are that he registered, and holds no measure about him up', async () => {
+    const { hub, clock } = await open()
+    const bot: Caller = { chain: [{ kind: 'agent', id: 'bot', roles: ['owner'] }] }
+    const registered = async (id: string, ttlMs: number) => {
+      const answer = await hub.invoke(bot, 'components.register', { id, version: '1.0.0', ttlMs })
+      expect(answer.status).toBe('done')
+    }
+    const ask = { action: 'state.put', principal: 'agent:other' }
+    const healthOf = async (resource: string, principal = 'agent:other') => {
+      const { terms, vetoes } = await advised(hub, { ...ask, resource, principal })
+      return [terms.find(({ id }) => id === 'health')?.value ?? null, vetoes.map(({ id }) => id)]
+    }
+    expect(await healthOf('mesh/to/agent:bot')).toEqual([null, []])
+    await registered('one', 5000)
+    clock.pass(1500)
+    expect(await healthOf('mesh/to/agent:bot')).toEqual([1000, []])
+    expect(await healthOf('mesh/to/agent:bots')).toEqual([null, []])
+    const lost = async (id: string) =>
+      ((await hub.ask(owner, 'components.get', { id })).output as { health: string }).health === 'lost'
+    while (!(await lost('one'))) {
+      clock.pass(2000)
+      await new Promise((resolve) => setTimeout(resolve, 3))
+    }
+    clock.pass(1500)
+    expect(await healthOf('mesh/to/agent:bot')).toEqual([0, ['health-critical']])
+    // Who stops him, or reports on him, need not wait until he is well; and he himself may say how he is.
+    for (const resource of ['halts/agent:bot', 'trust/agent:bot'])
+      expect(await healthOf(resource)).toEqual([null, []])
+    expect(await healthOf('mesh/to/agent:bot', 'agent:bot')).toEqual([null, []])
+    await registered('two', 24 * 3600_000)
+    clock.pass(1500)
+    expect(await healthOf('mesh/to/agent:bot')).toEqual([500, []])
+  })
+
   it('is to reject who did nearly nothing but what is denied, until somebody vouches for him', async () => {
     const { hub, clock } = await open()
     const negative = async () => {
@@ -129,6 +164,32 @@ describe('advice', () => {
     expect(await vetoes()).toEqual(['just-failed'])
     clock.pass(60_000)
     expect(await vetoes()).toEqual([])
+  })
+
+  it('counts on the witnesses that must cosign the log, and knows of no quorum where none must', async () => {
+    const { hub, clock } = await open()
+    const seen = async () => {
+      const { terms, vetoes } = await advised(hub, { action: 'state.put', principal: 'component:shop' })
+      return [terms.find(({ id }) => id === 'quorum')?.value ?? null, vetoes.map(({ id }) => id)]
+    }
+    expect(await seen()).toEqual([null, []])
+    const witness = await standIn()
+    await setPolicy(hub, [witness])
+    clock.pass(1500)
+    expect((await seen())[0]).toBe(1000)
+    await witness.close()
+    await put(hub)
+    await seen()
+    clock.pass(61_000)
+    await expect
+      .poll(
+        async () => {
+          clock.pass(1500)
+          return seen()
+        },
+        { timeout: 20_000, interval: 50 },
+      )
+      .toEqual([0, ['quorum-missing']])
   })
 
   it('is asked about what exists only', async () => {

@@ -5,7 +5,7 @@ import type { Hub } from '../../src/hub.ts'
 import type { Caller } from '../../src/kernel/catalog/caller.ts'
 import { movableClock } from './lab/clock.ts'
 import { frail } from './lab/frail.ts'
-import { codeOf, entriesOf, openTestHub, owner } from './lab/hubs.ts'
+import { codeOf, entriesOf, openTestHub, owner, tempFolder } from './lab/hubs.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -29,6 +29,49 @@ it('a token that has expired stays so when the clock is set back', async () => {
   expect(await codeOf(hub.identity.byToken(token))).toBe('auth.expired')
   clock.setWall(-2 * HOUR_MS)
   expect(await codeOf(hub.identity.byToken(token))).toBe('auth.expired')
+})
+
+it('a token that has expired stays so over restarts with the clock set back, and what is issued then ends in time', async () => {
+  const place = tempFolder()
+  const clock = movableClock()
+  const open = () => openTestHub('sqlite', { ...place, modules: [frail()], env: clock.env })
+  let hub = await open()
+  const token = await issue(hub)
+  clock.pass(HOUR_MS)
+  // Whatever is written tells the time.
+  await hub.invoke(owner, 'frail.act', {})
+  for (let restart = 0; restart < 3; restart++) {
+    await hub.close()
+    clock.setWall(-HOUR_MS)
+    hub = await open()
+    expect(await codeOf(hub.identity.byToken(token))).toBe('auth.expired')
+    await hub.invoke(owner, 'frail.act', {})
+  }
+  const later = await issue(hub)
+  expect(await hub.identity.byToken(later)).toMatchObject({ chain: [{ id: 'eve' }] })
+  clock.pass(HOUR_MS)
+  expect(await codeOf(hub.identity.byToken(later))).toBe('auth.expired')
+})
+
+it('a clock that was far ahead for a moment is forgotten when enough was written since', async () => {
+  const place = tempFolder()
+  const clock = movableClock()
+  const open = () => openTestHub('sqlite', { ...place, modules: [frail()], env: clock.env })
+  const ahead = await open()
+  clock.setWall(100 * 366 * 24 * HOUR_MS)
+  await ahead.invoke(owner, 'frail.act', {})
+  await ahead.close()
+  clock.setWall(-100 * 366 * 24 * HOUR_MS)
+  const hub = await open()
+  const token = await issue(hub)
+  expect(await hub.identity.byToken(token)).toMatchObject({ chain: [{ id: 'eve' }] })
+  for (let each = 0; each < 90; each++) await hub.invoke(owner, 'frail.act', {})
+  await hub.close()
+  const healed = await open()
+  const now = await issue(healed)
+  const [{ data } = expect.fail('none')] = (await entriesOf(healed, 'identity.token-issued@1')).slice(-1)
+  expect(Date.parse(String(data.expiresAt))).toBeLessThan(clock.env.now() + HOUR_MS)
+  expect(await healed.identity.byToken(now)).toMatchObject({ chain: [{ id: 'eve' }] })
 })
 
 it('a session and a sign-in code that have expired stay so, and those made afterwards are good', async () => {

@@ -99,7 +99,7 @@ describe.each<Mode>(['enforce', 'enforce-critical', 'log-only'])('in a gate set 
     const answered = waiting.then(() => true)
     for (let isOver = false; !isOver; isOver = await Promise.race([answered, setTimeout(5, false)]))
       clock.pass(PART_MS)
-    expect(await waiting).toEqual(['denied', 'denied', 'denied'])
+    expect(await waiting).toEqual(ACTS.map(() => 'gate.unavailable'))
     expect(await acted(hub)).toBe(0)
     expect((await errorsTold(hub)).join()).toContain('puppet could not be asked')
     reads(() => ({}))
@@ -125,11 +125,49 @@ describe('a claim that cannot be made', () => {
     const hub = await openTestHub('memory', { modules: [frail(source)] })
     claims(break_)
     for (const name of ['frail.act', 'frail.walk'] as const)
-      expect(await outcome(hub, name)).toMatch(/^(gate|store)\.failed$/)
+      expect(await errorOf(hub.invoke(owner, name, {}))).toMatchObject({
+        code: 'gate.unavailable',
+        facts: { sources: ['puppet'] },
+      })
     expect(await acted(hub)).toBe(0)
     expect(await entriesOf(hub, 'action.decided@1')).toEqual([])
     claims(() => ({}))
     expect(await outcome(hub, 'frail.act')).toBe('done')
+  })
+
+  it.each([undefined, null, 'reserved', 7, [], { rows: 'all' }, { expect: {} }, { drafts: 1 }])(
+    'because %j is none leaves nothing done',
+    async (answer) => {
+      const { source, claims } = puppet()
+      const hub = await openTestHub('memory', { modules: [frail(source)] })
+      claims(() => answer)
+      const { code, facts } = await errorOf(hub.invoke(owner, 'frail.act', {}))
+      expect([code, facts.sources]).toEqual(['gate.unavailable', ['puppet']])
+      expect(await acted(hub)).toBe(0)
+    },
+  )
+
+  it('because it is refused is told as its source says it', async () => {
+    const { source, claims } = puppet()
+    const hub = await openTestHub('memory', { modules: [frail(source)] })
+    claims(() => {
+      throw new PolityError('limit', 'that is too much')
+    })
+    expect(await outcome(hub, 'frail.act')).toBe('limit')
+    expect(await acted(hub)).toBe(0)
+  })
+
+  it('because nobody answers it in time leaves nothing done', async () => {
+    const { source, claims } = puppet()
+    const clock = movableClock()
+    const hub = await openTestHub('memory', { modules: [frail(source)], env: clock.env })
+    claims(() => new Promise(() => undefined))
+    const asking = errorOf(hub.invoke(owner, 'frail.act', {}))
+    const answered = asking.then(() => true)
+    for (let isOver = false; !isOver; isOver = await Promise.race([answered, setTimeout(5, false)]))
+      clock.pass(PART_MS)
+    expect(await asking).toMatchObject({ code: 'gate.unavailable', facts: { sources: ['puppet'] } })
+    expect(await acted(hub)).toBe(0)
   })
 })
 
@@ -199,10 +237,10 @@ describe('a store that cannot be read', () => {
     const hub = await openTestHub('sqlite', { ...place, modules: [frail()] })
     for (const name of ACTS) expect(await outcome(hub, name)).toBe('done')
     const before = (await entriesOf(hub)).length
-    const db = new DatabaseSync(join(place.dir, 'log.db'))
+    const db = new DatabaseSync(join(place.dir, 'log.db'), { timeout: 10_000 })
     onTestFinished(() => db.close())
     db.exec('ALTER TABLE row RENAME TO row_elsewhere')
-    for (const name of ACTS) expect(await outcome(hub, name)).toBe('denied')
+    for (const name of ACTS) expect(await outcome(hub, name)).toBe('gate.unavailable')
     expect(await codeOf(hub.identity.byToken(hub.ownerToken))).toBe('store.failed')
     db.exec('ALTER TABLE row_elsewhere RENAME TO row')
     expect(await acted(hub)).toBe(2)

@@ -1,5 +1,6 @@
 // Every decision of a busy hub, decided again by stock cedar-wasm from nothing but the log and the evidence it names.
 
+import { hash } from 'node:crypto'
 import { type AuthorizationAnswer, isAuthorized, policyToJson } from '@cedar-policy/cedar-wasm/nodejs'
 import { describe, expect, it } from 'vitest'
 import type { Hub } from '../../src/hub.ts'
@@ -37,6 +38,7 @@ async function beBusy(hub: Hub): Promise<void> {
       id: `a${turn}`,
       roles: ['owner'],
       scopes: ['state.put'],
+      secretDigest: hash('sha256', `token ${turn}`),
     })
     await hub.invoke(caller, 'attest.sign', {
       predicateType: 'https://example.com/x',

@@ -63,6 +63,29 @@ describe('a halt', () => {
     expect(await codeOf(hub.permit(a, 'deeds.read-public'))).toBe('denied')
   })
 
+  it('is met under a key that was answered before, by whoever asks and for whomever, and its release gives the answer back', async () => {
+    const hub = await open()
+    const deed = { operation: 'x', resourceType: 't', resourceId: '1', risk: 'low' } as const
+    const forAnn = { ...deed, subjectKind: 'user', subjectId: 'ann' } as const
+    const options = { key: 'k', wait: false }
+    const again = () =>
+      Promise.all([
+        hub.invoke(a, 'deeds.send', {}, options),
+        hub.invoke(a, 'outside.act', deed, options),
+        hub.invoke(agent('b'), 'outside.act', forAnn, options),
+      ])
+    const before = await again()
+    expect(before.map(({ status }) => status)).toEqual(['done', 'running', 'running'])
+    for (const how of ['quarantine', 'kill'] as const)
+      for (const principal of ['agent:a', 'user:ann'])
+        await hub.invoke(owner, `halts.${how}`, { principal, reason: 'odd', runs: 'leave' })
+    for (const answer of await again())
+      expect(answer).toMatchObject({ status: 'denied', reasons: ['polity.halted'] })
+    for (const principal of ['agent:a', 'user:ann']) await release(hub, principal)
+    const after = await again()
+    expect(after.map(({ decision }) => decision)).toEqual(before.map(({ decision }) => decision))
+  })
+
   it('reaches what was decided before it and is not committed yet', async () => {
     const [reached, hold] = [calls(), calls()]
     const hub = await openTestHub('memory', {
@@ -99,6 +122,22 @@ describe('a halt', () => {
     expect(await codeOf(hub.ask(a, 'deeds.read-public', {}))).toBe('denied')
     expect(await codeOf(quarantine())).toBe('halts.stands')
     expect(await codeOf(release(hub, 'agent:b'))).toBe('not-found')
+  })
+
+  it('stops whoever stands in a chain under the name that another system has for him', async () => {
+    const hub = await open()
+    for (const id of ['auth0|123', 'ann+1@example.com', 'a=b', '~'.padStart(128, 'x')]) {
+      const act = () =>
+        hub.invoke(
+          a,
+          'outside.act',
+          { operation: 'x', resourceType: 't', resourceId: '1', subjectKind: 'user', subjectId: id },
+          { wait: false },
+        )
+      expect(await act()).toMatchObject({ status: 'running' })
+      expect(await kill(hub, `user:${id}`)).toMatchObject({ status: 'done' })
+      expect(await act()).toMatchObject({ status: 'denied', reasons: ['polity.halted'] })
+    }
   })
 
   it('is refused of what is no principal, and of the hub itself', async () => {
@@ -166,7 +205,8 @@ describe('the last owner', () => {
       scopes: ['state'],
     })
     expect(await codeOf(kill(hub, 'user:owner', {}, second))).toBe('halts.last-owner')
-    const { output } = (await makeOwner(hub)) as unknown as { output: { id: string } }
+    const whole = hub.invoke(second, 'token.create', { kind: 'user', id: 'second', roles: ['owner'] })
+    const { output } = (await whole) as unknown as { output: { id: string } }
     await hub.invoke(owner, 'token.revoke', { id: output.id })
     expect(await codeOf(kill(hub, 'user:owner', {}, second))).toBe('halts.last-owner')
   })

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import type { Hub } from '../../src/hub.ts'
 import type { Caller } from '../../src/kernel/catalog/caller.ts'
 import { type Env, systemEnv } from '../../src/kernel/env.ts'
+import { MISSED_MS } from '../../src/kernel/identity/alone.ts'
 import { SESSION_VALID_MS, SIGN_IN_VALID_MS } from '../../src/kernel/identity/identity.ts'
 import {
   codeOf,
@@ -21,6 +22,7 @@ import {
 import { lab } from './lab/module.ts'
 
 const modules = [lab()]
+const ann: Caller = { chain: [{ kind: 'user', id: 'ann', roles: ['owner'] }] }
 
 /** The real world, but with a calendar that the test turns. */
 function calendar(): Env & { later(ms: number): void } {
@@ -176,8 +178,10 @@ describe('what rests on a token', () => {
     const { secret, expiresAtMs } = await hub.identity.signIn(await link(hub, ann))
     expect(expiresAtMs).toBeLessThanOrEqual(env.now() + 60_000)
     const unused = await link(hub, ann)
-    const children = [{}, { expiresInSeconds: 3600 }].map((more) => issue(hub, { id: 'child', ...more }, ann))
-    const short = await issue(hub, { id: 'child', expiresInSeconds: 30 }, ann)
+    const children = [{}, { expiresInSeconds: 3600 }].map((more) =>
+      issue(hub, { kind: 'agent', id: 'child', ...more }, ann),
+    )
+    const short = await issue(hub, { kind: 'agent', id: 'child', expiresInSeconds: 30 }, ann)
     const tokens = (await Promise.all(children)).map((child) => child.token)
     env.later(30_000)
     expect(await codeOf(hub.identity.byToken(short.token))).toBe('auth.expired')
@@ -324,7 +328,7 @@ describe('being the only owner', () => {
     expect(await isSolo()).toBe(true)
     const { id } = await issue(hub, { roles: ['owner'] })
     expect(await isSolo()).toBe(false)
-    await hub.invoke(owner, 'token.revoke', { id })
+    await hub.invoke(ann, 'token.revoke', { id })
     expect(await isSolo()).toBe(true)
     // Whoever is no person has no vote.
     await issue(hub, { kind: 'service', id: 'owner', roles: ['owner'] })
@@ -333,6 +337,32 @@ describe('being the only owner', () => {
     expect(await isSolo()).toBe(false)
     env.later(60_000)
     expect(await isSolo()).toBe(true)
+  })
+
+  it('is not the work of a moment for whoever takes the other tokens away', async () => {
+    const env = calendar()
+    const hub = await openTestHub('memory', { modules, env })
+    const isSolo = () => hub.identity.isSolo()
+    const helped = { chain: [...ann.chain, { kind: 'service' as const, id: 'ci', roles: ['owner'] }] }
+    const { id } = await issue(hub, { roles: ['owner'], expiresInSeconds: 30 * 24 * 3600 })
+    await hub.invoke(owner, 'token.revoke', { id })
+    // Who did it first, did it.
+    for (const later of [ann, helped, owner]) await hub.invoke(later, 'token.revoke', { id })
+    expect(await isSolo()).toBe(false)
+    env.later(MISSED_MS - 60_000)
+    expect(await isSolo()).toBe(false)
+    env.later(60_000)
+    expect(await isSolo()).toBe(true)
+  })
+
+  it('comes with the end of a token, whoever took it away before', async () => {
+    const env = calendar()
+    const hub = await openTestHub('memory', { modules, env })
+    const { id } = await issue(hub, { roles: ['owner'], expiresInSeconds: 60 })
+    await hub.invoke(owner, 'token.revoke', { id })
+    expect(await hub.identity.isSolo()).toBe(false)
+    env.later(60_000)
+    expect(await hub.identity.isSolo()).toBe(true)
   })
 
   it('is found out among any number of tokens', async () => {
@@ -347,7 +377,7 @@ describe('being the only owner', () => {
     for (;;) {
       const { id } = await issue(hub, { roles: ['owner'] })
       if (ids.filter((other) => other < id).length > 1000) break
-      await hub.invoke(owner, 'token.revoke', { id })
+      await hub.invoke(ann, 'token.revoke', { id })
     }
     expect(await hub.identity.isSolo()).toBe(false)
   })

@@ -162,6 +162,24 @@ describe('publishing', () => {
     later(3_600_000)
     expect(dataOf(await ask<Taken>(billing, 'take', { name: 's' }))).toEqual(['long'])
   })
+
+  it('lets go of what expires while it is out: what comes after it in its key does not wait for it', async () => {
+    const { ask, later, hub, query } = await openMesh()
+    const expiresAt = new Date(Date.now() + 60_000).toISOString()
+    await ask(billing, 'subscribe', { name: 's', types: ['a.b'], ackWaitMs: 90_000 })
+    const common = { type: 'a.b', key: 'k', audience: ['component:billing'] }
+    await ask(shop, 'publish', { ...common, expiresAt, data: 'short' })
+    for (const data of ['long', 'longer']) await ask(shop, 'publish', { ...common, data })
+    await entriesOf(hub)
+    expect(dataOf(await ask<Taken>(billing, 'take', { name: 's' }))).toEqual(['short'])
+    later(120_000)
+    const { items } = await ask<Taken>(billing, 'take', { name: 's' })
+    expect(dataOf({ items })).toEqual(['long'])
+    await ask(billing, 'ack', { name: 's', ids: items.map(({ id }) => id) })
+    expect(dataOf(await ask<Taken>(billing, 'take', { name: 's' }))).toEqual(['longer'])
+    // Nobody did anything wrong with it.
+    expect(await query(billing, 'parked', { name: 's' })).toEqual({ items: [] })
+  })
 })
 
 describe('private data', () => {

@@ -117,6 +117,34 @@ describe('routes', () => {
     ])
   })
 
+  it('that ask for trust are closed to whom nothing is known of, and open once it was earned', async () => {
+    const { ask, propose } = await openMesh()
+    await propose('events:\n  - event_type: a.b\n    min_trust_score: 0.2\n')
+    expect(await errorOf(ask(monitor, 'publish', { type: 'a.b' }))).toMatchObject({
+      code: 'mesh.trust',
+      message: expect.stringContaining('is 0.05: `polity trust explain component:health_monitor mesh`'),
+    })
+    // Five good outcomes of low risk: 0.223 (docs/trust.md).
+    for (let n = 0; n < 8; n++) await ask(monitor, 'publish', { type: 'other' })
+    await ask(monitor, 'publish', { type: 'a.b' })
+    expect(await codeOf(ask(stranger, 'publish', { type: 'a.b' }))).toBe('mesh.trust')
+    // People answer for what they do.
+    await ask(owner, 'publish', { type: 'a.b' })
+  })
+
+  it('rehearses what trust would refuse', async () => {
+    const { ask, propose, hub } = await openMesh()
+    for (const who of [monitor, owner]) await ask(who, 'publish', { type: 'a.b' })
+    await settle(hub)
+    expect(
+      await propose('events:\n  - event_type: a.b\n    min_trust_score: 0.9\n', { isRehearsalOnly: true }),
+    ).toMatchObject({
+      rehearsal: {
+        blocked: [{ type: 'a.b', source: 'component:health_monitor', code: 'mesh.trust', count: 1 }],
+      },
+    })
+  })
+
   it('that ask for trust are closed while nobody’s is known', async () => {
     const yaml = (more: string) => `events:\n  - event_type: a.b\n    ${more}\n`
     for (const more of ['min_trust_score: 0.7', 'conditions: { min_trust: 0.1 }']) {
@@ -128,7 +156,7 @@ describe('routes', () => {
     await open.propose(yaml('min_trust_score: 0'))
     await open.ask(monitor, 'publish', { type: 'a.b' })
     const trusted = await openMesh({
-      trustOf: (label) => (label === 'component:health_monitor' ? 0.8 : undefined),
+      trustOf: async (label) => (label === 'component:health_monitor' ? 0.8 : undefined),
     })
     await trusted.propose(yaml('min_trust_score: 0.7'))
     await trusted.ask(monitor, 'publish', { type: 'a.b' })

@@ -54,6 +54,23 @@ const outcomeOf = (lab: Opened, id: string) =>
   until(async () => (await lab.entries('action.finished@1')).find(({ data }) => data.decision === id))
 
 describe('a deed of another program', () => {
+  it('that is denied does not hide behind another one that is denied, however like it is', async () => {
+    await using lab = await opened()
+    const harmless = { operation: 'thing.touch', risk: 'medium' }
+    const grave = { operation: 'database.drop', risk: 'critical', conduct: { destructive: true } }
+    await lab.act(shop, harmless)
+    // Each is answered once it is in the log.
+    await lab.act(shop, grave)
+    await lab.act(shop, { ...grave, conduct: { destructive: true, blastRadius: 9 } })
+    for (let at = 0; at < 3; at++) await lab.hub.invoke(shop, 'outside.act', { ...deed, ...harmless })
+    const decided = (await lab.entries('action.decided@1')).map(({ data }) => data)
+    expect(decided).toMatchObject([
+      { effect: 'denied', risk: 'medium', context: { operation: 'thing.touch' } },
+      { effect: 'denied', risk: 'critical', context: { operation: 'database.drop' } },
+      { effect: 'denied', risk: 'critical', context: { conduct: { blastRadius: 9 } } },
+    ])
+  })
+
   it('is decided and recorded before it is answered, and ends with what is reported', async () => {
     await using lab = await opened()
     const answer = await lab.act(lab.hub.owner, { risk: 'medium' })
@@ -222,16 +239,37 @@ describe('a report', () => {
   })
 })
 
+describe('a deed that is under way', () => {
+  it('may not be done any more once anybody of its chain is stopped, and again once he is not', async () => {
+    await using lab = await opened()
+    const { hub } = lab
+    const { decision } = await lab.act(shop, { risk: 'low', subjectKind: 'user', subjectId: 'alice' })
+    const said = async () => [
+      (await hub.ask(shop, 'outside.get', { decision })).output,
+      await hub.invoke(shop, 'outside.take', { decision }).then((each) => 'output' in each && each.output),
+    ]
+    const change = (name: string) =>
+      hub.invoke(hub.owner, name, { principal: 'user:alice', reason: 'a word' })
+    expect(await said()).toMatchObject([{ decision: true }, { decision: true }])
+    await change('halts.quarantine')
+    expect(await said()).toMatchObject([{ decision: false }, { decision: false }])
+    await change('halts.release')
+    expect(await said()).toMatchObject([{ decision: true }, { decision: true }])
+  })
+})
+
 describe('what people have to agree to', () => {
   /** A program with the rights of an owner, which may nevertheless not do what is critical alone. */
-  async function asking() {
+  async function asking(more: object = {}) {
     const lab = await opened()
     const { owner, identity, invoke } = lab.hub
     const issued = await invoke(owner, 'token.create', { kind: 'service', id: 'robot', roles: ['owner'] })
     if (issued.status !== 'done') throw new Error(issued.status)
+    if ('subjectId' in more)
+      await invoke(owner, 'token.create', { kind: 'user', id: more.subjectId, roles: ['owner'] })
     const { token } = issued.output as { token: string }
     const robot = await until(() => identity.byToken(token).catch(() => undefined))
-    const asked = await lab.act(robot, { risk: 'critical', details: { ticket: 7 } })
+    const asked = await lab.act(robot, { risk: 'critical', details: { ticket: 7 }, ...more })
     if (asked.status !== 'suspended') throw new Error(asked.status)
     const look = async (by: Caller, key?: string) => {
       const answer = await invoke(
@@ -281,6 +319,20 @@ describe('what people have to agree to', () => {
     const [first, again] = [await look(robot, 'k'), await look(robot, 'k')]
     expect([first, again]).toMatchObject([{ decision: true }, { decision: true }])
     expect(await look(robot)).toMatchObject({ decision: false, isTaken: true })
+  })
+
+  it('is not handed out while somebody for whom it would be done is stopped', async () => {
+    const { lab, robot, asked, look, answered, owner, invoke } = await asking({
+      subjectKind: 'user',
+      subjectId: 'alice',
+    })
+    await using _ = lab
+    await invoke(owner, 'approvals.approve', { approval: asked.decision })
+    const { id } = await answered()
+    await invoke(owner, 'halts.kill', { principal: 'user:alice', reason: 'stolen', runs: 'leave' })
+    const stopped = { decision: false, id, sentence: 'user:alice is stopped, and the deed with it' }
+    expect(await look(robot)).toMatchObject(stopped)
+    expect(await answered()).toMatchObject(stopped)
   })
 
   it('is denied once people have said no', async () => {

@@ -5,6 +5,7 @@ import type { Hub } from '../../src/hub.ts'
 import type { Caller } from '../../src/kernel/catalog/caller.ts'
 import { proceduresModule } from '../../src/modules/procedures/module.ts'
 import { state } from '../../src/modules/state/module.ts'
+import { begin, calls, flow, outcome, told } from './lab/flow.ts'
 import { codeOf, ENGINES, entriesOf, errorOf, openTestHub, owner, somebody, tempFolder } from './lab/hubs.ts'
 
 const modules = [state, proceduresModule]
@@ -29,6 +30,13 @@ async function until(hub: Hub, holds: () => Promise<boolean>): Promise<void> {
   }
 }
 
+/** Whether the run has come by the step. */
+async function journalHas(hub: Hub, run: string, step: string): Promise<boolean> {
+  const { output } = await hub.ask(owner, 'runs.journal', { run })
+  return (output as { items: { name: string }[] }).items.some(({ name }) => name === step)
+}
+
+const THEN = 'then'
 const ref = ($ref: string) => ({ $ref })
 const put = (name: string, key: unknown, value: unknown, more: object = {}) => ({
   kind: 'action',
@@ -113,6 +121,48 @@ describe.each(ENGINES)('a procedure (%s)', (engine) => {
   })
 })
 
+describe('a condition', () => {
+  const isGiven = { ref: '/input/keys', is: 'exists' }
+  const writeEach = (name: string) => ({
+    kind: 'foreach',
+    name,
+    items: ref('/input/keys'),
+    steps: [put('write', ref('/item'), 1)],
+  })
+  const decides = (name: string, ...steps: object[]) => ({
+    kind: 'condition',
+    name,
+    if: { not: { not: isGiven } },
+    [THEN]: steps,
+  })
+
+  it('holds loops, branches and further conditions, and its replay comes by them all', async () => {
+    const hub = await openTestHub('memory', { modules })
+    await define(hub, {
+      name: 'choosing',
+      steps: [
+        decides(
+          'outer',
+          writeEach('loop'),
+          {
+            kind: 'parallel',
+            name: 'both',
+            branches: { left: [decides('deep', writeEach('again'))], right: [put('r', 'right', 1)] },
+          },
+          decides('inner', writeEach('more')),
+        ),
+        writeEach('loop'),
+      ],
+    })
+    await run(hub, 'choosing', { keys: ['a', 'b'] })
+    expect((await read(hub, 'b')).version).toBe(4)
+    expect((await read(hub, 'right')).version).toBe(1)
+    const { output } = await hub.ask(owner, 'runs.list', { action: 'procedures.start' })
+    const [found] = (output as { items: { run: string }[] }).items
+    expect((await hub.ask(owner, 'runs.replay', { run: found?.run })).output).toMatchObject({ isSame: true })
+  })
+})
+
 describe('a procedure that starts others', () => {
   const starts = (name: string, ...others: string[]) => ({
     name,
@@ -192,6 +242,101 @@ describe('what goes wrong', () => {
     expect(await read(hub, 'undone')).toMatchObject({ value: 'first', version: 2 })
   })
 
+  it('is undone by actions when it is cancelled, and its replay knows them for what they are', async () => {
+    const hub = await openTestHub('memory', { modules })
+    const undo = (key: string) => ({
+      action: 'state.put',
+      input: { namespace: 'n', key: `no ${key}`, value: ref('/output/key') },
+    })
+    await define(hub, {
+      name: 'patient',
+      steps: [
+        put('one', 'first', 1, { undo: undo('first') }),
+        {
+          kind: 'parallel',
+          name: 'both',
+          branches: {
+            left: [put('l', 'left', 1, { undo: undo('left') })],
+            right: [put('r', 'right', 1, { undo: undo('right') })],
+          },
+        },
+        { kind: 'signal', name: 'go' },
+      ],
+    })
+    const ended = codeOf(run(hub, 'patient'))
+    const theRun = async () => {
+      const { output } = await hub.ask(owner, 'runs.list', { action: 'procedures.start@1' })
+      return (output as { items: { run: string; waitsFor?: unknown }[] }).items[0]
+    }
+    await until(hub, async () => {
+      const found = await theRun()
+      return found !== undefined && (await journalHas(hub, found.run, 'go'))
+    })
+    const { run: id } = (await theRun()) ?? { run: '' }
+    await hub.invoke(owner, 'runs.cancel', { run: id, reason: 'enough' })
+    expect(await ended).toBe('run.cancelled')
+    const { output } = await hub.ask(owner, 'runs.get', { run: id })
+    expect(output).toMatchObject({ status: 'cancelled' })
+    expect(output).not.toHaveProperty('notUndone')
+    for (const key of ['first', 'left', 'right'])
+      expect((await read(hub, `no ${key}`)).value, `what undoes ${key}`).toBe(key)
+    expect((await hub.ask(owner, 'runs.replay', { run: id })).output).toMatchObject({ isSame: true })
+  })
+
+  it.each([
+    ['done', { kind: 'query', name: 'last', query: 'state.list', input: { namespace: 'n' } }, 'done'],
+    [
+      'failed',
+      { kind: 'query', name: 'last', query: 'state.get', input: { namespace: 'n', key: 'x' } },
+      'failed',
+    ],
+  ])(
+    'is replayed as it went, with branches and what undid them, when it is %s',
+    async (_end, last, status) => {
+      const hub = await openTestHub('memory', { modules })
+      const undo = { action: 'state.put', input: { namespace: 'n', key: 'undone', value: 1 } }
+      const branch = (name: string) => [put(name, name, 1, { undo }), put(`${name}-again`, name, 2)]
+      await define(hub, {
+        name: 'branched',
+        steps: [
+          { kind: 'parallel', name: 'both', branches: { left: branch('left'), right: branch('right') } },
+          last,
+        ],
+      })
+      await run(hub, 'branched').catch(() => undefined)
+      const { output: listed } = await hub.ask(owner, 'runs.list', { action: 'procedures.start@1' })
+      const [found] = (listed as { items: { run: string; status: string }[] }).items
+      expect(found).toMatchObject({ status })
+      const { output } = await hub.ask(owner, 'runs.replay', { run: found?.run })
+      expect(output).toMatchObject({ isSame: true })
+    },
+  )
+
+  it('is undone by a run that is asked for again as often as the step allows', async () => {
+    const hub = await openTestHub('memory', { modules })
+    await define(hub, {
+      name: 'restore',
+      steps: [
+        put('count', 'tries', ref('/run/id')),
+        { kind: 'query', name: 'fails', query: 'state.get', input: { namespace: 'n', key: 'nosuch' } },
+      ],
+    })
+    await define(hub, {
+      name: 'fragile',
+      steps: [
+        put('one', 'k', 1, {
+          undo: { action: 'procedures.start', input: { name: 'restore' } },
+          retry: { attemptsMax: 3, baseMs: 0, capMs: 0 },
+        }),
+        { kind: 'query', name: 'fails', query: 'state.get', input: { namespace: 'n', key: 'nosuch' } },
+      ],
+    })
+    expect(await codeOf(run(hub, 'fragile'))).toBe('not-found')
+    expect((await read(hub, 'tries')).version).toBe(3)
+    const { output } = await hub.ask(owner, 'runs.list', { status: 'failed' })
+    expect((output as { items: { notUndone?: unknown }[] }).items.at(-1)?.notUndone).toEqual(['one'])
+  })
+
   it('happens again where the same is asked by two steps, by two items, and after a failure', async () => {
     const hub = await openTestHub('memory', { modules })
     await define(hub, {
@@ -227,12 +372,70 @@ describe('what goes wrong', () => {
     expect((await read(hub, 'tries')).version).toBe(3)
   })
 
+  it('is not asked for anew where a person has to say first what became of it', async () => {
+    const folder = tempFolder()
+    const reached = calls()
+    const flowing = flow((ctx) =>
+      ctx.step('pay', () => {
+        reached.call()
+        return new Promise(() => undefined)
+      }),
+    )
+    const open = () => openTestHub('sqlite', { ...folder, modules: [...modules, flowing] })
+    const first = await open()
+    await define(first, {
+      name: 'paying',
+      steps: [
+        {
+          kind: 'action',
+          name: 'pay',
+          action: 'flow.play-once',
+          retry: { attemptsMax: 5, baseMs: 0, capMs: 0 },
+        },
+      ],
+    })
+    const id = await begin(first, owner, 'procedures.start', { name: 'paying' } as never)
+    await reached.reached
+    await first.close()
+    const second = await open()
+    await told(second, 'run.parked@1', id)
+    const payments = async () =>
+      (await second.ask(owner, 'runs.list', { action: 'flow.play-once' })).output as {
+        items: { run: string; status: string }[]
+      }
+    const [payment] = (await payments()).items
+    expect(payment).toMatchObject({ status: 'unknown' })
+    await act(second, 'runs.resolve', { run: payment?.run, step: 'pay', result: 'paid' })
+    await outcome(second, payment?.run ?? '', 2)
+    await act(second, 'runs.resume', { run: id })
+    expect(await outcome(second, id)).toMatchObject({ status: 'done' })
+    expect((await payments()).items).toMatchObject([{ run: payment?.run, status: 'done' }])
+  })
+
   it('keeps the input out of the log', async () => {
     const hub = await openTestHub('memory', { modules })
     await define(hub, { name: 'quiet', steps: [put('w', 'k', ref('/input/word'))] })
     await run(hub, 'quiet', { word: 'a-word-that-nobody-else-may-read' })
     expect(JSON.stringify(await entriesOf(hub))).not.toContain('nobody-else')
     expect((await read(hub, 'k')).value).toBe('a-word-that-nobody-else-may-read')
+  })
+})
+
+describe('a start that names the digest of what it was meant for', () => {
+  it('carries that out, or nothing', async () => {
+    const hub = await openTestHub('memory', { modules })
+    await define(hub, { name: 'p', steps: [put('a', 'k', 'meant')] })
+    const { digest } = await run(hub, 'p')
+    await define(hub, { name: 'p', steps: [put('a', 'k', 'slipped in')] })
+    const start = { name: 'p', digest }
+    expect(await errorOf(hub.invoke(owner, 'procedures.start', start))).toMatchObject({
+      code: 'expectation.failed',
+      facts: { name: 'p', expected: digest },
+    })
+    expect(await read(hub, 'k')).toMatchObject({ value: 'meant', version: 1 })
+    await define(hub, { name: 'p', steps: [put('a', 'k', 'meant')] })
+    expect(await act(hub, 'procedures.start', start)).toMatchObject({ digest })
+    expect(await read(hub, 'k')).toMatchObject({ value: 'meant', version: 2 })
   })
 })
 

@@ -8,6 +8,9 @@ import type { Hub } from '../../src/hub.ts'
 import type { Answer } from '../../src/kernel/catalog/invoke.ts'
 import { STARTER_DIR } from '../../src/kernel/gate/bundle.ts'
 import { type BundleFile, readBundleFiles } from '../../src/kernel/gate/bundle-files.ts'
+import { checkRules } from '../../src/kernel/gate/findings.ts'
+import type { TestedAction } from '../../src/kernel/gate/rule-tests.ts'
+import { componentsModule } from '../../src/modules/components/module.ts'
 import { state } from '../../src/modules/state/module.ts'
 import { flow } from './lab/flow.ts'
 import {
@@ -124,6 +127,22 @@ describe('a bundle that is loaded', () => {
     expect(await put(hub)).toMatchObject({ status: 'denied', reasons: ['nobody'] })
   })
 
+  it.each([
+    [
+      'denies what a load asks for by itself',
+      'forbid (principal, action == Polity::Action::"gate.activate@1", resource);',
+    ],
+    [
+      'raises what it denies',
+      '@risk("critical") forbid (principal, action in Polity::Action::"gate", resource);\n@id("y") forbid (principal, action in Polity::Action::"gate.roll-back", resource) when { context.risk == "critical" };',
+    ],
+  ])('is refused when nobody could load the next one, because it %s', async (_, text) => {
+    const hub = await openTestHub('memory', { modules })
+    const error = await errorOf(load(hub, await withRule(`@id("x") ${text}`)))
+    expect(error).toMatchObject({ code: 'gate.lock-out' })
+    expect(await activated(hub)).toHaveLength(1)
+  })
+
   it('is taken back when it denies too much while it is watched', async () => {
     const hub = await openTestHub('memory', { modules })
     const before = hub.gate.bundle.digest
@@ -137,6 +156,22 @@ describe('a bundle that is loaded', () => {
     expect(hub.gate.bundle.digest).toBe(before)
     expect(await put(hub)).toMatchObject({ status: 'done' })
     expect((await activated(hub)).at(-1)).toMatchObject({ cause: 'rolled-back', reason: expect.any(String) })
+  })
+
+  it('is not taken back by whoever is denied anyway, however often he asks', async () => {
+    const hub = await openTestHub('memory', { modules })
+    const before = hub.gate.bundle.digest
+    await hub.invoke(owner, 'halts.kill', { principal: 'agent:bot', reason: 'it went wild' })
+    const bot = { chain: [{ kind: 'agent' as const, id: 'bot', roles: [] }] }
+    const loading = load(hub, await withRule(forbidPut()), { watchMs: 1500, deniedShareMaxPercent: 20 })
+    await expect.poll(() => hub.gate.bundle.digest).not.toBe(before)
+    const after = hub.gate.bundle.digest
+    for (let at = 0; at < 30; at++) {
+      expect(await codeOf(hub.ask(bot, 'hub.status', {}))).toBe('denied')
+      expect(await codeOf(hub.ask(somebody, 'halts.list', {}))).toBe('denied')
+    }
+    expect(outputOf(await loading)).toMatchObject({ status: 'active' })
+    expect(hub.gate.bundle.digest).toBe(after)
   })
 
   it('counts for nothing when others came into force since it was looked at', async () => {
@@ -164,14 +199,6 @@ describe('a bundle that is loaded', () => {
       ['gate.activate@1', 'denied'],
       ['gate.roll-back@1', 'denied'],
     ])
-  })
-
-  it('waits for an agreement where one is needed, and says which', async () => {
-    const hub = await openTestHub('memory', { modules })
-    await hub.invoke(owner, 'token.create', { kind: 'user', id: 'second', roles: ['owner'] })
-    const answer = await load(hub, await withRule(forbidPut()))
-    expect(outputOf(answer)).toMatchObject({ status: 'suspended', obligations: ['owner:1'], rehearsal: {} })
-    expect(await put(hub)).toMatchObject({ status: 'done' })
   })
 
   it('is never mixed with the one before: under load every decision names one of the two and obeys it', async () => {
@@ -302,7 +329,75 @@ describe('how far the rules bind', () => {
   })
 })
 
+describe('the actions of a hub, as rules see them', () => {
+  it('are told in pages, those of its modules among them, so that what nothing permits is found', async () => {
+    const hub = await openTestHub('memory', { modules: [state, flow(() => 1)] })
+    const told: TestedAction[] = []
+    let after: string | undefined
+    do {
+      const { output } = await hub.ask(somebody, 'gate.actions', {
+        limit: 7,
+        ...(after === undefined ? {} : { after }),
+      })
+      const page = output as { readonly items: readonly TestedAction[]; readonly after?: string }
+      expect(page.items.length).toBeLessThanOrEqual(7)
+      told.push(...page.items)
+      after = page.after
+    } while (after !== undefined)
+    const names = told.map(({ name }) => name)
+    expect(names).toEqual([...new Set(names)].toSorted())
+    expect(told.find(({ name }) => name === 'state.put@1')).toEqual({
+      name: 'state.put@1',
+      risk: 'low',
+      facts: { namespace: 'string', key: 'string' },
+    })
+    const rules = (await readBundleFiles(STARTER_DIR)).filter(({ name }) => name.endsWith('schema'))
+    const one = {
+      name: 'one.cedar',
+      text: '@id("one") permit (principal, action in Polity::Action::"state", resource);',
+    }
+    const findings = await checkRules([...rules, one], told)
+    const [unpermitted] = findings.filter(({ rule }) => rule === 'unpermitted-action')
+    expect(unpermitted).toBeDefined()
+    // Rules that speak of an action of a module are refused by nobody who knows it.
+    const two = {
+      name: 'two.cedar',
+      text: '@id("two") permit (principal, action == Polity::Action::"flow.play@1", resource);',
+    }
+    const kinds = (await checkRules([...rules, two], told)).map(({ rule }) => rule)
+    expect(kinds).not.toContain('invalid')
+  })
+})
+
 describe('what the rules would have stopped', () => {
+  it('has heartbeats among it, which leave nothing otherwise', async () => {
+    const hub = await openTestHub('memory', {
+      modules: [componentsModule({})],
+      rollout: { mode: 'log-only' },
+    })
+    const telos = { chain: [{ kind: 'component' as const, id: 'telos', roles: [] }] }
+    const lease = { id: 'telos', version: '1.0.0', ttlMs: 60_000 }
+    const { epoch } = outputOf<{ epoch: number }>(await hub.invoke(telos, 'components.register', lease))
+    const renew = () => hub.invoke(telos, 'components.renew', { id: 'telos', epoch })
+    expect(await renew()).toMatchObject({ status: 'done' })
+    expect(await entriesOf(hub, 'action.decided@1')).toHaveLength(1)
+    await load(
+      hub,
+      await withRule(
+        '@id("silence") forbid (principal, action == Polity::Action::"components.renew@1", resource);',
+      ),
+    )
+    for (let at = 0; at < 3; at++) expect(await renew()).toMatchObject({ status: 'done' })
+    await settle(hub)
+    const { output } = await hub.ask(owner, 'gate.graduation', { days: 1 })
+    expect(output).toMatchObject({
+      actions: [{ name: 'components.renew@1' }],
+      policies: [{ name: 'silence' }],
+      principals: [{ name: 'component:telos' }],
+    })
+    expect((await hub.ask(owner, 'gate.replay', {})).output).not.toHaveProperty('difference')
+  })
+
   it('is counted by policy, principal, action and day, queries among it', async () => {
     const hub = await openTestHub('memory', { modules, rollout: { mode: 'log-only' } })
     await load(hub, await withRule(`${forbidPut()}${forbidPut('later', '@state("shadow")\n')}`))

@@ -330,7 +330,7 @@ describe('after an interruption', () => {
   it('what a run hands out still covers no more than its token', async () => {
     const made: string[] = []
     const onEnd = async (ctx: CommandContext) => {
-      made.push((await ctx.invoke(issueToken, { kind: 'agent', id: 'a' })).token)
+      made.push((await ctx.invoke(issueToken, { kind: 'agent', id: 'a' })).token ?? '')
       await ctx.invoke(issueToken, { kind: 'agent', id: 'a', scopes: ['token.create'] })
     }
     const hub = await openTestHub('memory', { modules: [lab({ onEnd })] })

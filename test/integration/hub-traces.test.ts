@@ -76,7 +76,7 @@ describe.each(ENGINES)('a secret and then the outside (%s)', (engine) => {
     const hub = await open()
     await hub.close()
     // Whichever fails first, looking or writing down: there is no answer.
-    expect(['log.closed', 'denied']).toContain(await codeOf(read(hub, agent('a'))))
+    expect(['log.closed', 'gate.unavailable']).toContain(await codeOf(read(hub, agent('a'))))
   })
 })
 

@@ -1,6 +1,7 @@
 // Webhooks on their way out: signed so that anybody's library can check it, until they arrive, and to nobody who may not read them.
 
 import { cpSync, writeFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, it } from 'vitest'
 import { decodeHttp } from '../../src/kit/cloudevents-http.ts'
@@ -268,6 +269,29 @@ describe('a receiver that', () => {
     await until(async () => (await query('webhooks.get', { endpoint })).isEnabled === false)
     expect(await query('webhooks.get', { endpoint })).toMatchObject({ reason: 'failing' })
   })
+
+  it('refuses one event for days, and takes others meanwhile, stays enabled', async () => {
+    const { register, publish, query } = await openWebhooks({
+      env: hurried(50_000),
+      // All attempts together last longer than this; what gets through comes much more often.
+      options: { disableAfterMs: 3 * 86_400_000 },
+    })
+    const receiver = await openReceiver(({ body }, response) =>
+      response.writeHead(body.includes('order.bad') ? 500 : 204).end(),
+    )
+    const { endpoint } = await register(receiver.url)
+    await publish('order.bad')
+    const stateOfFirst = async () =>
+      (await query<DeliveryPage>('webhooks.deliveries', { endpoint, limit: 1 })).items[0]?.state
+    await until(async () => {
+      await publish('order.good')
+      await sleep(100)
+      return (await stateOfFirst()) === 'failed'
+    })
+    await publish('order.last')
+    await until(() => receiver.received.some(({ body }) => body.includes('order.last')))
+    expect(await query('webhooks.get', { endpoint })).toMatchObject({ isEnabled: true })
+  })
 })
 
 describe('an owner', () => {
@@ -299,6 +323,48 @@ describe('an owner', () => {
       })
     expect(check(fresh).keyIndex).toBe(0)
     expect(() => check(old)).toThrow('no signature')
+  })
+
+  it('may rotate again within the overlap: each secret signs along to its own end, three at a time', async () => {
+    const env = hurried(1)
+    let laterMs = 0
+    const { register, publish, ask } = await openWebhooks({ env: { ...env, now: () => env.now() + laterMs } })
+    const receiver = await openReceiver()
+    const { endpoint, secret: first } = await register(receiver.url)
+    const rotate = async (overlapSeconds: number) =>
+      (await ask<{ secret: string }>('webhooks.rotate', { endpoint, overlapSeconds })).secret
+    const secrets = [first, await rotate(3600), await rotate(600), await rotate(7200)]
+    const signs = async () => {
+      const before = receiver.received.length
+      await publish('order.a')
+      await until(() => receiver.received.length > before)
+      const { headers, body } = nth(receiver.received, before)
+      const nowSeconds = Number(headers['webhook-timestamp'])
+      return secrets.map((secret) => {
+        const keys = [{ scheme: 'v1' as const, secret: Buffer.from(secret.slice(6), 'base64') }]
+        try {
+          return verifyWebhook(headers, body, keys, { nowSeconds }).keyIndex === 0
+        } catch {
+          return false
+        }
+      })
+    }
+    expect(await signs()).toEqual([true, true, true, true])
+    const refused = await errorOf(rotate(60))
+    expect([refused.code, refused.message]).toEqual([
+      'webhooks.overlap',
+      expect.stringContaining(new Date(env.now() + 600_000).toISOString().slice(0, 13)),
+    ])
+    // The second one, which came with the shorter overlap, ends first.
+    laterMs = 700_000
+    expect(await signs()).toEqual([true, false, true, true])
+    secrets.push(await rotate(60))
+    expect(await signs()).toEqual([true, false, true, true, true])
+    // A secret that was lost ends at once, however many sign along.
+    secrets.push(await rotate(0))
+    expect(await signs()).toEqual([true, false, true, true, false, true])
+    laterMs = 3_700_000
+    expect(await signs()).toEqual([false, false, true, false, false, true])
   })
 
   it('sees a new secret once, and never a reference’s value', async () => {

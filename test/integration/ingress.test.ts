@@ -22,6 +22,7 @@ const PUBLIC: readonly (readonly [path: RegExp, why: string])[] = [
   [/^\/(?:livez|readyz|favicon\.ico)$/, 'probes'],
   [/^\/health(?:\/integrations)?$/, 'a word; details are decided'],
   [/^\/(?:[A-Za-z0-9._-]+\.(?:html|css|js|ts|svg|png|ico|webmanifest|woff2))?$/, 'files of the page'],
+  [/^\/src\/doors\/telling\/[a-z-]+\.(?:js|ts)$/, 'words that the page shares with the terminal'],
   [
     /^\/log\/(?:checkpoint(?:\/witnessed|\/\{size\})?|vkey|keys|key|policy|retention)$/,
     'public parts of the log',

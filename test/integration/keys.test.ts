@@ -177,6 +177,8 @@ describe('a rotation', () => {
     const hub = await open()
     const asked = await Promise.allSettled([ask(hub, 'keys.rotate'), ask(hub, 'keys.rotate')])
     expect(asked.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    const put = { namespace: 'n', key: 'after', value: 1 }
+    await hub.invoke(hub.owner, 'state.put', put, { until: 'signed' })
     expect((await hub.log.read({ limit: 100, type: 'log.key-rotated@1' })).entries).toHaveLength(1)
   })
 })

@@ -125,6 +125,30 @@ describe('Polity, packed', () => {
     expect(packed.filter((file) => /simulator|fixture/.test(file))).toEqual([])
   })
 
+  it('serves the page with the words that it shares with the terminal, under the names it imports', () => {
+    writeFileSync(
+      join(app, 'page.mjs'),
+      `import { pageRoutes } from './node_modules/polity/dist/doors/http/static.js'
+       const routes = new Map(pageRoutes('node_modules/polity/web').map((route) => [route.path, route]))
+       const seen = new Set(['/live.ts'])
+       for (const path of seen) {
+         const route = routes.get(path)
+         if (!route) throw new Error('nobody serves ' + path)
+         const text = new TextDecoder().decode(route.handle({ headers: {} }).body)
+         for (const [, other] of text.matchAll(/^(?:im|ex)port\\b(?:[^'"]*\\bfrom)? ['"]([^'"]+)['"]/gm))
+           seen.add(new URL(other, 'http://page' + path).pathname)
+       }
+       console.log([...seen].filter((path) => path.startsWith('/src/')).join(' '))`,
+    )
+    const { status, stdout, stderr } = run(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', 'page.mjs'],
+      app,
+    )
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).toContain('/src/doors/telling/telling.ts')
+  })
+
   it('is embedded as the README says', () => {
     const [, snippet = ''] =
       /## Embed it[\s\S]*?```ts\n([\s\S]*?)```/.exec(readFileSync(join(HOUSE, 'README.md'), 'utf8')) ?? []

@@ -14,7 +14,7 @@ import {
   POSTGRES_URL,
   randomRealm,
 } from '../conformance/store/postgres-server.ts'
-import { owner } from './lab/hubs.ts'
+import { entriesOf, owner } from './lab/hubs.ts'
 
 const KEYS = ['log.key', 'statements.key', 'vault.key', 'witness.key']
 const FORBID = '@id("no-put")\nforbid (principal, action == Polity::Action::"state.put@1", resource);'
@@ -80,15 +80,85 @@ await describeOnPostgres('rules on one database', () => {
     const other = await start('b', [])
     await a.invoke(owner, 'gate.load', { files: await files() })
     // It does not know the action of which the new rules speak.
-    expect(await other.invoke(owner, 'vault.erase', { subject: 'x' })).toMatchObject({
-      status: 'denied',
-      reasons: ['polity.unavailable'],
+    await expect(other.invoke(owner, 'vault.erase', { subject: 'x' })).rejects.toMatchObject({
+      code: 'gate.unavailable',
+      facts: { reasons: ['polity.unavailable'] },
     })
     await a.invoke(owner, 'gate.roll-back', {})
     await expect
-      .poll(async () => (await other.invoke(owner, 'vault.erase', { subject: 'x' })).status, {
-        timeout: 20_000,
-      })
+      .poll(
+        () =>
+          other.invoke(owner, 'vault.erase', { subject: 'x' }).then(
+            ({ status }) => status,
+            ({ code }) => code,
+          ),
+        { timeout: 20_000 },
+      )
       .toBe('done')
+  })
+
+  const causes = async (hub: Hub) =>
+    (await entriesOf(hub, 'gate.bundle-activated@1')).map(({ data }) => data.cause)
+  /** Puts them in force at `a`, and answers once `b` decides by them. */
+  const loadWatched = async (a: Hub, b: Hub): Promise<string> => {
+    const input = { files: await files(), watchMs: 60_000, deniedShareMaxPercent: 20 }
+    const begun = await a.invoke(owner, 'gate.load', input, { wait: false })
+    if (begun.status !== 'running') throw new Error(begun.status)
+    await expect
+      .poll(async () => (await put(b, 'probe')).status, { timeout: 20_000, interval: 20 })
+      .toBe('denied')
+    return begun.run
+  }
+  const doHarm = async (hub: Hub, times = 12) => {
+    for (let at = 0; at < times; at++) await put(hub, `k${at}`)
+  }
+
+  it('are watched by one hub, and taken back once for all of them', { timeout: 120_000 }, async () => {
+    const [a, b] = [await start('a'), await start('b')]
+    const run = await loadWatched(a, b)
+    await Promise.all([doHarm(a), doHarm(b)])
+    await expect.poll(async () => (await b.run(owner, run)).status, { timeout: 20_000 }).toBe('done')
+    expect(await b.run(owner, run)).toMatchObject({ output: { status: 'rolled-back' } })
+    for (const hub of [a, b]) expect(await put(hub, 'again')).toMatchObject({ status: 'done' })
+    expect(await causes(a)).toEqual(['started', 'loaded', 'rolled-back'])
+  })
+
+  it('are watched on by another hub when the one that watched is gone', { timeout: 120_000 }, async () => {
+    const [a, b] = [await start('a'), await start('b')]
+    const run = await loadWatched(a, b)
+    hubs = hubs.filter((each) => each !== a)
+    await a.close()
+    await doHarm(b)
+    await expect.poll(async () => (await b.run(owner, run)).status, { timeout: 60_000 }).toBe('done')
+    expect(await b.run(owner, run)).toMatchObject({ output: { status: 'rolled-back' } })
+    expect(await put(b, 'again')).toMatchObject({ status: 'done' })
+    expect(await causes(b)).toEqual(['started', 'loaded', 'rolled-back'])
+  })
+
+  /** Too few for anybody to judge by, at either hub alone. */
+  const FEW = 3
+
+  it('are judged by what all hubs counted', { timeout: 120_000 }, async () => {
+    const [a, b] = [await start('a'), await start('b')]
+    // The probe at b is one more.
+    const run = await loadWatched(a, b)
+    await doHarm(b, FEW)
+    expect(await b.run(owner, run)).toMatchObject({ status: 'running' })
+    await doHarm(a, FEW)
+    await expect.poll(async () => (await b.run(owner, run)).status, { timeout: 20_000 }).toBe('done')
+    expect(await b.run(owner, run)).toMatchObject({ output: { status: 'rolled-back' } })
+    expect(await causes(a)).toEqual(['started', 'loaded', 'rolled-back'])
+  })
+
+  it('are judged by what the hub that is gone had counted, too', { timeout: 120_000 }, async () => {
+    const [a, b] = [await start('a'), await start('b')]
+    const run = await loadWatched(a, a)
+    await doHarm(a, FEW)
+    hubs = hubs.filter((each) => each !== a)
+    await a.close()
+    await doHarm(b, FEW)
+    await expect.poll(async () => (await b.run(owner, run)).status, { timeout: 60_000 }).toBe('done')
+    expect(await b.run(owner, run)).toMatchObject({ output: { status: 'rolled-back' } })
+    expect(await causes(b)).toEqual(['started', 'loaded', 'rolled-back'])
   })
 })

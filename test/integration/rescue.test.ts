@@ -27,7 +27,7 @@ describe('a rescue', () => {
     const session = await before.identity.signIn(
       before.identity.signInCode(await before.identity.byToken(old.token)).code,
     )
-    const guest = await before.invoke(owner, 'token.create', { kind: 'user', id: 'bob' })
+    const guest = await before.invoke(owner, 'token.create', { kind: 'service', id: 'bob' })
     const documents = await documentsOf(before)
     await before.close()
     const admin = readFileSync(dataPaths(old.dir).adminToken, 'utf8').trim()
@@ -43,6 +43,8 @@ describe('a rescue', () => {
     const token = readFileSync(rescued.tokenFile, 'utf8').trim()
     expect(hub.ownerToken).toBe(token)
     expect(await hub.identity.byToken(token)).toMatchObject({ chain: [{ roles: ['owner'] }] })
+    // Nobody is missed whom the machine's own user has taken out.
+    expect(await hub.identity.isSolo()).toBe(true)
     expect(await documentsOf(hub)).toEqual(documents)
     expect(await entriesOf(hub, 'hub.rescued@1')).toMatchObject([
       { actor: 'hub:polity', data: { user: 'root', reason: 'the owner has left', revoked: rescued.revoked } },

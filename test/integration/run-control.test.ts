@@ -88,6 +88,25 @@ describe('a run that is paused', () => {
   })
 })
 
+describe('a pure step of a command that happens once', () => {
+  it('leaves no start behind, and what undoes it does', async () => {
+    const seen: string[] = []
+    const hub = await openTestHub('memory', {
+      modules: [
+        flow(async (ctx) => {
+          const look = async () => {
+            for (const { name, state } of (await journalOf(hub, ctx.id)).items) seen.push(`${name} ${state}`)
+          }
+          await ctx.step('look', look, { isPure: true, undo: look })
+          throw new PolityError('target.busy', 'no room')
+        }),
+      ],
+    })
+    await outcome(hub, await begin(hub, owner, 'flow.play-once'))
+    expect(seen).toEqual(['look running', 'look done', 'undo/look running'])
+  })
+})
+
 describe('a run that is cancelled', () => {
   it('has its step stopped, what it did undone in reverse, and says who did it', async () => {
     const undone: string[] = []

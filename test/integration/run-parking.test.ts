@@ -1,10 +1,11 @@
 // Runs that nobody should guess about: code that changed, hubs that die of them, steps that may have happened; and what a replay says.
 
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { Hub } from '../../src/hub.ts'
 import { PolityError } from '../../src/kernel/errors.ts'
 import { TAKE_OVERS_MAX } from '../../src/kernel/runs/life.ts'
-import { counted, Noted, part } from './lab/flow.contract.ts'
+import { counted, Noted, part, playOnce } from './lab/flow.contract.ts'
 import {
   begin,
   calls,
@@ -198,6 +199,50 @@ describe('a run whose hub ends in the same step again and again', () => {
     expect(await outcome(hub, run)).toMatchObject({ status: 'done' })
   })
 
+  it('is alone to blame for it: whatever was under way beside it finishes', {
+    timeout: 180_000,
+  }, async () => {
+    const folder = tempFolder()
+    const finished = new Set<string>()
+    let deadly = ''
+    const life = async () => {
+      const reached = calls()
+      const hub = await openTestHub('sqlite', {
+        ...folder,
+        modules: [
+          flow(async (ctx) =>
+            ctx.step('work', async ({ signal }) => {
+              if (deadly === '' || ctx.id === deadly) {
+                reached.call()
+                return untilStopped(signal)
+              }
+              // Far slower than the hub ends.
+              for (let turn = 0; turn < 200; turn++) {
+                await setImmediate()
+                signal.throwIfAborted()
+              }
+              return finished.add(ctx.id)
+            }),
+          ),
+        ],
+      })
+      return { hub, reached: reached.reached }
+    }
+    let { hub, reached } = await life()
+    const innocent = new Set<string>()
+    for (let run = 0; run < 5; run++) innocent.add(await begin(hub, owner))
+    deadly = await begin(hub, owner)
+    for (let time = 0; time <= TAKE_OVERS_MAX; time++) {
+      await reached
+      await hub.close()
+      ;({ hub, reached } = await life())
+    }
+    await told(hub, 'run.parked@1', deadly)
+    for (const run of innocent) expect(await outcome(hub, run)).toMatchObject({ status: 'done' })
+    expect(await entriesOf(hub, 'run.parked@1')).toHaveLength(1)
+    expect(finished).toEqual(innocent)
+  })
+
   it('is not while it only waits', { timeout: 180_000 }, async () => {
     const folder = tempFolder()
     const open = () =>
@@ -271,6 +316,45 @@ describe('a step that may have happened', () => {
     expect(await codeOf(resolve())).toBe('run.finished')
   })
 
+  it.each([
+    ['before whoever asked for it asks again', true],
+    ['while whoever asked for it waits', false],
+  ])('parks the run that asked for it, where it is found %s', async (_, isFirst) => {
+    const folder = tempFolder()
+    const reached = calls()
+    const mayAsk = Promise.withResolvers<void>()
+    const body =
+      (begins: Promise<void>): Flow =>
+      (ctx, { mark }) =>
+        mark === 'child'
+          ? ctx.step('pay', ({ signal }) => {
+              reached.call()
+              return untilStopped(signal)
+            })
+          : ctx.step('ask', async () => {
+              await begins
+              return ctx.invoke(playOnce, { mark: 'child' })
+            })
+    const first = await openTestHub('sqlite', { ...folder, modules: [flow(body(Promise.resolve()))] })
+    const parent = await begin(first, owner)
+    await reached.reached
+    const [child = ''] = (await entriesOf(first, 'action.decided@1')).flatMap(({ data }) =>
+      data.action === 'flow.play-once@1' ? [String(data.decision)] : [],
+    )
+    await first.close()
+    const hub = await openTestHub('sqlite', { ...folder, modules: [flow(body(mayAsk.promise))] })
+    if (!isFirst) mayAsk.resolve()
+    expect(await outcome(hub, child)).toMatchObject({ status: 'unknown' })
+    mayAsk.resolve()
+    const { reason } = await told(hub, 'run.parked@1', parent)
+    expect(reason).toContain(child)
+    await hub.invoke(owner, 'runs.resolve', { run: child, step: 'pay', result: 'paid' })
+    await outcome(hub, child, 2)
+    await hub.invoke(owner, 'runs.resume', { run: parent })
+    expect(await outcome(hub, parent)).toMatchObject({ status: 'done' })
+    expect(await hub.run(owner, parent)).toMatchObject({ output: { result: { result: 'paid' } } })
+  })
+
   it('is resolved by somebody else than the starter, or by an owner', async () => {
     const { hub, run, resolve } = await interrupted({ result: 'paid' }, somebody)
     const said = { run, step: 'pay', result: 'paid' }
@@ -302,6 +386,29 @@ describe('a step that may have happened', () => {
 })
 
 describe('a replay', () => {
+  it('knows what branches asked for, whichever of them was answered first', async () => {
+    const hub = await openTestHub('memory', {
+      modules: [
+        flow(
+          async (ctx) => {
+            const asked = await ctx.forEach('each', [3, 2, 1], (scope, mark) =>
+              scope.invoke(part, { mark: `${mark}` }),
+            )
+            return asked.length
+          },
+          // The first to be asked is the last to answer.
+          async (ctx, { mark }) => {
+            for (let step = 0; step < Number(mark); step++) await ctx.step(`${step}`, () => step)
+            return mark
+          },
+        ),
+      ],
+    })
+    const run = await begin(hub, owner)
+    expect(await outcome(hub, run)).toMatchObject({ status: 'done' })
+    expect(await replayOf(hub, run)).toMatchObject({ isSame: true, steps: 3 })
+  })
+
   const rich: Flow = async (ctx, { mark }) => {
     const first = await ctx.step('first', ({ record }) => {
       record(Noted({ run: ctx.id, note: 'first' }))

@@ -214,6 +214,26 @@ describe('a step', () => {
     ])
   })
 
+  it('waits between two attempts, and is running in each', async () => {
+    const seen: unknown[] = []
+    const { hub, run } = await played((ctx) =>
+      ctx.step(
+        'work',
+        async ({ attempt }) => {
+          const [found] = (await journalOf(hub, ctx.id)).items
+          seen.push([attempt, found?.state, found?.attempts, Object.keys(found ?? {}).includes('until')])
+          return attempt < 2 ? failing() : null
+        },
+        { retry: RETRY },
+      ),
+    )
+    await run()
+    expect(seen).toEqual([
+      [1, 'running', 0, false],
+      [2, 'running', 1, false],
+    ])
+  })
+
   it('passes the breaker of its target', async () => {
     const { hub, run } = await played(async (ctx) => {
       for (let call = 0; call < 5; call++)

@@ -26,6 +26,8 @@ export interface ServiceStandIn {
   readonly probes: () => number
   readonly connections: () => number
   mood: Mood
+  /** Requests under these keys are answered 500, whatever its mood. */
+  readonly poisonKeys: string[]
   /** What it answers while it is well. */
   answer: unknown
   offline(): Promise<void>
@@ -48,7 +50,8 @@ export async function openServiceStandIn(answer: unknown = {}): Promise<ServiceS
     const isGzip = request.headers['content-encoding'] === 'gzip'
     const { method = '', url: path = '', headers } = request
     const told = { method, path, headers, body: JSON.parse((isGzip ? gunzipSync(raw) : raw).toString()) }
-    const status = statusOf(standIn.mood, isGzip)
+    const isPoison = standIn.poisonKeys.includes(`${headers['idempotency-key']}`)
+    const status = isPoison ? 500 : statusOf(standIn.mood, isGzip)
     received.push(status === undefined ? told : { ...told, status })
     if (status === undefined) return
     response.writeHead(status, { 'content-type': 'application/json' })
@@ -80,6 +83,7 @@ export async function openServiceStandIn(answer: unknown = {}): Promise<ServiceS
     probes: () => probes,
     connections: () => connections,
     mood: 'well',
+    poisonKeys: [],
     answer,
     offline: stop,
     online: async () => void (await listen(port)),

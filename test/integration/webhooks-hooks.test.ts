@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { Webhook } from 'standardwebhooks'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -16,7 +17,7 @@ import { meshModule } from '../../src/modules/mesh/module.ts'
 import { hookReceiver } from '../../src/modules/webhooks/contract.ts'
 import { webhooksModule } from '../../src/modules/webhooks/module.ts'
 import type { WebhooksOptions } from '../../src/modules/webhooks/settings.ts'
-import { entriesOf, tempFolder } from './lab/hubs.ts'
+import { entriesOf, errorOf, openTestHub, tempFolder } from './lab/hubs.ts'
 import { caller } from './lab/mesh.ts'
 import { asking, until } from './lab/webhooks.ts'
 
@@ -424,6 +425,23 @@ describe('a handshake', () => {
     expect(statuses).toEqual([204, 204, 204, 429, 429])
     expect(await received()).toHaveLength(3)
   })
+
+  it('a batch counts as what is in it: it is taken whole, and what comes after it waits so much longer', async () => {
+    const { post, received } = await openDoor({ ratePerMinute: 3 })
+    const batch = (from: number, count: number) =>
+      post(
+        'ce',
+        JSON.stringify(Array.from({ length: count }, (_, at) => ({ ...event, id: `${from + at}` }))),
+        { 'content-type': 'application/cloudevents-batch+json' },
+        `?access_token=${encodeURIComponent(PLAIN)}`,
+      )
+    expect((await batch(0, 6)).status).toBe(204)
+    const { status, headers } = await batch(6, 1)
+    expect(status).toBe(429)
+    // Six of three a minute: four more have to fit before there is room for one.
+    expect(Number(headers.get('retry-after'))).toBeGreaterThan(60)
+    expect(await received()).toHaveLength(6)
+  })
 })
 
 describe('a source', () => {
@@ -441,10 +459,74 @@ describe('a source', () => {
 
   it('whose secret cannot be read is refused without a word about where it should be', async () => {
     const { url, put } = await openDoor()
-    await put('lost', { scheme: 'hmac', secret: 'file:/nowhere/at/all' })
+    const path = join(tempFolder().root, 'nowhere')
+    writeFileSync(path, PLAIN)
+    await put('lost', { scheme: 'hmac', secret: `file:${path}` })
+    rmSync(path)
     const response = await fetch(`${url}/v1/hooks/lost`, { method: 'POST', body: '{}' })
     expect(response.status).toBe(503)
     expect(await response.text()).not.toContain('nowhere')
+  })
+
+  describe('is looked at when it is put', () => {
+    const reference = (name: string, content?: string): string => {
+      const path = join(tempFolder().root, name)
+      if (content !== undefined) writeFileSync(path, content)
+      return `file:${path}`
+    }
+
+    it.each([
+      ['a variable that is not set', () => 'env:POLITY_NOT_SET'],
+      ['a file that is not there', () => reference('none')],
+      ['an empty file', () => reference('empty', '\n')],
+      ['a folder', () => `file:${tempFolder().root}`],
+      ['a file that is too large', () => reference('large', 'x'.repeat(64 * 1024 + 1))],
+      ['a device without an end', () => 'file:/dev/zero'],
+    ])('and refused with %s: told which, and nothing is put', async (_, named) => {
+      const { put, query, hub } = await openDoor()
+      const secret = named()
+      const before = (await entriesOf(hub, 'webhooks.source-put@1')).length
+      for (const scheme of ['standard', 'cloudevents', 'github', 'hmac'])
+        await expect(put('shop', { scheme, secret })).rejects.toMatchObject({
+          code: 'secret.missing',
+          message: expect.stringContaining(secret),
+        })
+      expect(JSON.stringify(await query('webhooks.sources'))).not.toContain('"shop"')
+      expect(await entriesOf(hub, 'webhooks.source-put@1')).toHaveLength(before)
+    })
+
+    it('also when it is put again: the one of before stays in force', async () => {
+      const { put, post } = await openDoor()
+      await expect(put('std', { scheme: 'standard', secret: 'env:POLITY_NOT_SET' })).rejects.toMatchObject({
+        code: 'secret.missing',
+      })
+      const body = payload()
+      expect((await post('std', body, signed(body))).status).toBe(204)
+    })
+
+    it('and refused for a key that is none, of which nothing is shown', async () => {
+      const { put } = await openDoor()
+      const secret = reference('broken', 'whsec_short+one')
+      const refusal = await errorOf(put('shop', { scheme: 'standard', secret }))
+      expect(refusal).toMatchObject({ code: 'input.invalid', message: expect.stringContaining('/secret') })
+      expect(inspect(refusal, { depth: 10 })).not.toContain('short+one')
+      // A token of another kind may begin so.
+      await put('shop', { scheme: 'hmac', secret })
+    })
+
+    it('and not when the log is read again: a source stays whose secret has gone', async () => {
+      const { dir, anchorPath } = tempFolder()
+      const open = () => openTestHub('sqlite', { modules: [meshModule(), webhooksModule()], dir, anchorPath })
+      const first = await open()
+      const secret = reference('plain', PLAIN)
+      const source = { name: 'shop', scheme: 'hmac', prefix: 'in', principal: 'component:shop', secret }
+      await asking(first).ask('webhooks.source-put', source)
+      await first.close()
+      rmSync(secret.slice('file:'.length))
+      expect(await asking(await open()).query('webhooks.sources')).toMatchObject({
+        items: [{ name: 'shop' }],
+      })
+    })
   })
 
   it('that was removed takes nothing more', async () => {

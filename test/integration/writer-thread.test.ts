@@ -8,7 +8,7 @@ import { systemEnv } from '../../src/kernel/env.ts'
 import type { PolityError } from '../../src/kernel/errors.ts'
 import { readAnchor } from '../../src/kernel/log/anchor.ts'
 import { type Draft, sealEntry } from '../../src/kernel/log/entry.ts'
-import type { Published } from '../../src/kernel/log/proposal.ts'
+import { LIMITS, type Published } from '../../src/kernel/log/proposal.ts'
 import type { OpenedSequencer } from '../../src/kernel/log/sequencer.ts'
 import { openThreadedSequencer } from '../../src/kernel/log/thread/threaded-sequencer.ts'
 import { viewTable } from '../../src/kernel/log/view.ts'
@@ -23,12 +23,14 @@ describe('a writer in a thread', () => {
   let published: Published[]
   let lost: PolityError[]
   let opened: OpenedSequencer[]
+  let whenLost: () => void
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'polity-thread-'))
     writeFileSync(join(folder, 'vault.key'), Buffer.alloc(32, 1))
     published = []
     lost = []
     opened = []
+    whenLost = () => undefined
   })
   afterEach(async () => {
     for (const each of opened) await each.close()
@@ -52,7 +54,10 @@ describe('a writer in a thread', () => {
       {
         onPublished: (each) => published.push(each),
         onFailure: () => undefined,
-        onLost: (error) => lost.push(error),
+        onLost: (error) => {
+          lost.push(error)
+          whenLost()
+        },
       },
     )
     opened.push(sequencer)
@@ -180,4 +185,41 @@ describe('a writer in a thread', () => {
       first: 1,
     })
   })
+
+  it('that dies while its answers are handed on takes back none of them', async () => {
+    const sequencer = await open()
+    let fatal: Promise<unknown> | undefined
+    let handedOn = 0
+    let handedOnAtLoss = 0
+    whenLost = () => {
+      handedOnAtLoss = handedOn
+    }
+    const proposed = Array.from({ length: ANSWERS }, (_, number) =>
+      sequencer.propose({ entries: [textOf(Counted({ counter: 'a', number }))] }).finally(() => {
+        // The thread has written everything: while its callers think, the next thing ends it.
+        if (handedOn === 0)
+          fatal = sequencer.propose({ entries: [textOf(Fatal({ counter: 'a' }))] }).catch((error) => error)
+        else if (lost.length === 0 && handedOn % THINKERS === 0) think()
+        handedOn += 1
+      }),
+    )
+    const receipts = await Promise.all(proposed)
+    expect(await fatal).toMatchObject({ code: 'log.closed' })
+    expect(handedOnAtLoss).toBeGreaterThan(0)
+    expect(handedOnAtLoss).toBeLessThan(ANSWERS)
+    expect([handedOn, lost.length]).toEqual([ANSWERS, 1])
+    expect(receipts.map(({ first }) => first)).toEqual(receipts.map((_, place) => place))
+    await expect(sequencer.propose({ entries: [] })).rejects.toMatchObject({ code: 'log.closed' })
+    const next = await open()
+    expect(await next.propose({ entries: [textOf(Counted({ counter: 'a', number: 0 }))] })).toMatchObject({
+      first: ANSWERS,
+    })
+  })
 })
+
+/** The writer takes them as one batch, so that none is written together with what ends it. */
+const ANSWERS = LIMITS.batchProposals
+/** One among so many stops the thread of the hub, long enough for what happens elsewhere to be heard of next. */
+const THINKERS = 8
+const THINKING_MS = 200
+const think = () => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, THINKING_MS)

@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import quote, urlsplit
 
 from .errors import GovernanceDenied, GovernanceSuspended, GovernanceUnavailable
+from .ticket import issue_ticket, key_name, read_ticket, request_seal
 
 ANSWER_MAX_BYTES = 256 * 1024
 POLL_SECONDS = 2.0
@@ -133,6 +134,22 @@ class Gate:
                     raise
             time.sleep(min(poll_seconds, left))
 
+    def ticket(self, decision: str, form: bytes) -> str:
+        """What a client comes again with, once people have agreed: good for a request of this form alone."""
+        return issue_ticket(self._token, decision, form)
+
+    def ticket_of(self, ticket: str, form: bytes) -> Optional[str]:
+        """The decision that a program with the same token issued it for; None for what is no such ticket."""
+        return read_ticket(self._token, ticket, form)
+
+    def key_of(self, owner: str, key: str) -> str:
+        """What a client's own idempotency key is called at the hub: apart from anybody else's, and from the program's own."""
+        return key_name(self._token, owner, key)
+
+    def seal_of(self, form: bytes) -> str:
+        """Of a request of this form: nobody can search it for what was sent."""
+        return request_seal(self._token, form)
+
     def report(
         self,
         decision: str,
@@ -156,7 +173,9 @@ class Gate:
         decision, effect = context.get("id"), context.get("effect")
         sentence = _text(context.get("sentence")) or "the gate said no"
         if status not in (200, 202) or not isinstance(answer.get("decision"), bool):
-            raise GovernanceUnavailable("the hub answered no decision: %s" % answer.get("detail", status), status)
+            raise GovernanceUnavailable(
+                "the hub answered no decision: %s" % answer.get("detail", status), status, _text(answer.get("code"))
+            )
         if answer["decision"] is True:
             has_id = isinstance(decision, str) and decision != ""
             if status != 200 or effect != "allow" or not (has_id or is_read_only):
@@ -164,6 +183,9 @@ class Gate:
             return Allowed(self, decision if has_id else None)
         if effect == "suspended" and isinstance(decision, str):
             raise GovernanceSuspended(sentence, decision, _texts(context.get("obligations")))
+        if context.get("isTaken") is True:
+            # Of what was handed out the sentence says why it was allowed.
+            sentence = "people agreed to this once, and it was handed out: whether it was done, the program knows"
         raise GovernanceDenied(sentence, _texts(context.get("reasons")), _text(decision))
 
     def _ask(

@@ -33,8 +33,12 @@ class GovernanceSuspended(GovernanceError):
 
 
 class GovernanceUnavailable(GovernanceError):
-    """There is no decision, so nothing is done. ``status`` is the HTTP status of what was no answer, if one came."""
+    """
+    There is no decision, so nothing is done. ``status`` is the HTTP status of what was no answer, if one came, and ``code``
+    that which the hub gave, such as ``idempotency.conflict``.
+    """
 
-    def __init__(self, message: str, status: Optional[int] = None) -> None:
+    def __init__(self, message: str, status: Optional[int] = None, code: Optional[str] = None) -> None:
         super().__init__(message)
         self.status = status
+        self.code = code

@@ -40,12 +40,15 @@ def require_governance(
     subject: Optional[Resource] = None,
     conduct: Optional[Mapping[str, Any]] = None,
     wait_seconds: float = 0.0,
+    key: Optional[Union[str, Callable[..., str]]] = None,
     gate: Optional[Gate] = None,
 ) -> Callable[[F], F]:
     """
     Decides before the function is called, and reports whether it returned or raised. Raises GovernanceDenied,
     GovernanceSuspended or GovernanceUnavailable in its place. ``resource`` and ``subject`` may be functions of the
-    arguments. For people who approve, it waits ``wait_seconds``.
+    arguments. For people who approve, it waits ``wait_seconds``. Under the same ``key`` (a function of the arguments, too)
+    the hub knows a call again for a day, also after a restart of the program: it goes on with what people agreed to since,
+    and is denied once it was reported.
     """
 
     def decorate(function: F) -> F:
@@ -56,17 +59,21 @@ def require_governance(
             try:
                 about = named(*args, **kwargs) if callable(named) else named
                 who = subject(*args, **kwargs) if callable(subject) else subject
+                same = key(*args, **kwargs) if callable(key) else key
             except GovernanceError:
                 raise
             except Exception as error:
                 raise GovernanceUnavailable("what it is about could not be told: %s" % error) from error
             try:
                 return chosen.decide(
-                    action, about, who, risk_level=risk_level, is_autonomous=is_autonomous, conduct=conduct
+                    action, about, who, risk_level=risk_level, is_autonomous=is_autonomous, conduct=conduct, key=same
                 )
             except GovernanceSuspended as suspended:
                 if wait_seconds <= 0:
-                    raise
+                    if same is None:
+                        raise
+                    # Asked for before, maybe: then people may have answered meanwhile.
+                    return chosen.look(suspended.decision)
                 return chosen.wait(suspended.decision, wait_seconds)
 
         if inspect.iscoroutinefunction(function):
@@ -108,8 +115,8 @@ def _name_of(function: Callable[..., Any]) -> str:
     return "%s.%s" % (function.__module__, function.__qualname__.replace("<locals>.", ""))
 
 
-def _tell(allowed: Allowed, error: Optional[BaseException]) -> None:
-    """Never raises: what the function did or raised is what its caller has to hear of."""
+def _tell(allowed: Allowed, error: Optional[BaseException]) -> bool:
+    """Whether the hub knows. Never raises: what the function did or raised is what its caller has to hear of."""
     try:
         if error is None:
             allowed.done()
@@ -118,17 +125,19 @@ def _tell(allowed: Allowed, error: Optional[BaseException]) -> None:
             allowed.failed(code=_NOT_IN_CODES.sub("", type(error).__name__)[:64].lstrip("._:-") or "Exception")
     except Exception as failure:  # noqa: BLE001
         _LOG.warning("the outcome of %s could not be reported: %s", allowed.id, failure)
+        return False
+    return True
 
 
 async def _off_loop(function: Callable[..., Any], *args: Any) -> Any:
     return await asyncio.get_running_loop().run_in_executor(None, functools.partial(function, *args))
 
 
-async def _told_off_loop(allowed: Allowed, error: Optional[BaseException]) -> None:
+async def _told_off_loop(allowed: Allowed, error: Optional[BaseException]) -> bool:
     telling = asyncio.get_running_loop().run_in_executor(None, _tell, allowed, error)
     if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt, SystemExit)):
-        return
-    await asyncio.shield(telling)
+        return False
+    return await asyncio.shield(telling)
 
 
 def _checked(alias: str, properties: Mapping[str, Any], resource: Entity, actor: Optional[str], gate: Optional[Gate]) -> Allowed:

@@ -46,6 +46,17 @@ def outcome(decision):
     raise AssertionError("no outcome came")
 
 
+def eventually(call):
+    """What people agreed to is decided again a moment after their last vote."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return call()
+        except GovernanceSuspended:
+            if time.monotonic() > until:
+                raise
+
+
 def agree_until(enough):
     """As the owner, to whatever waits."""
     while not enough.wait(0.05):
@@ -54,6 +65,10 @@ def agree_until(enough):
                 ask("POST", "/v1/actions/approvals.approve", {"input": {"approval": item["approval"]}})
             except urllib.error.HTTPError as closed:
                 closed.close()
+
+
+def waiting():
+    return [item["approval"] for item in ask("GET", "/v1/queries/approvals.list")["items"]]
 
 
 def ask(method, path, body=None):
@@ -327,6 +342,39 @@ class Governing(unittest.TestCase):
         configure(OWNER)
         self.assertEqual(change(), 1)
 
+    def test_under_a_key_it_goes_on_after_a_restart_once(self):
+        ran = []
+
+        def program():
+            gate = Gate(URL, os.environ["POLITY_SERVICE"], PATIENCE)
+
+            @require_governance(
+                "thing.change",
+                risk_level="critical",
+                resource=lambda which: {"type": "thing", "id": which},
+                key=lambda which: "change of " + which,
+                gate=gate,
+            )
+            def change(which):
+                ran.append(which)
+
+            return change
+
+        with self.assertRaises(GovernanceSuspended) as first:
+            program()("one")
+        with self.assertRaises(GovernanceSuspended) as again:
+            program()("one")
+        self.assertEqual(first.exception.decision, again.exception.decision)
+        with self.assertRaises(GovernanceSuspended) as other:
+            program()("two")
+        self.assertNotEqual(other.exception.decision, first.exception.decision)
+        ask("POST", "/v1/actions/approvals.approve", {"input": {"approval": first.exception.decision}})
+        eventually(lambda: program()("one"))
+        self.assertEqual(ran, ["one"])
+        for _ in range(2):
+            self.assertRaises(GovernanceDenied, program(), "one")
+        self.assertEqual(ran, ["one"])
+
     def test_a_generator_is_refused(self):
         def some():
             yield 1
@@ -336,20 +384,33 @@ class Governing(unittest.TestCase):
 
 
 class Asgi(unittest.TestCase):
-    def asked(self, gate, method="POST", path="/things", app=None, **more):
-        sent, ran = [], []
+    def asked(self, gate, method="POST", path="/things", app=None, pieces=(b"",), headers=(), **more):
+        sent, ran, self.bodies = [], [], []
+        left = [
+            {"type": "http.request", "body": piece, "more_body": at + 1 < len(pieces)}
+            for at, piece in enumerate(pieces)
+        ]
+
+        async def receive():
+            # As a server has it: behind the body nothing comes as long as the client is there.
+            return left.pop(0) if left else await asyncio.wait_for(asyncio.Event().wait(), PATIENCE)
 
         async def answering(scope, receive, send):
             ran.append(scope["path"])
+            message = await receive()
+            self.bodies.append(message["body"])
+            while message["more_body"]:
+                message = await receive()
+                self.bodies.append(message["body"])
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"done"})
 
         async def send(message):
             sent.append(message)
 
-        scope = {"type": "http", "method": method, "path": path, "headers": []}
+        scope = {"type": "http", "method": method, "path": path, "headers": list(headers)}
         middleware = GovernanceMiddleware(app or answering, gate, **more)
-        asyncio.run(middleware(scope, None, send))
+        asyncio.run(middleware(scope, receive, send))
         return sent[0], sent[-1].get("body"), ran
 
     def test_passes_what_is_allowed_and_reports_it(self):
@@ -363,18 +424,199 @@ class Asgi(unittest.TestCase):
         self.assertEqual((start["status"], json.loads(body)["code"], ran), (403, "denied", []))
         self.assertIn((b"content-type", b"application/problem+json"), start["headers"])
 
+    def test_refuses_a_path_that_could_be_two(self):
+        for path in ("/admin;x", "/;x/admin", "/admin;", "//admin", "/a//b", "/./admin", "/a/..", "/a\\b", "/a%2fb", "/a\x00", "http://x/admin"):
+            start, body, ran = self.asked(Watched(), path=path)
+            self.assertEqual((start["status"], json.loads(body)["code"], ran), (400, "input.malformed", []))
+
+    def test_has_one_name_for_one_path(self):
+        named = []
+
+        class Naming(Watched):
+            def decide(self, *args, **kwargs):
+                named.append((args, kwargs))
+                return super().decide(*args, **kwargs)
+
+        for path in ("/admin", "/admin/"):
+            self.asked(Naming(), path=path)
+        self.assertEqual(len(named), 2)
+        self.assertEqual(named[0], named[1])
+
     def test_says_where_to_wait(self):
         gate = Gate(URL, os.environ["POLITY_SERVICE"], PATIENCE)
         start, body, ran = self.asked(gate, risk_level="critical")
         self.assertEqual((start["status"], json.loads(body)["status"], ran), (202, "suspended", []))
+
+    def test_goes_on_after_a_restart_with_the_same_request_once(self):
+        def program(pieces=(b"amount=", b"1"), path="/things", ticket=None, token="POLITY_SERVICE"):
+            gate = Gate(URL, os.environ[token], PATIENCE)
+            headers = [] if ticket is None else [(b"Polity-Decision", ticket)]
+            start, body, ran = self.asked(gate, path=path, pieces=pieces, headers=headers, risk_level="critical")
+            return start, json.loads(body) if start["status"] == 202 else body, ran
+
+        start, told, _ = program()
+        ticket = dict(start["headers"])[b"polity-decision"]
+        ask("POST", "/v1/actions/approvals.approve", {"input": {"approval": told["decision"]}})
+        seal = ticket.split(b".")[1]
+        for forged in (
+            dict(pieces=(b"amount=1000000",), ticket=ticket),
+            dict(path="/others", ticket=ticket),
+            dict(ticket=told["decision"].encode()),
+            dict(ticket=told["decision"].encode() + b"." + seal[::-1]),
+            dict(ticket=ticket + b"\n"),
+            dict(pieces=(b"x" * (1024 * 1024 + 1),), ticket=ticket),
+        ):
+            start, other, ran = program(**forged)
+            self.assertEqual((start["status"], ran), (202, []))
+            self.assertNotEqual(other["decision"], told["decision"])
+            self.assertEqual(b"polity-decision" in dict(start["headers"]), len(forged.get("pieces", [b""])[0]) < 1024)
+        until = time.monotonic() + PATIENCE
+        while True:
+            # In other pieces it is the same request.
+            start, body, ran = program(pieces=(b"amou", b"nt=1"), ticket=ticket)
+            if start["status"] != 202 or time.monotonic() > until:
+                break
+        self.assertEqual((start["status"], body, ran), (200, b"done", ["/things"]))
+        self.assertEqual(self.bodies, [b"amou", b"nt=1"])
+        start, body, ran = program(ticket=ticket)
+        self.assertEqual((start["status"], ran), (403, []))
+
+    def keyed(self, key=b"k", pieces=(b"amount=1",), path="/things", who="POLITY_TOKEN", method="POST", **more):
+        """Each time a program that was started again: nothing is known but its token."""
+        gate = Gate(URL, os.environ[who], PATIENCE)
+        headers = [(b"Idempotency-Key", key), (b"authorization", more.pop("credentials", b"Bearer alice"))]
+        return self.asked(gate, method=method, path=path, pieces=pieces, headers=headers, **more)
+
+    def test_a_key_of_the_client_is_good_for_one_request_and_one_go(self):
+        start, body, ran = self.keyed(b"one-go")
+        self.assertEqual((start["status"], ran, self.bodies), (200, ["/things"], [b"amount=1"]))
+        start, body, ran = self.keyed(b"one-go", pieces=(b"amou", b"nt=1"))
+        self.assertEqual((start["status"], json.loads(body)["code"], ran), (403, "denied", []))
+        for other in (
+            dict(pieces=(b"amount=1000000",)),
+            dict(path="/others"),
+            dict(method="PUT"),
+            dict(risk_level="high"),
+        ):
+            start, body, ran = self.keyed(b"one-go", **other)
+            self.assertEqual((start["status"], json.loads(body)["code"], ran), (409, "idempotency.conflict", []))
+        for elsewhere in (
+            dict(credentials=b"Bearer bob"),
+            dict(subject_of=lambda scope: {"type": "service", "id": "robot"}),
+        ):
+            self.assertEqual(self.keyed(b"one-go", pieces=(b"amount=2",), **elsewhere)[0]["status"], 200)
+        # What is only read is bound to nothing.
+        for path in ("/things", "/others"):
+            self.assertEqual(self.keyed(b"one-go", path=path, method="GET")[0]["status"], 200)
+
+    def test_a_key_of_the_client_waits_for_the_same_people_and_goes_through_once(self):
+        def program(**more):
+            start, body, ran = self.keyed(b"waits", who="POLITY_SERVICE", risk_level="critical", **more)
+            return start, json.loads(body) if start["status"] != 200 else body, ran
+
+        first, told, _ = program()
+        again, same, ran = program()
+        self.assertEqual((first["status"], again["status"], ran), (202, 202, []))
+        self.assertEqual(told["decision"], same["decision"])
+        self.assertEqual(dict(first["headers"])[b"polity-decision"], dict(again["headers"])[b"polity-decision"])
+        start, other, _ = program(pieces=(b"amount=2",))
+        self.assertEqual((start["status"], other["code"]), (409, "idempotency.conflict"))
+        self.assertEqual(len([each for each in waiting() if each == told["decision"]]), 1)
+        ask("POST", "/v1/actions/approvals.approve", {"input": {"approval": told["decision"]}})
+        until = time.monotonic() + PATIENCE
+        while True:
+            start, body, ran = program()
+            if start["status"] != 202 or time.monotonic() > until:
+                break
+        self.assertEqual((start["status"], body, ran), (200, b"done", ["/things"]))
+        start, body, ran = program()
+        self.assertEqual((start["status"], body["code"], ran), (403, "denied", []))
+
+    def test_a_request_under_way_is_not_begun_again_under_its_key(self):
+        gate = Gate(URL, os.environ["POLITY_TOKEN"], PATIENCE)
+        ran, sent = [], []
+
+        async def both():
+            begun, go = asyncio.Event(), asyncio.Event()
+
+            async def slow(scope, receive, send):
+                ran.append(scope["path"])
+                begun.set()
+                if len(ran) == 1:
+                    await go.wait()
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                await send({"type": "http.response.body", "body": b""})
+
+            middleware = GovernanceMiddleware(slow, gate)
+            headers = [(b"idempotency-key", b"both")]
+            scope = {"type": "http", "method": "POST", "path": "/things", "headers": headers}
+
+            async def receive():
+                return {"type": "http.request", "body": b"", "more_body": False}
+
+            async def send(message):
+                sent.append(message)
+
+            first = asyncio.ensure_future(middleware(scope, receive, send))
+            await begun.wait()
+            await middleware(scope, receive, send)
+            refused = list(sent)
+            go.set()
+            await first
+            await middleware(scope, receive, send)
+            return refused
+
+        start, body = asyncio.run(both())
+        self.assertEqual((start["status"], json.loads(body["body"])["code"]), (409, "idempotency.running"))
+        self.assertIn((b"retry-after", b"1"), start["headers"])
+        self.assertEqual([each["status"] for each in sent if "status" in each], [409, 200, 403])
+        self.assertEqual(ran, ["/things"])
+
+    def test_a_key_that_is_none_or_binds_nothing_is_refused(self):
+        for key, status, code in ((b"", 400, "input.invalid"), (b"k" * 257, 400, "input.invalid")):
+            start, body, ran = self.keyed(key)
+            self.assertEqual((start["status"], json.loads(body)["code"], ran), (status, code, []))
+        start, body, ran = self.keyed(b"long", pieces=(b"x" * 700000, b"x" * 700000))
+        self.assertEqual((start["status"], json.loads(body)["code"], ran), (413, "body.too-large", []))
+
+    def test_a_key_of_a_client_is_none_of_the_program(self):
+        allowed = OWNER.decide("POST:/mine", {"type": "http", "id": "/mine"}, risk_level="medium", key="shared")
+        start, _, ran = self.keyed(b"shared", path="/mine")
+        self.assertEqual((start["status"], ran), (200, ["/mine"]))
+        allowed.done()
+        self.assertEqual(outcome(allowed.id), "done")
+
+    def test_a_key_is_not_used_up_while_the_gate_cannot_be_asked(self):
+        unavailable = json.dumps({"code": "gate.unavailable", "status": 503, "sources": ["trust"]}).encode()
+        with Serving(503, unavailable, [("Retry-After", "1")]) as gate:
+            start, body, ran = self.asked(gate, headers=[(b"idempotency-key", b"outage")])
+        self.assertEqual((start["status"], json.loads(body)["code"], ran), (503, "gate.unavailable", []))
+        self.assertIn((b"retry-after", b"1"), start["headers"])
+        self.assertEqual(self.keyed(b"outage")[0]["status"], 200)
+
+    def test_a_request_that_is_too_long_to_be_sealed_is_told_where_to_ask(self):
+        gate = Gate(URL, os.environ["POLITY_SERVICE"], PATIENCE)
+        start, body, _ = self.asked(gate, risk_level="critical", pieces=(b"x" * 700000, b"x" * 700000))
+        self.assertEqual(start["status"], 202)
+        self.assertNotIn(b"polity-decision", dict(start["headers"]))
 
     def test_lets_readers_read_and_probes_probe(self):
         self.assertEqual(self.asked(STRANGER, method="GET")[0]["status"], 200)
         self.assertEqual(self.asked(Gate("http://127.0.0.1:9", "t"), path="/health")[0]["status"], 200)
 
     def test_stops_everything_while_the_gate_is_gone(self):
-        start, _, ran = self.asked(Gate("http://127.0.0.1:9", "t", timeout=0.2))
-        self.assertEqual((start["status"], ran), (503, []))
+        outage = json.dumps({"code": "gate.unavailable", "status": 503, "detail": "ask trust later"}).encode()
+        with Serving(503, outage, [("Retry-After", "7")]) as down, Serving(200, b"yes") as liar:
+            for gate in (Gate("http://127.0.0.1:9", "t", timeout=0.2), down, liar):
+                start, body, ran = self.asked(gate)
+                self.assertEqual((start["status"], ran), (503, []))
+                self.assertIn((b"retry-after", b"1"), start["headers"])
+                self.assertIn((b"content-type", b"application/problem+json"), start["headers"])
+                self.assertEqual(json.loads(body)["code"], "gate.unavailable")
+                self.assertNotIn("trust", body.decode())
+            with self.assertRaises(GovernanceUnavailable) as caught:
+                down.decide("thing.change", THING)
+            self.assertEqual((caught.exception.status, caught.exception.code), (503, "gate.unavailable"))
 
     def test_reports_answers_that_say_that_it_failed(self):
         async def failing(scope, receive, send):

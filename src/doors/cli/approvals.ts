@@ -11,6 +11,7 @@ interface ShownApproval {
   readonly resource: string
   readonly risk: string
   readonly requester: readonly string[]
+  readonly run?: string
   readonly sentence: string
   readonly progress: readonly string[]
   readonly requestedAt: string
@@ -33,16 +34,18 @@ interface WholeApproval extends ShownApproval {
     readonly reason?: string
   }[]
   readonly opinions: readonly { readonly by: string; readonly opinion: string; readonly reason: string }[]
+  readonly glass: readonly { readonly by: string; readonly reason: string }[]
+  readonly review?: { readonly by: string; readonly finding: string; readonly note: string }
   readonly statements: Readonly<Record<string, string>>
 }
 
 const COLUMNS: readonly ListColumn<ShownApproval>[] = [
   { title: 'approval', isWhole: true, cell: ({ approval }) => approval },
   { title: 'status', isWhole: true, cell: ({ status }) => status },
-  { title: 'action', cell: ({ action }) => bare(action) },
-  { title: 'needs', cell: ({ progress }) => progress.join(', ') },
-  { title: 'who asks', cell: ({ requester }) => requester.join(' > ') },
-  { title: 'ends', isOptional: true, isTime: true, cell: ({ expiresAt }) => expiresAt },
+  { title: 'action', isWrapped: true, cell: ({ action }) => bare(action) },
+  { title: 'needs', isWrapped: true, cell: ({ progress }) => progress.join(', ') },
+  { title: 'who asks', isWrapped: true, cell: ({ requester }) => requester.join(' > ') },
+  { title: 'ends', isWhole: true, isTime: true, cell: ({ expiresAt }) => expiresAt },
 ]
 
 export const approvalLines: Present = listPresent(COLUMNS)
@@ -65,7 +68,7 @@ export function approvalRemarks(page: unknown): string[] {
 export const approvalReport: Present = (output, { width }) => {
   const shown = output as WholeApproval
   const { approval, status, action, resource, risk, requester, sentence, progress } = shown
-  const { closed, carriedOut, input, votes, opinions } = shown
+  const { closed, carriedOut, input, votes, opinions, glass, review, run } = shown
   return recordLines(
     {
       approval,
@@ -74,6 +77,7 @@ export const approvalReport: Present = (output, { width }) => {
       resource,
       risk,
       'who asks': requester.join(' > '),
+      ...(run === undefined ? {} : { 'for the run': run }),
       why: sentence,
       needs: progress.join(', '),
       ...(input === undefined ? {} : { input }),
@@ -84,8 +88,10 @@ export const approvalReport: Present = (output, { width }) => {
       ...(opinions.length === 0
         ? {}
         : { opinions: opinions.map(({ by, opinion, reason }) => `${by}: ${opinion}, ${reason}`) }),
+      ...(glass.length === 0 ? {} : { 'glass broken': glass.map(({ by, reason }) => `${by}: ${reason}`) }),
       ...(closed === undefined ? {} : { ended: closingText(closed) }),
       ...(carriedOut === undefined ? {} : { 'carried out': carriedOut.run ?? carriedOut.decision }),
+      ...(review === undefined ? {} : { review: `${review.finding}, by ${review.by}: ${review.note}` }),
     },
     width,
   )
@@ -95,7 +101,8 @@ const voteText = ({ voter, vote, delegator, assurance, isSolo, reason }: WholeAp
   [
     `${voter}: ${vote}`,
     ...(delegator === undefined ? [] : [`in the place of ${delegator}`]),
-    isSolo ? 'solo' : assurance,
+    ...(isSolo ? ['solo'] : []),
+    ...(isSolo && assurance !== 'signed' ? [] : [assurance]),
     ...(reason === undefined ? [] : [reason]),
   ].join(', ')
 
@@ -118,6 +125,13 @@ export function answeredRemarks(output: unknown): string[] {
   return owed.length === 0 ? [] : [`it still needs ${owed.join(' and ')}`]
 }
 
+/** One of two has done so. */
+export function brokenRemarks(output: unknown): string[] {
+  const { approval, status } = output as { readonly approval: string; readonly status: string }
+  if (status !== 'pending') return answeredRemarks(output)
+  return [`it takes a second person: polity approvals break-glass ${approval} --reason "..."`]
+}
+
 interface ShownCommittee {
   readonly name: string
   readonly members: readonly { readonly principal: string; readonly weight: number }[]
@@ -134,6 +148,7 @@ export const committeeLines: Present = listPresent<ShownCommittee>([
   { title: 'hours', isNumeric: true, cell: ({ votingHours }) => votingHours },
   {
     title: 'members',
+    isWrapped: true,
     cell: ({ members }) => members.map(({ principal, weight }) => `${principal} (${weight})`).join(', '),
   },
   { title: 'veto', isOptional: true, cell: ({ veto }) => veto.join(', ') },
@@ -192,10 +207,10 @@ interface ShownStanding {
 
 export const standingLines: Present = listPresent<ShownStanding>([
   { title: 'standing', isWhole: true, cell: ({ standing }) => standing },
-  { title: 'action', cell: ({ action }) => action },
-  { title: 'resource', cell: ({ resource }) => resource },
-  { title: 'requester', cell: ({ requester }) => requester },
-  { title: 'meets', cell: ({ obligations }) => obligations.join(', ') },
+  { title: 'action', isWrapped: true, cell: ({ action }) => action },
+  { title: 'resource', isWrapped: true, cell: ({ resource }) => resource },
+  { title: 'requester', isWrapped: true, cell: ({ requester }) => requester },
+  { title: 'meets', isWrapped: true, cell: ({ obligations }) => obligations.join(', ') },
   {
     title: 'uses',
     isNumeric: true,
@@ -203,6 +218,7 @@ export const standingLines: Present = listPresent<ShownStanding>([
   },
   {
     title: 'until',
+    isWhole: true,
     isTime: true,
     cell: ({ expiresAt, revokedAt }) => revokedAt ?? expiresAt,
   },

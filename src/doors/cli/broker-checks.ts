@@ -5,6 +5,7 @@ import { systemEnv } from '../../kernel/env.ts'
 import { resolveSecret } from '../../kernel/secrets/secrets.ts'
 import type { Call } from './command.ts'
 import { runningHub } from './hub-or-folder.ts'
+import type { Verdict } from './verdict.ts'
 
 /** As `brokers.list` answers it. */
 interface BrokerReport {
@@ -24,17 +25,11 @@ interface BrokerFinding {
   readonly advice: string
 }
 
-interface BrokerVerdict {
-  readonly status: 'ok' | 'warn' | 'fail'
-  readonly message: string
-  readonly todo?: string
-}
-
 /**
  * A running hub is asked first, because it knows which streams its sinks and sources use; where none runs, each server
  * that the configuration of this line names is asked for its own settings. Throws what reading the configuration throws.
  */
-export async function brokerVerdicts(call: Call): Promise<readonly BrokerVerdict[]> {
+export async function brokerVerdicts(call: Call): Promise<readonly Verdict[]> {
   const reports = (await reportsOfHub(call)) ?? (await ownReports(call))
   return reports.map(verdictOf)
 }
@@ -66,7 +61,7 @@ async function ownReports({ sources, ports }: Call): Promise<readonly BrokerRepo
   }
 }
 
-function verdictOf({ name, isReachable, kind, version, error, findings }: BrokerReport): BrokerVerdict {
+function verdictOf({ name, isReachable, kind, version, error, findings }: BrokerReport): Verdict {
   if (!isReachable)
     return {
       status: 'fail',

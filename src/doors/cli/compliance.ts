@@ -14,6 +14,7 @@ const VIOLATIONS: readonly ListColumn<Violation>[] = [
   { title: 'requests', isNumeric: true, cell: ({ count }) => count },
   {
     title: 'rules',
+    isWrapped: true,
     cell: ({ policies }) => policies.map(({ name, count }) => `${name} ${count}`).join(', '),
   },
 ]
@@ -26,7 +27,7 @@ const VIOLATORS: readonly ListColumn<Violator>[] = [
 const MAPPING: readonly ListColumn<Mapped>[] = [
   { title: 'AI Act', cell: ({ article }) => article },
   { title: 'entries', isNumeric: true, cell: ({ evidence }) => evidence },
-  { title: 'not covered', cell: ({ notCovered }) => notCovered.join('; ') },
+  { title: 'not covered', isWrapped: true, cell: ({ notCovered }) => notCovered.join('; ') },
 ]
 
 export const complianceLines: Present = (output, form) => {
@@ -45,6 +46,7 @@ export const complianceLines: Present = (output, form) => {
           .map(([name, count]) => `${name} ${count}`)
           .join(', '),
       }),
+      form.width,
     ),
     ...blockLines(VIOLATIONS, rest.violations, form),
     ...blockLines(VIOLATORS, rest.topViolators, form),

@@ -13,6 +13,7 @@ interface ShownComponent {
   readonly health: string
   readonly reasons: readonly string[]
   readonly capabilities: readonly string[]
+  readonly sharedWith?: readonly string[]
   readonly endpoints: readonly { readonly url: string }[]
   readonly metadata: Readonly<Record<string, string>>
   readonly epoch: number
@@ -49,7 +50,7 @@ const CHECKS: readonly ListColumn<ShownComponent['checkReports'][number]>[] = [
 export const componentReport: Present = (output, form) => {
   const component = output as ShownComponent
   const { id, health, reasons, version, kind, name, owner, capabilities, endpoints, metadata } = component
-  const { registeredAt, checkReports } = component
+  const { registeredAt, checkReports, sharedWith } = component
   return [
     ...recordLines(
       present({
@@ -62,6 +63,7 @@ export const componentReport: Present = (output, form) => {
         owner,
         lease: leaseText(component, form.width),
         capabilities: capabilities.length === 0 ? undefined : capabilities.join(', '),
+        'shared with': sharedWith === undefined ? undefined : sharedWith.join(', '),
         endpoints: endpoints.map(({ url }) => url),
         metadata:
           Object.keys(metadata).length === 0

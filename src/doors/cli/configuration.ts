@@ -33,7 +33,7 @@ const CHANGES: readonly ListColumn<Change>[] = [
     isWhole: true,
     cell: ({ reload }) => (reload === 'live' ? 'now' : 'at the next start'),
   },
-  { title: 'from', isOptional: true, cell: ({ origin }) => origin },
+  { title: 'from', isWrapped: true, cell: ({ origin }) => origin },
 ]
 
 export const configurationChangeLines: Present = (output, form) => {

@@ -44,16 +44,11 @@ export interface DerivedWord {
 export const DERIVED: readonly DerivedWord[] = [
   { word: 'alerts', summary: 'What went wrong with logs and witnesses, newest first.', load: witness },
   {
-    word: 'approvals',
-    summary: 'What waits for people: list, show, approve, deny; committees, delegations, standing approvals.',
-    load: approvals,
-  },
-  {
     word: 'archive',
     summary: 'Write-once scrolls: preserve, get, search, retain, hold, scrub.',
     load: archive,
   },
-  { word: 'attest', summary: 'Attestations: sign, list, export.', load: attest },
+  { word: 'attest', summary: 'Attestations: sign, verify, list, export.', load: attest },
   {
     word: 'brokers',
     summary: 'NATS JetStream and Redis Streams: sinks that are sent events, sources from which they come.',
@@ -72,12 +67,22 @@ export const DERIVED: readonly DerivedWord[] = [
   },
   {
     word: 'counterparts',
-    summary: 'Services outside: carry an analysis to them, status, sync.',
+    summary: 'Services outside: carry an analysis to them, status, sync, what they did not take.',
     load: counterparts,
   },
   { word: 'decision', summary: 'Decides again what was decided, from what the log keeps.', load: retention },
   { word: 'erasure', summary: 'What erasing a subject destroyed, or would destroy.', load: retention },
   { word: 'gateway', summary: 'Where the gateway would send a request: request.', load: components },
+  {
+    word: 'kill',
+    summary: 'Stops a principal at once: nothing is permitted in which it takes part, and its runs are held.',
+    load: halts,
+  },
+  {
+    word: 'quarantine',
+    summary: 'Stops a principal as a kill does, but it may still ask queries of low risk.',
+    load: halts,
+  },
   {
     word: 'halts',
     summary: 'Who is stopped: kill, quarantine, release, list.',
@@ -132,7 +137,8 @@ export const DERIVED: readonly DerivedWord[] = [
   { word: 'token', summary: 'Tokens: create, list, revoke.', load: identity },
   {
     word: 'trust',
-    summary: 'Who is trusted with what: get, list, explain, report, override, lift; advice about an act.',
+    summary:
+      'Who is trusted with what: get, list, explain, report, alert, override, lift; advice about an act.',
     load: trust,
   },
   {
@@ -144,7 +150,10 @@ export const DERIVED: readonly DerivedWord[] = [
 ]
 
 /** Written by hand; what else their areas offer stands under them. */
-export const DERIVED_BELOW: Readonly<Record<'compliance' | 'config' | 'gate' | 'mirror', Load>> = {
+export const DERIVED_BELOW: Readonly<
+  Record<'approvals' | 'compliance' | 'config' | 'gate' | 'mirror', Load>
+> = {
+  approvals,
   compliance,
   config,
   gate: async () => ({ ...(await rules()), ...(await decisions()) }),

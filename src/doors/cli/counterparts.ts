@@ -1,6 +1,6 @@
-// How people read services outside: how each is and what waits for it, and what became of an analysis carried to them.
+// How people read services outside: how each is, what waits for it and what it did not take, and what became of an analysis carried to them.
 
-import { blockLines, type ListColumn } from './listing.ts'
+import { blockLines, type ListColumn, listPresent } from './listing.ts'
 import { type Present, recordLines } from './render.ts'
 
 interface Degradation {
@@ -14,6 +14,8 @@ interface ShownService {
   readonly breaker: string
   readonly probe: string
   readonly waiting: number
+  /** Absent: the hub is of an earlier release. */
+  readonly aside?: number
   readonly lastSuccessAt?: string
   readonly lastError?: string
 }
@@ -24,6 +26,7 @@ const SERVICES: readonly ListColumn<ShownService>[] = [
   { title: 'breaker', isWhole: true, cell: ({ breaker }) => breaker },
   { title: 'probe', isWhole: true, cell: ({ probe }) => probe },
   { title: 'kept', isNumeric: true, cell: ({ waiting }) => waiting },
+  { title: 'aside', isNumeric: true, cell: ({ aside }) => aside },
   {
     title: 'last success',
     isOptional: true,
@@ -49,7 +52,67 @@ export function counterpartRemarks(output: unknown): string[] {
       'no service outside is configured, so all work is done here: counterparts.*.url in docs/configuration.md',
     ]
   const kept = services.find(({ waiting }) => waiting > 0)
-  return kept === undefined ? [] : [`deliver what is kept now: polity counterparts sync ${kept.service}`]
+  const refusing = services.find(({ aside = 0 }) => aside > 0)
+  return [
+    ...(kept === undefined ? [] : [syncRemark(kept.service)]),
+    ...(refusing === undefined
+      ? []
+      : [`what was set aside, and why: polity counterparts aside ${refusing.service}`]),
+  ]
+}
+
+const syncRemark = (service: string): string =>
+  `deliver what is kept now: polity counterparts sync ${service}`
+
+interface ShownAside {
+  readonly service: string
+  readonly key: string
+  readonly operation: string
+  readonly status: number
+  readonly sizeBytes: number
+  readonly keptAt: string
+  readonly asideAt?: string
+  readonly retriedAt?: string
+}
+
+export const asideLines = listPresent<ShownAside>([
+  { title: 'key', isWhole: true, cell: ({ key }) => key },
+  { title: 'answer', isWrapped: true, cell: ({ status }) => answerText(status) },
+  { title: 'aside since', isWhole: true, isOptional: true, isTime: true, cell: ({ asideAt }) => asideAt },
+  { title: 'kept', isWhole: true, isOptional: true, isTime: true, cell: ({ keptAt }) => keptAt },
+  { title: 'operation', isOptional: true, cell: ({ operation }) => operation },
+  { title: 'bytes', isNumeric: true, isOptional: true, cell: ({ sizeBytes }) => sizeBytes },
+  { title: 'retried', isWhole: true, isOptional: true, isTime: true, cell: ({ retriedAt }) => retriedAt },
+])
+
+/** In the 2xx it was set aside because nobody could read the answer. */
+const answerText = (status: number): string =>
+  status >= 200 && status < 300 ? `${status}, unreadable` : `${status}`
+
+export function asideRemarks(output: unknown): string[] {
+  const [first] = (output as { readonly items: readonly ShownAside[] }).items
+  return first === undefined
+    ? []
+    : [
+        `have it delivered again: polity counterparts retry ${first.service} [KEY...]`,
+        `or forget it: polity counterparts drop ${first.service} KEY`,
+      ]
+}
+
+interface SettledAside {
+  readonly service: string
+  readonly count: number
+  readonly isAll?: boolean
+}
+
+export function retriedRemarks(output: unknown): string[] {
+  const { service, count } = output as SettledAside
+  return [...(count > 0 ? [syncRemark(service)] : []), ...leftRemarks(output)]
+}
+
+export function leftRemarks(output: unknown): string[] {
+  const { service, isAll = true } = output as SettledAside
+  return isAll ? [] : [`NOT ALL of it: polity counterparts aside ${service} shows what is left`]
 }
 
 const degradedText = ({ degradationLevel, degradationReason }: Degradation): string =>

@@ -1,11 +1,11 @@
 // One entry of the log for people: seq, local time, who, and what in words; what was refused stands out.
 
 import type { Entry } from '../../kernel/log/entry.ts'
+import type { Tone } from '../telling/told.ts'
 import { tell, who } from './entry-words.ts'
 import { escapeText } from './escape.ts'
 import { fitText, foldText, padText, textWidth } from './text-width.ts'
-import { localTime } from './times.ts'
-import type { Tone } from './told.ts'
+import { stampText } from './times.ts'
 
 /** Makes a verdict stand out where the stream shows styles. */
 export type StyleVerdict = (tone: Tone, verdict: string) => string
@@ -33,7 +33,7 @@ export function entryLines(
   const words = shown === '' ? what : `${what}: ${shown}`
   const head = [
     padText(String(entry.seq), SEQ_WIDTH, true),
-    escapeText(localTime(entry.time, width !== undefined)),
+    escapeText(stampText(entry.time, width !== undefined)),
     padText(who(entry), ACTOR_WIDTH),
   ].join(GAP)
   const styled = (line: string) =>

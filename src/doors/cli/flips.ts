@@ -13,13 +13,13 @@ const rulesText = (rules: readonly string[]): string => (rules.length === 0 ? 'n
 
 const FLIPS: readonly ListColumn<Flip>[] = [
   { title: 'entry', isNumeric: true, cell: ({ seq }) => seq },
-  { title: 'when', isTime: true, isOptional: true, cell: ({ time }) => time },
-  { title: 'who', cell: ({ actor }) => actor },
-  { title: 'action', cell: ({ action }) => bare(action) },
+  { title: 'when', isTime: true, isWhole: true, isOptional: true, cell: ({ time }) => time },
+  { title: 'who', isWrapped: true, cell: ({ actor }) => actor },
+  { title: 'action', isWrapped: true, cell: ({ action }) => bare(action) },
   { title: 'was', isWhole: true, cell: ({ before }) => before },
   { title: 'would be', isWhole: true, cell: ({ after }) => after },
-  { title: 'by', cell: ({ nowReasons }) => rulesText(nowReasons) },
-  { title: 'was by', isOptional: true, cell: ({ reasons }) => rulesText(reasons) },
+  { title: 'by', isWrapped: true, cell: ({ nowReasons }) => rulesText(nowReasons) },
+  { title: 'was by', isWrapped: true, cell: ({ reasons }) => rulesText(reasons) },
 ]
 
 const counted = (title: string): readonly ListColumn<Counted>[] => [

@@ -36,8 +36,8 @@ export interface HubClient {
   readonly url: string
   /** Starts an action; long ones answer `running`. Throws what the hub refuses it with. */
   start(name: string, input: unknown): Promise<ActionAnswer>
-  /** Waits for the end of a run; `wake` resolves when a look may pay off. */
-  finish(answer: ActionAnswer, wake?: () => Promise<void>): Promise<ActionAnswer>
+  /** Waits for the end of a run. `wake` resolves when a look may pay off, or with what is answered instead of the end. */
+  finish<T = never>(answer: ActionAnswer, wake?: Wake<T>): Promise<ActionAnswer | T>
   query(name: string, input: unknown): Promise<unknown>
   /** JSON of a path such as `/health`. */
   json(path: string, options?: ReadOptions): Promise<unknown>
@@ -45,6 +45,9 @@ export interface HubClient {
   /** One connection's worth of the event stream; ends when the hub closes it. */
   events(after: string | undefined, signal: AbortSignal): Promise<AsyncGenerator<ServerEvent>>
 }
+
+/** `waitMs` is when it is looked where nobody tells more. */
+export type Wake<T = never> = (waitMs: number) => Promise<T | undefined>
 
 export interface ReadOptions {
   /** Answers with this status are answers too, not failures. */
@@ -85,14 +88,15 @@ export function openHubClient({ url, token }: Address): HubClient {
         { input },
         { prefer: 'respond-async' },
       )) as ActionAnswer,
-    async finish(answer, wake = () => new Promise<void>(() => undefined)) {
+    async finish(answer, wake = (waitMs) => delay(waitMs, undefined)) {
       let current = answer
       for (
         let waitMs = POLL_FIRST_MS;
         current.status === 'running';
         waitMs = Math.min(waitMs * 2, POLL_MAX_MS)
       ) {
-        await Promise.race([delay(waitMs), wake()])
+        const instead = await wake(waitMs)
+        if (instead !== undefined) return instead
         const { run } = current
         const text = await read(`/v1/runs/${encodeURIComponent(run)}`).catch((error: unknown) => {
           throw stillRunning(error, run)

@@ -1,13 +1,15 @@
 // Every list of the catalog begins with what a person asks for, fits a terminal, and steers none.
 
-import { describe, expect, it } from 'vitest'
+import process from 'node:process'
+import { afterEach, describe, expect, it } from 'vitest'
 import type { Definition } from '../../kernel/catalog/definition.ts'
 import { loadContracts } from './contracts.ts'
+import { listLines } from './listing.ts'
 import { presentationOf } from './presentations.ts'
 import { moreOf } from './render.ts'
 import { definitionsOf } from './shape.ts'
 import { textWidth } from './text-width.ts'
-import { durationText, localTime, timeText } from './times.ts'
+import { durationText, stampText, timeText } from './times.ts'
 
 const ID = '01a1fa2d-f42e-7000-86c9-a3a22bb8997f'
 const AT = '2026-11-20T18:15:31.870Z'
@@ -120,6 +122,7 @@ const ANSWERS: Readonly<Record<string, readonly [first: string, answer: unknown]
       requestedAt: AT,
       expiresAt: AT,
       isYours: true,
+      answers: ['approve', 'deny', 'break-glass'],
       isReviewOwed: false,
     }),
   ],
@@ -313,6 +316,31 @@ const ANSWERS: Readonly<Record<string, readonly [first: string, answer: unknown]
       degradationReason: WORDS,
     },
   ],
+  'counterparts.aside': [
+    `KEY${' '.repeat(35)}`,
+    page(
+      {
+        service: 'legio_cognito',
+        key: `${ID}/archive`,
+        operation: 'archive',
+        status: 422,
+        code: 'counterpart.failed',
+        keptAt: AT,
+        asideAt: AT,
+        retriedAt: AT,
+        sizeBytes: 12_345,
+      },
+      {
+        service: 'legio_cognito',
+        key: `${ID}/archive`,
+        operation: 'archive',
+        status: 200,
+        code: 'counterpart.answer',
+        keptAt: AT,
+        sizeBytes: 2,
+      },
+    ),
+  ],
   'counterparts.status': [
     'degradation',
     {
@@ -326,6 +354,9 @@ const ANSWERS: Readonly<Record<string, readonly [first: string, answer: unknown]
           breaker: 'half-open',
           probe: 'unhealthy',
           waiting: 7,
+          aside: 12,
+          retried: 0,
+          dropped: 0,
           kept: 7,
           forwarded: 0,
           refused: 0,
@@ -361,8 +392,7 @@ const ANSWERS: Readonly<Record<string, readonly [first: string, answer: unknown]
   'gate.load': [
     'status',
     {
-      ...{ status: 'rolled-back', digest: DIGEST, policies: 3, reason: WORDS, decision: ID },
-      obligations: [WORDS],
+      ...{ status: 'rolled-back', digest: DIGEST, policies: 3, reason: WORDS },
       rehearsal: {
         ...{ looked: 9, flipped: 1, added: [WORDS], removed: [WORDS], changed: [WORDS] },
         flips: [
@@ -486,6 +516,7 @@ const ANSWERS: Readonly<Record<string, readonly [first: string, answer: unknown]
       formula: 'reputation/1',
       coverage: 0.4,
       terms: [{ id: 'prior', weight: 2, value: 500, reason: WORDS }],
+      sources: [{ id: 'acts', count: 3, positive: 0.6, negative: 0 }],
       missing: [
         { threshold: 600, outcomes: 0 },
         { threshold: 700, outcomes: 8 },
@@ -580,15 +611,43 @@ describe('what people should know besides', () => {
   const remarksOf = (name: string, output: unknown) => presentationOf(name)?.remarks?.(output) ?? []
 
   it('are the ways out of a parked run', () => {
-    expect(remarksOf('runs.get', run).join(' ')).toContain(`polity runs resolve ${ID} announce`)
+    expect(remarksOf('runs.get', run).join(' ')).toContain(`polity runs resume ${ID} `)
+    expect(remarksOf('runs.get', run).join(' ')).not.toContain('resolve')
     expect(remarksOf('runs.list', page(run, run))).toEqual(remarksOf('runs.get', run))
     expect(remarksOf('runs.list', page({ ...run, status: 'done' }))).toEqual([])
+  })
+
+  it('are the way out of a run of which nobody knows what it has done', () => {
+    const unknown = { ...run, status: 'unknown', reason: undefined, code: 'run.unknown' }
+    expect(remarksOf('runs.get', unknown).join(' ')).toContain(`polity runs resolve ${ID} announce --result`)
+    expect(remarksOf('runs.list', page(unknown, run, unknown))).toEqual([
+      ...remarksOf('runs.get', run),
+      ...remarksOf('runs.get', unknown),
+    ])
+  })
+
+  it('are whom a run waits for', () => {
+    const waitsFor = [{ action: 'state.put@1', approval: ID }]
+    const waiting = { ...run, status: 'running', reason: undefined, waitsFor }
+    expect(remarksOf('runs.get', waiting)).toEqual([
+      `it waits until people agree: polity approvals show ${ID}`,
+    ])
+    expect(linesOf('runs.get', waiting, 100).join('\n')).toContain(`state.put, approval ${ID}`)
   })
 
   it('is how a run is told what it waits for', () =>
     expect(remarksOf('runs.journal', ANSWERS['runs.journal']?.[1]).at(-1)).toBe(
       `it waits for a word: polity runs signal ${ID} go`,
     ))
+
+  it('is the name by which branches and items wait for a signal, once', () => {
+    const waiting = (name: string) => ({ name, kind: 'signal', state: 'waiting', attempts: 0 })
+    const items = [waiting('each/0/go'), waiting('each/1/go'), waiting('both/left/stop')]
+    expect(remarksOf('runs.journal', { run: ID, status: 'running', items }).slice(1)).toEqual([
+      `it waits for a word: polity runs signal ${ID} go`,
+      `it waits for a word: polity runs signal ${ID} stop`,
+    ])
+  })
 
   it('is how to acknowledge what was taken, and that nothing was', () => {
     expect(remarksOf('mesh.take', ANSWERS['mesh.take']?.[1])).toEqual([
@@ -600,6 +659,33 @@ describe('what people should know besides', () => {
     expect(remarksOf('mesh.ack', { name: 'invoices', count: 1 })).toEqual([])
   })
 
+  it('is what becomes of what a service did not take, and that it was not all of it', () => {
+    expect(remarksOf('counterparts.status', ANSWERS['counterparts.status']?.[1])).toEqual([
+      'deliver what is kept now: polity counterparts sync triumvirate_monitor',
+      'what was set aside, and why: polity counterparts aside triumvirate_monitor',
+    ])
+    expect(remarksOf('counterparts.aside', ANSWERS['counterparts.aside']?.[1]).join(' ')).toMatch(
+      /counterparts retry legio_cognito .* counterparts drop legio_cognito KEY/,
+    )
+    expect(remarksOf('counterparts.aside', page())).toEqual([])
+    const settled = { service: 'legio_cognito', count: 0 }
+    expect(remarksOf('counterparts.retry', settled)).toEqual([])
+    expect(remarksOf('counterparts.retry', { ...settled, count: 1, isAll: false })).toEqual([
+      'deliver what is kept now: polity counterparts sync legio_cognito',
+      expect.stringMatching(/^NOT ALL of it/),
+    ])
+    expect(remarksOf('counterparts.drop', { ...settled, count: 1000, isAll: false })).toHaveLength(1)
+    expect(remarksOf('counterparts.drop', { ...settled, count: 1, isAll: true })).toEqual([])
+  })
+
+  it('fits a narrow terminal: what a service did not take', () => {
+    for (const name of ['counterparts.aside', 'counterparts.status']) {
+      const lines = linesOf(name, ANSWERS[name]?.[1], 80)
+      for (const line of lines) expect(textWidth(line), line).toBeLessThanOrEqual(80)
+      expect(lines.join('\n')).toContain(name.endsWith('aside') ? `${ID}/archive` : 'triumvirate_monitor')
+    }
+  })
+
   it('is how to go on, also after a number', () => {
     expect(moreOf({ items: [1], after: 12 })).toBe('12')
     expect(moreOf({ items: [1], after: 'k' })).toBe('k')
@@ -608,11 +694,66 @@ describe('what people should know besides', () => {
 })
 
 describe('times', () => {
-  it('are short on a terminal, whole elsewhere, and shown as they are when they are none', () => {
-    expect(timeText(AT, 100)).toMatch(/^11-2\d \d\d:\d\d:\d\d$/)
+  const ZONE = process.env.TZ
+  afterEach(() => {
+    if (ZONE === undefined) delete process.env.TZ
+    else process.env.TZ = ZONE
+  })
+  const inZone = (zone: string) => {
+    process.env.TZ = zone
+  }
+  /** One in winter, one in summer. */
+  const JANUARY = '2026-01-20T12:25:55.123Z'
+  const JULY = '2026-07-20T12:25:55.123Z'
+
+  it.each([
+    ['UTC', '01-20 12:25:55', 'UTC', 'Z'],
+    ['Europe/Berlin', '01-20 13:25:55', 'UTC+1', '+01'],
+    ['America/St_Johns', '01-20 08:55:55', 'UTC-3:30', '-03:30'],
+    ['Asia/Kathmandu', '01-20 18:10:55', 'UTC+5:45', '+05:45'],
+    ['Pacific/Kiritimati', '01-21 02:25:55', 'UTC+14', '+14'],
+    ['Africa/Abidjan', '01-20 12:25:55', 'UTC', 'Z'],
+  ])('of %s are short on a terminal and say whose clock it is', (place, local, zone, offset) => {
+    inZone(place)
+    expect(timeText(JANUARY, 100)).toBe(`${local} ${zone}`)
+    expect(stampText(JANUARY, true)).toBe(`${local}${offset}`)
+    // RFC 3339 but for the T: whatever reads a pipe can read it back.
+    expect(new Date(stampText(JANUARY, false).replace(' ', 'T')).getTime()).toBe(
+      Date.parse('2026-01-20T12:25:55Z'),
+    )
+    const lines = listLines([{ title: 'at', isTime: true, cell: (at: string) => at }], [JANUARY], {
+      width: 80,
+      isWhole: false,
+    })
+    expect(lines).toEqual([`AT (${zone})`, local])
+  })
+
+  it('are whole where a program reads, and shown as they are when they are none', () => {
     expect(timeText(AT, undefined)).toBe(AT)
-    expect(localTime(AT, false)).toMatch(/^2026-11-2\d \d\d:\d\d:\d\d$/)
-    expect(timeText('soon', 100)).toBe('soon')
+    for (const none of ['soon', '']) {
+      expect(timeText(none, 100)).toBe(none)
+      expect(stampText(none, true)).toBe(none)
+    }
+    const columns = [{ title: 'at', isTime: true, cell: (at: string | undefined) => at }]
+    expect(listLines(columns, [AT], { width: undefined, isWhole: false })).toEqual(['AT', AT])
+    expect(listLines(columns, [undefined], { width: 80, isWhole: false })).toEqual(['AT', ''])
+    expect(listLines(columns, ['soon'], { width: 80, isWhole: false })).toEqual(['AT', 'soon'])
+  })
+
+  it('on both sides of a change of the clock name each its own zone', () => {
+    inZone('Europe/Berlin')
+    const columns = [{ title: 'at', isTime: true, cell: (at: string | undefined) => at }]
+    expect(listLines(columns, [JANUARY, undefined, JULY], { width: 80, isWhole: false })).toEqual([
+      'AT',
+      '01-20 13:25:55+01',
+      '',
+      '07-20 14:25:55+02',
+    ])
+    expect(listLines(columns, [JULY, undefined], { width: 80, isWhole: false })).toEqual([
+      'AT (UTC+2)',
+      '07-20 14:25:55',
+      '',
+    ])
   })
 
   it.each([

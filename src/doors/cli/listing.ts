@@ -2,7 +2,7 @@
 
 import type { Form, Present } from './render.ts'
 import { type Column, tableLines } from './table.ts'
-import { timeText } from './times.ts'
+import { timeColumn } from './times.ts'
 
 type Cell = string | number | undefined
 
@@ -19,16 +19,23 @@ export function listLines<Item>(
   { width }: Form,
 ): string[] {
   if (items.length === 0) return []
-  const text = ({ cell, isTime = false }: ListColumn<Item>, item: Item) => {
-    const shown = cell(item)
-    if (shown === undefined) return ''
-    return isTime ? timeText(String(shown), width) : String(shown)
-  }
+  const shown = columns.map((column) => filled(column, items, width))
   return tableLines(
-    columns,
-    items.map((item) => columns.map((column) => text(column, item))),
+    columns.map((column, at) => ({ ...column, title: shown[at]?.title ?? column.title })),
+    items.map((_, row) => shown.map(({ cells }) => cells[row] ?? '')),
     width,
   )
+}
+
+function filled<Item>(
+  { title, cell, isTime = false }: ListColumn<Item>,
+  items: readonly Item[],
+  width: number | undefined,
+): { readonly title: string; readonly cells: readonly string[] } {
+  const cells = items.map((item) => cell(item)?.toString())
+  return isTime && width !== undefined
+    ? timeColumn(title, cells)
+    : { title, cells: cells.map((text = '') => text) }
 }
 
 /** How the page of a query is shown. */

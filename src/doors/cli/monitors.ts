@@ -1,6 +1,7 @@
 // How people read the logs that this hub follows, and the alerts about them: what is wrong first, notes with --json.
 
 import { nameAndId } from './keys.ts'
+import { type ListColumn, listLines } from './listing.ts'
 import { type Form, recordLines } from './render.ts'
 import { tableLines } from './table.ts'
 
@@ -14,30 +15,18 @@ interface ShownLog {
   readonly error?: string
 }
 
-const LOG_COLUMNS = [
-  { title: 'followed at', isWhole: true },
-  { title: 'state', isWhole: true },
-  { title: 'verified', isNumeric: true, isWhole: true },
-  { title: 'entries', isOptional: true },
-  { title: 'last', isWhole: true, isOptional: true },
-  { title: 'key', isWhole: true, isOptional: true },
-] as const
+const LOG_COLUMNS: readonly ListColumn<ShownLog>[] = [
+  { title: 'followed at', isWhole: true, cell: ({ url }) => url },
+  { title: 'state', isWhole: true, cell: ({ state }) => state },
+  { title: 'verified', isNumeric: true, isWhole: true, cell: ({ size }) => size },
+  { title: 'entries', isWhole: true, isOptional: true, cell: ({ entries }) => entries },
+  { title: 'last', isWhole: true, isOptional: true, isTime: true, cell: ({ at }) => at },
+  { title: 'key', isWhole: true, isOptional: true, cell: ({ vkey }) => nameAndId(vkey) },
+]
 
-export function followedLines(page: unknown, { width }: Form): string[] {
+export function followedLines(page: unknown, form: Form): string[] {
   const { items } = page as { readonly items: readonly ShownLog[] }
-  if (items.length === 0) return []
-  const table = tableLines(
-    LOG_COLUMNS,
-    items.map(({ url, state, size, entries, at = '', vkey }) => [
-      url,
-      state,
-      String(size),
-      entries,
-      at,
-      nameAndId(vkey),
-    ]),
-    width,
-  )
+  const table = listLines(LOG_COLUMNS, items, form)
   const troubled = items.filter(({ error }) => error !== undefined)
   return troubled.length === 0
     ? table

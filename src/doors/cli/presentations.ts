@@ -7,6 +7,7 @@ import {
   approvalRemarks,
   approvalReport,
   approvalReportRemarks,
+  brokenRemarks,
   committeeLines,
   delegationLines,
   escalationLines,
@@ -30,7 +31,15 @@ import {
   trafficLines,
 } from './components.ts'
 import { configurationChangeLines } from './configuration.ts'
-import { carriedLines, counterpartLines, counterpartRemarks } from './counterparts.ts'
+import {
+  asideLines,
+  asideRemarks,
+  carriedLines,
+  counterpartLines,
+  counterpartRemarks,
+  leftRemarks,
+  retriedRemarks,
+} from './counterparts.ts'
 import { documentLines } from './documents.ts'
 import { explanationLines } from './explanation.ts'
 import { flipLines } from './flips.ts'
@@ -59,6 +68,7 @@ import {
   graduationLines,
   graduationRemarks,
   loadLines,
+  loadRemarks,
   modeLines,
   modeRemarks,
   rolloutLines,
@@ -77,7 +87,7 @@ import { procedureLines, procedureReport, scheduledLines, scheduleLines } from '
 import { foundLines, foundRemarks, scrollLines, versionLines } from './scrolls.ts'
 import { tableLines } from './table.ts'
 import { durationText, timeText } from './times.ts'
-import { issuedTokenLines, revokedTokenLines, tokenLines } from './tokens.ts'
+import { issuedTokenLines, issuedTokenRemarks, revokedTokenLines, tokenLines } from './tokens.ts'
 import { adviceReport, trustExplanation, trustLines, trustRemarks, trustReport } from './trust.ts'
 import {
   deliveryLines,
@@ -110,7 +120,7 @@ const PRESENTATIONS: Readonly<Record<string, Presentation>> = {
   'alerts.list': { lines: alertLines, remarks: alertRemarks },
   'approvals.abstain': ANSWERED,
   'approvals.approve': ANSWERED,
-  'approvals.break-glass': ANSWERED,
+  'approvals.break-glass': { lines: general, remarks: brokenRemarks },
   'approvals.committees': { lines: committeeLines },
   'approvals.delegations': { lines: delegationLines },
   'approvals.deny': ANSWERED,
@@ -144,15 +154,18 @@ const PRESENTATIONS: Readonly<Record<string, Presentation>> = {
   'config.reload': CONFIGURED,
   'config.roll-back': CONFIGURED,
   'counterparts.analyze': { lines: carriedLines },
+  'counterparts.aside': { lines: asideLines, remarks: asideRemarks },
+  'counterparts.drop': { lines: general, remarks: leftRemarks },
+  'counterparts.retry': { lines: general, remarks: retriedRemarks },
   'counterparts.status': { lines: counterpartLines, remarks: counterpartRemarks },
   'erasure.report': { lines: erasureReportLines, remarks: erasureReportRemarks },
   'gate.advice': { lines: adviceReport },
   'gate.graduation': { lines: graduationLines, remarks: graduationRemarks },
-  'gate.load': { lines: loadLines },
+  'gate.load': { lines: loadLines, remarks: loadRemarks },
   'gate.mode': { lines: modeLines, remarks: modeRemarks },
   'gate.rollout': { lines: rolloutLines },
   'gate.rules': { lines: ruleLines },
-  'gate.explain': { lines: explanationLines },
+  'gate.explain': { lines: explanationLines, hasMore: true },
   'gate.what-if': { lines: (flips, form) => flipLines(flips as Flips, form) },
   'gateway.request': { lines: gatewayLines },
   'halts.list': { lines: haltLines },
@@ -191,10 +204,7 @@ const PRESENTATIONS: Readonly<Record<string, Presentation>> = {
   'state.get': { lines: documentLines },
   'state.list': { lines: documentLines },
   'state.put': { lines: documentLines },
-  'token.create': {
-    lines: issuedTokenLines,
-    remarks: () => ['this is the only time that the text of the token is shown: keep it now'],
-  },
+  'token.create': { lines: issuedTokenLines, remarks: issuedTokenRemarks },
   'token.list': { lines: tokenLines },
   'token.revoke': { lines: revokedTokenLines },
   'trust.explain': { lines: trustExplanation },

@@ -1,14 +1,16 @@
 // Builds the commander program: global options, the table of commands, and what is derived from the catalog.
 
 import process from 'node:process'
-import { Argument, Command, type CommanderError, type Help, Option } from 'commander'
+import { Argument, Command, type CommanderError, Help, Option } from 'commander'
 import type { PolityError } from '../../kernel/errors.ts'
 import type { BuiltIn, CommandOption, Run } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { DERIVED, DERIVED_BELOW, type DerivedWord } from './contracts.ts'
 import { usage } from './failure.ts'
 import type { CommandShape, Field } from './shape.ts'
+import { SIGNED_ACTIONS } from './signed-actions.ts'
 import { padText, wrapText } from './text-width.ts'
+import { CREATE_TOKEN } from './token-action.ts'
 
 /** Runs one command of the line; kept by whoever builds the program. */
 export type Perform = (
@@ -20,9 +22,13 @@ export type Perform = (
 
 const DERIVED_TITLE = 'From the catalog:'
 const HELP_WIDTH_MAX = 110
+/** Of a pipe, which is mostly a pager. */
+const HELP_WIDTH_USUAL = 80
 /** With less room than this beside them, descriptions stand below what they describe. */
 const DESCRIPTION_WIDTH_MIN = 32
 const DESCRIPTION_INDENT = 6
+/** What is longer stands in a line of its own, and takes no room from the descriptions of all others. */
+const TERM_WIDTH_MAX = 30
 
 /**
  * The line as it is parsed: `help state put` asks what `state put --help` asks. Help about a word that is
@@ -82,8 +88,11 @@ function bareProgram(release: string): Command {
     .configureOutput({ outputError: () => undefined })
     .configureHelp({
       showGlobalOptions: true,
-      helpWidth: Math.min(HELP_WIDTH_MAX, process.stdout.columns || HELP_WIDTH_MAX),
+      helpWidth: Math.min(HELP_WIDTH_MAX, process.stdout.columns || HELP_WIDTH_USUAL),
       formatItem: helpItem,
+      padWidth: (command, helper) => Math.min(TERM_WIDTH_MAX, Help.prototype.padWidth(command, helper)),
+      // That it has options its own help says; here the words would stand in the way of what it does.
+      subcommandTerm: (command) => Help.prototype.subcommandTerm(command).replace(' [options]', ''),
     })
     .helpOption('--help', 'show help')
     .helpCommand('help [command]', 'Shows help for a command.')
@@ -120,12 +129,20 @@ function helpItem(term: string, termWidth: number, description: string, helper: 
   const width = helper.helpWidth ?? HELP_WIDTH_MAX
   const isBeside = width - termWidth - 4 >= DESCRIPTION_WIDTH_MIN
   const indent = ' '.repeat(isBeside ? termWidth + 4 : DESCRIPTION_INDENT)
-  const lines = description === '' ? [] : wrapText(description, width - indent.length)
+  const lines = description === '' ? [] : foldedHelp(description, width - indent.length)
   const head = `  ${isBeside ? padText(term, termWidth) : term}`
-  if (!isBeside) return [head, ...lines.map((line) => indent + line)].join('\n')
+  if (!isBeside || term.length > termWidth) return [head, ...lines.map((line) => indent + line)].join('\n')
   const [first = '', ...rest] = lines
   return [`${head}  ${first}`.trimEnd(), ...rest.map((line) => indent + line)].join('\n')
 }
+
+/** What stands in parentheses behind a colon stays in one line: `(env: POLITY_URL)`. */
+const foldedHelp = (description: string, width: number): string[] =>
+  wrapText(description.replace(/\(env: /g, `(env:${NO_BREAK}`), width).map((line) =>
+    line.replaceAll(NO_BREAK, ' '),
+  )
+
+const NO_BREAK = '\u00a0'
 
 /** The command's word, wherever global options stand around it. */
 function firstWord(program: Command, line: readonly string[]): string | undefined {
@@ -173,7 +190,7 @@ async function addDerived(command: Command, { word, load }: DerivedWord, perform
 }
 
 function addShape(command: Command, shape: CommandShape, run: Run, perform: Perform): void {
-  const { summary, kind, risk } = shape.definition
+  const { name, summary, kind, risk } = shape.definition
   command.summary(summary).description(summary)
   for (const [index, field] of shape.positional.entries())
     command.addArgument(
@@ -182,6 +199,10 @@ function addShape(command: Command, shape: CommandShape, run: Run, perform: Perf
   for (const field of shape.options) command.addOption(fieldOption(field))
   if (kind === 'query')
     command.addOption(new Option('--out <file>', 'write the answer to this file as canonical JSON'))
+  if (name === CREATE_TOKEN)
+    command.addOption(new Option('--out <file>', 'keep the token in this new file instead of showing it'))
+  if (SIGNED_ACTIONS.has(name))
+    command.addOption(new Option('--key <file>', 'sign it with the key in this file (approvals create-key)'))
   if (risk === 'critical')
     command.addHelpText('after', '\nThis is critical: it is asked first, unless --yes is given.')
   command.action(() => perform(run, command, command.args))

@@ -145,14 +145,14 @@ describe('an entry', () => {
   it('is one line in words, whole where no terminal is', () => {
     const [line = '', ...more] = entryLines(denied)
     expect(more).toEqual([])
-    expect(line).toMatch(/^ {5}7 {2}20\d\d-\d\d-\d\d \d\d:\d\d:\d\d {2}user:owner {2}/)
+    expect(line).toMatch(/^ {5}7 {2}20\d\d-\d\d-\d\d \d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d) {2}user:owner {2}/)
     expect(line.endsWith(`asked for state.put on state/team: DENIED – ${denied.data.sentence}`)).toBe(true)
   })
 
   it('cuts on a terminal the sentence of the gate, and never the words', () => {
     for (const width of [20, 44, 60, 80, 100, 120]) {
       const lines = entryLines(denied, width)
-      for (const line of lines) expect(textWidth(line)).toBeLessThanOrEqual(Math.max(width, 34))
+      for (const line of lines) expect(textWidth(line)).toBeLessThanOrEqual(Math.max(width, 37))
       expect(lines.map((line) => line.trim()).join(' ')).toMatch(
         /asked for state\.put on state\/team: ?DENIED/,
       )

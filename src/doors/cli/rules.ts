@@ -18,8 +18,6 @@ interface ShownLoad {
   readonly digest: string
   readonly policies: number
   readonly reason?: string
-  readonly obligations?: readonly string[]
-  readonly decision?: string
   readonly rehearsal: {
     readonly looked: number
     readonly flipped: number
@@ -27,7 +25,14 @@ interface ShownLoad {
     readonly added: readonly string[]
     readonly removed: readonly string[]
     readonly changed: readonly string[]
+    readonly held?: readonly ShownHeld[]
   }
+}
+
+interface ShownHeld {
+  readonly policy: string
+  readonly state: string
+  readonly declaredState: string
 }
 
 const FLIPS: readonly ListColumn<ShownFlip>[] = [
@@ -36,11 +41,11 @@ const FLIPS: readonly ListColumn<ShownFlip>[] = [
   { title: 'would be', isWhole: true, cell: ({ after }) => after },
   { title: 'times', isNumeric: true, cell: ({ count }) => count },
   { title: 'by', isWrapped: true, cell: ({ policies }) => policies.join(', ') || 'no rule permits' },
-  { title: 'for example', isOptional: true, cell: ({ example }) => example },
+  { title: 'for example', isWhole: true, isOptional: true, cell: ({ example }) => example },
 ]
 
 export const loadLines: Present = (output, form) => {
-  const { status, digest, policies, reason, obligations, decision, rehearsal } = output as ShownLoad
+  const { status, digest, policies, reason, rehearsal } = output as ShownLoad
   const { looked, flipped, flips, added, removed, changed } = rehearsal
   const named = (names: readonly string[]) => (names.length === 0 ? undefined : names)
   return [
@@ -48,8 +53,6 @@ export const loadLines: Present = (output, form) => {
       present({
         status,
         reason,
-        needs: obligations,
-        decision,
         digest,
         policies,
         'new ones': named(added),
@@ -62,6 +65,13 @@ export const loadLines: Present = (output, form) => {
     ...blockLines(FLIPS, flips, form),
   ]
 }
+
+/** A state that was meant for another text may stop nothing, and nobody would see it. */
+export const loadRemarks = (output: unknown): string[] =>
+  ((output as ShownLoad).rehearsal.held ?? []).map(
+    ({ policy, state, declaredState }) =>
+      `WARNING: ${policy} is ${state} and not ${declaredState}, as the roll-out says so of an earlier rule of this name; to take that back: polity gate mode --remove --policy ${policy}`,
+  )
 
 interface ShownRule {
   readonly id: string

@@ -21,6 +21,7 @@ interface ShownRun {
   readonly message?: string
   readonly notUndone?: readonly string[]
   readonly journal?: string
+  readonly waitsFor?: readonly { readonly action: string; readonly approval: string }[]
   readonly callback?: ShownCallback
 }
 
@@ -50,10 +51,10 @@ function whyOf({ reason, step, code, message }: ShownRun): string | undefined {
 const COLUMNS: readonly ListColumn<ShownRun>[] = [
   { title: 'run', isWhole: true, cell: ({ run }) => run },
   { title: 'status', isWhole: true, cell: ({ status }) => status },
-  { title: 'action', cell: ({ action }) => bare(action) },
+  { title: 'action', isWrapped: true, cell: ({ action }) => bare(action) },
   { title: 'started', isWhole: true, isTime: true, cell: ({ startedAt }) => startedAt },
-  { title: 'took', isNumeric: true, isOptional: true, cell: tookText },
-  { title: 'who', isOptional: true, cell: ({ principal }) => principal },
+  { title: 'took', isNumeric: true, isWhole: true, isOptional: true, cell: tookText },
+  { title: 'who', isWhole: true, isOptional: true, cell: ({ principal }) => principal },
 ]
 
 const TROUBLES: readonly ListColumn<ShownRun>[] = [
@@ -69,14 +70,15 @@ export const runLines: Present = (page, form) => {
 
 export function runRemarks(page: unknown): string[] {
   const { items } = page as { readonly items: readonly ShownRun[] }
-  const parked = items.find(({ status }) => status === 'parked')
-  return parked === undefined ? [] : waysOut(parked)
+  const first = (wanted: string) => items.find(({ status }) => status === wanted)
+  return [first('parked'), first('unknown')].flatMap((run) => (run === undefined ? [] : waysOut(run)))
 }
 
 export const runReport: Present = (output, { width, isWhole }) => {
   const shown = output as ShownRun
   const { run, status, action, principal, parent, startedAt, finishedAt, deadline, notUndone, callback } =
     shown
+  const { waitsFor } = shown
   return recordLines(
     present({
       run,
@@ -90,6 +92,7 @@ export const runReport: Present = (output, { width, isWhole }) => {
       deadline: deadline === undefined ? undefined : timeText(deadline, width),
       'started by': parent,
       'not undone': notUndone,
+      'waits for people': waitsFor?.map((each) => `${bare(each.action)}, approval ${each.approval}`),
       callback: callback === undefined ? undefined : callbackText(callback, width),
       ...(isWhole ? { decision: shown.decision, journal: shown.journal } : {}),
     }),
@@ -113,14 +116,26 @@ function callbackText(
 
 export function runReportRemarks(output: unknown): string[] {
   const run = output as ShownRun
-  return run.status === 'parked' ? waysOut(run) : []
+  const asked = (run.waitsFor ?? []).map(({ approval }) => HOW_IT_STANDS(approval))
+  return [...waysOut(run), ...asked]
 }
 
-const waysOut = ({ run, step = 'STEP' }: ShownRun): string[] => [
-  `a parked run waits for you: polity runs journal ${run} shows its steps,`,
-  `polity runs resume ${run} lets it try again,`,
-  `polity runs resolve ${run} ${step} says what became of a step, polity runs cancel ${run} --reason TEXT ends it`,
-]
+const HOW_IT_STANDS = (approval: string): string =>
+  `it waits until people agree: polity approvals show ${approval}`
+
+/** Nothing for a run that waits for nobody. */
+function waysOut({ run, status, step = 'STEP' }: ShownRun): string[] {
+  if (status === 'parked')
+    return [
+      `a parked run waits for you: polity runs journal ${run} shows its steps,`,
+      `polity runs resume ${run} lets it try again, polity runs cancel ${run} --reason TEXT ends it`,
+    ]
+  if (status !== 'unknown') return []
+  return [
+    `nobody knows what became of a step: polity runs journal ${run} shows them; find out, and say it:`,
+    `polity runs resolve ${run} ${step} --result JSON, or --failed TEXT; then the run goes on`,
+  ]
+}
 
 interface ShownStep {
   readonly name: string
@@ -129,12 +144,17 @@ interface ShownStep {
   readonly attempts: number
   readonly at?: string
   readonly until?: string
+  readonly approval?: string
   readonly result?: unknown
   readonly code?: string
   readonly message?: string
 }
 
-function answerOf({ result, code, message, until, state }: ShownStep, width: number | undefined): string {
+function answerOf(
+  { result, code, message, until, approval, state }: ShownStep,
+  width: number | undefined,
+): string {
+  if (approval !== undefined) return `approval ${approval}`
   if (code !== undefined) return `${message ?? ''} (${code})`.trim()
   if (state === 'waiting' && until !== undefined) return `until ${timeText(until, width)}`
   return result === undefined ? '' : String(valueText(result))
@@ -165,12 +185,18 @@ interface ShownJournal {
 
 export function journalRemarks(output: unknown): string[] {
   const { run, isAsRecorded, status, items } = output as ShownJournal
-  const awaited = items.filter(({ kind, state }) => kind === 'signal' && state === 'waiting')
+  // A signal is called without the branch or item that waits for it.
+  const awaited = new Set(
+    items.flatMap(({ kind, state, name }) =>
+      kind === 'signal' && state === 'waiting' ? [name.slice(name.lastIndexOf('/') + 1)] : [],
+    ),
+  )
   return [
     isAsRecorded === undefined
       ? `the run is ${status}`
       : `the run is ${status}, and this journal is ${isAsRecorded ? '' : 'NOT '}the one in its outcome`,
-    ...awaited.map(({ name }) => `it waits for a word: polity runs signal ${run} ${name}`),
+    ...[...awaited].map((name) => `it waits for a word: polity runs signal ${run} ${name}`),
+    ...items.flatMap(({ approval }) => (approval === undefined ? [] : [HOW_IT_STANDS(approval)])),
   ]
 }
 

@@ -29,7 +29,7 @@ const SCHEDULES: readonly ListColumn<ShownSchedule>[] = [
   { title: 'next', isWhole: true, isTime: true, cell: ({ nextDue }) => nextDue },
   { title: 'last', isWhole: true, cell: ({ last }) => last?.status },
   { title: 'finished', isWhole: true, isOptional: true, isTime: true, cell: ({ last }) => last?.finishedAt },
-  { title: 'action', cell: ({ action }) => bare(action) },
+  { title: 'action', isWrapped: true, cell: ({ action }) => bare(action) },
   { title: 'at', isWrapped: true, cell: ({ cron, timezone }) => `${cron} (${timezone})` },
 ]
 

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import process from 'node:process'
 import type { Command } from 'commander'
 import type { ForeignKey } from '../../kernel/config/document.ts'
+import type { Layers } from '../../kernel/config/layers.ts'
 import type { SettingTable } from '../../kernel/config/setting.ts'
 import type { SourceOptions } from '../../kernel/config/sources.ts'
 import type { StoredPlace } from '../../kernel/realm/stored.ts'
@@ -63,14 +64,22 @@ export async function settingsOf(
 ): Promise<Settings> {
   const line = lineSettings(command)
   if (!hasSources(command) && !isReference(line.storeUrl)) return line
-  const [{ readSources }, { resolveSecret }, program] = await Promise.all([
+  const [{ readSources }, program] = await Promise.all([
     import('../../kernel/config/sources.ts'),
-    import('../../kernel/secrets/secrets.ts'),
     loadSettings(),
   ])
-  const { layers } = readSources(sourcesOf(command, program))
-  const data = layers.get(program.keys.data)
-  const store = layers.get(program.keys.store)?.value
+  return configuredSettings(line, readSources(sourcesOf(command, program)).layers, program)
+}
+
+/** As a configuration says it, which holds what the line says, too. Throws `secret.missing`. */
+export async function configuredSettings(
+  line: Settings,
+  layers: Layers,
+  { keys }: ProgramSettings,
+): Promise<Settings> {
+  const { resolveSecret } = await import('../../kernel/secrets/secrets.ts')
+  const data = layers.get(keys.data)
+  const store = layers.get(keys.store)?.value
   const { storeUrl: _, ...rest } = line
   return {
     ...rest,
@@ -108,7 +117,8 @@ const hasSources = (command: Command): boolean =>
   SOURCE_VARIABLES.some((name) => isText(process.env[name])) ||
   existsSync(join(process.cwd(), CONFIG_FILE))
 
-const isReference = (text: string | undefined): boolean => text !== undefined && /^(?:env|file):/.test(text)
+export const isReference = (text: string | undefined): boolean =>
+  text !== undefined && /^(?:env|file):/.test(text)
 
 /** Where the log is that the settings name. */
 export const placeOf = ({ dataDir, storeUrl }: Pick<Settings, 'dataDir' | 'storeUrl'>): StoredPlace => ({

@@ -80,6 +80,8 @@ describe('a definition', () => {
       cli: { isHidden: true },
     })
     expect(shapesOf({ link, hidden }).map(({ path }) => path)).toEqual([['sign-in']])
+    const stop = { ...link, cli: { as: 'halts stop', shortcut: 'stop' } }
+    expect(shapesOf({ stop }).map(({ path }) => path)).toEqual([['halts', 'stop'], ['stop']])
   })
 
   it('gives way to a newer major of the same name', () => {

@@ -53,12 +53,18 @@ export function shapesOf(contract: Readonly<Record<string, unknown>>): CommandSh
   const newest = new Map<string, CommandShape>()
   for (const definition of definitionsOf(contract)) {
     if (definition.cli?.isHidden) continue
-    const shape = shapeOf(definition)
-    const path = shape.path.join(' ')
-    const known = newest.get(path)
-    if (known === undefined || majorOf(known.definition) < majorOf(definition)) newest.set(path, shape)
+    for (const shape of withShortcut(shapeOf(definition))) {
+      const path = shape.path.join(' ')
+      const known = newest.get(path)
+      if (known === undefined || majorOf(known.definition) < majorOf(definition)) newest.set(path, shape)
+    }
   }
   return [...newest.values()].sort((a, b) => (a.path.join(' ') < b.path.join(' ') ? -1 : 1))
+}
+
+const withShortcut = (shape: CommandShape): readonly CommandShape[] => {
+  const word = shape.definition.cli?.shortcut
+  return word === undefined ? [shape] : [shape, { ...shape, path: [word] }]
 }
 
 const isDefinition = (member: unknown): member is Definition =>

@@ -2,11 +2,10 @@
 
 import type { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { PolityError } from '../../kernel/errors.ts'
 import type { SignerCommand } from '../../kernel/log/command-signer.ts'
 import { addressOf, type TimestampAuthority } from '../../kernel/timestamp/ask-authority.ts'
 import { readCertificates } from '../../kernel/timestamp/authority.ts'
-import { usage } from './failure.ts'
+import { unreadable, usage } from './failure.ts'
 
 export interface SigningSettings {
   readonly signer?: SignerCommand
@@ -78,6 +77,6 @@ function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new PolityError('usage', `${path} cannot be read: ${(error as Error).message}`, { path }, error)
+    throw unreadable(path, error)
   }
 }

@@ -54,6 +54,35 @@ describe('tableLines', () => {
     expect(tableLines(columns, rows, 6).join('\n')).toContain('0123456789')
   })
 
+  it('puts words under their row where only a strip would be left for them beside it', () => {
+    const columns = [
+      { title: 'policy', isWhole: true },
+      { title: 'where', isWhole: true, isOptional: true },
+      { title: 'what for', isWrapped: true },
+    ]
+    const rows = [['p'.repeat(64), 'at.cedar:1', 'only those who have been trusted for a while may do this']]
+    expect(tableLines(columns, rows, 80)).toEqual([
+      `${'POLICY'.padEnd(64)}  WHERE`,
+      '    WHAT FOR',
+      `${'p'.repeat(64)}  at.cedar:1`,
+      '    only those who have been trusted for a while may do this',
+    ])
+    expect(tableLines(columns, rows, 140)).toHaveLength(2)
+  })
+
+  it('names what stands under a row where it is more than one thing', () => {
+    const columns = [
+      { title: 'id', isWhole: true },
+      { title: 'needs', isWrapped: true },
+      { title: 'who asks', isWrapped: true },
+    ]
+    expect(tableLines(columns, [['i'.repeat(70), 'an owner of the hub', 'agent:builder']], 80)).toEqual([
+      'ID',
+      'i'.repeat(70),
+      '    needs an owner of the hub; who asks agent:builder',
+    ])
+  })
+
   it('aligns wide characters by the columns they take', () => {
     const [, wide = '', narrow = ''] = tableLines(COLUMNS, [
       ['世界', '1'],
@@ -99,7 +128,9 @@ describe('the width of text', () => {
   })
 
   it('folds what has no place to break', () => {
-    expect(foldText('a/very/long/path here', 7)).toEqual(['a/very/', 'long/pa', 'th', 'here'])
+    expect(foldText('a/very/long/path here', 7)).toEqual(['a/very/', 'long/', 'path', 'here'])
+    expect(foldText('compliance.publish', 16)).toEqual(['compliance.', 'publish'])
+    expect(foldText('a.long-digest'.padEnd(24, '0'), 16)).toEqual(['a.long-digest000', '00000000'])
     expect(foldText('世界人', 1)).toEqual(['世', '界', '人'])
   })
 

@@ -39,16 +39,27 @@ export const padText = (text: string, width: number, isRight = false): string =>
 
 /** As `wrapText`, but a word that is too long goes on in the next line: nothing is wider, nothing is cut. */
 export const foldText = (text: string, width: number): string[] =>
-  wrapText(text, width).flatMap((line) => {
-    if (textWidth(line) <= width) return [line]
-    const pieces = ['']
-    for (const { segment } of graphemes.segment(line)) {
-      const longer = `${pieces.at(-1) ?? ''}${segment}`
-      if (textWidth(longer) <= width || pieces.at(-1) === '') pieces[pieces.length - 1] = longer
-      else pieces.push(segment)
+  wrapText(text, width).flatMap((line) => (textWidth(line) <= width ? [line] : foldWord(line, width)))
+
+function foldWord(word: string, width: number): string[] {
+  const pieces: string[] = []
+  let piece = ''
+  for (const { segment } of graphemes.segment(word)) {
+    if (piece !== '' && textWidth(piece + segment) > width) {
+      const end = jointOf(piece)
+      pieces.push(piece.slice(0, end))
+      piece = piece.slice(end)
     }
-    return pieces
-  })
+    piece += segment
+  }
+  return [...pieces, piece]
+}
+
+/** Behind the last joint of a name or a path, where it is not far from the end; else the end. */
+function jointOf(piece: string): number {
+  const joint = Math.max(...['.', '-', '/'].map((each) => piece.lastIndexOf(each))) + 1
+  return joint * 2 > piece.length ? joint : piece.length
+}
 
 /** The text in lines of at most `width` columns, broken between words where there are any. */
 export function wrapText(text: string, width: number): string[] {

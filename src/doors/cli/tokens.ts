@@ -41,8 +41,14 @@ export const tokenLines: Present = (page, { width }) => {
 
 export const issuedTokenLines: Present = (output) => {
   const token = output as ShownToken
-  return recordLines({ ...factsOf(token), expires: token.expiresAt ?? 'never', token: token.token })
+  const shown = token.token === undefined ? {} : { token: token.token }
+  return recordLines({ ...factsOf(token), expires: token.expiresAt ?? 'never', ...shown })
 }
+
+export const issuedTokenRemarks = (output: unknown): string[] =>
+  (output as ShownToken).token === undefined
+    ? []
+    : ['this is the only time that the text of the token is shown: keep it now']
 
 export const revokedTokenLines: Present = (output) => {
   const token = output as ShownToken

@@ -100,6 +100,12 @@ interface ShownExplanation {
   readonly bound: number
   readonly coverage: number
   readonly terms: readonly ShownTerm[]
+  readonly sources: readonly {
+    readonly id: string
+    readonly count: number
+    readonly positive: number
+    readonly negative: number
+  }[]
   readonly missing: readonly { readonly threshold: number; readonly outcomes: number }[]
   readonly lastAt?: string
   readonly override?: ShownOverride
@@ -108,7 +114,7 @@ interface ShownExplanation {
 export const trustExplanation: Present = (output, form) => {
   const { principal, family, trust, formula, score, bound, coverage, terms, missing, ...rest } =
     output as ShownExplanation
-  const { override } = rest
+  const { override, sources } = rest
   return [
     ...recordLines(
       present({
@@ -117,6 +123,9 @@ export const trustExplanation: Present = (output, form) => {
         trust: share(trust),
         formula: `${formula}: mean ${share(score)}, bound ${share(bound)}, coverage ${coverage}`,
         override: override && overrideText(override),
+        from: sources
+          .filter(({ count }) => count > 0)
+          .map(({ id, count, positive, negative }) => `${count} ${id}: ${positive} good and ${negative} bad`),
         missing: missing.map(({ threshold, outcomes }) =>
           outcomes === 0 ? `${share(threshold)}: reached` : `${share(threshold)}: ${outcomes} good outcomes`,
         ),

@@ -1,8 +1,9 @@
 // Words become values: text as it is, numbers, and JSON from the line or from elsewhere.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import process from 'node:process'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Field } from './shape.ts'
@@ -114,9 +115,53 @@ describe('a file', () => {
     expect(failure).not.toContain('@FILE')
   })
 
-  it('is refused beyond what a hub takes', async () => {
-    await expect(readJson(file(`"${'x'.repeat(1_048_576)}"`), '--input')).rejects.toMatchObject({
+  it('is refused beyond what a hub takes, by its name', async () => {
+    const large = file(`"${'x'.repeat(1_048_576)}"`)
+    await expect(readJson(large, '--input')).rejects.toMatchObject({
       code: 'usage',
+      message: `--input: ${large} has more than 1048576 bytes`,
+      facts: { hint: 'no hub takes a larger input' },
+    })
+  })
+
+  it.each([
+    ['is not there', () => join(dir, 'nowhere.yaml'), 'there is no file or folder of that name'],
+    ['is a folder', () => dir, 'it is a folder'],
+    ['lies below a file', () => join(file('{}').slice(1), 'x.yaml'), 'a part of its path is no folder'],
+    ['is a link to itself', () => circle(), 'its links lead in a circle'],
+  ])('that %s is named as it was given, without the words of the system', async (_, named, why) => {
+    const word = `@${named()}`
+    const shape = { positional: [], options: [field('yaml', { isDocument: true })] }
+    await expect(inputOf(shape, [], { yaml: word })).rejects.toMatchObject({
+      code: 'usage',
+      message: `--yaml: ${word} cannot be read: ${why}`,
+    })
+  })
+
+  const circle = (): string => {
+    const path = join(dir, 'circle')
+    rmSync(path, { force: true })
+    symlinkSync(path, path)
+    return path
+  }
+
+  it.skipIf(process.getuid?.() === 0)('that may not be read says so', async () => {
+    const word = file('{}')
+    chmodSync(word.slice(1), 0)
+    await expect(readJson(word, '--input')).rejects.toMatchObject({
+      message: `--input: ${word} cannot be read: permission denied`,
+    })
+    chmodSync(word.slice(1), 0o600)
+  })
+
+  it('of a relative name is looked for in a folder that is told; a name must stand behind @', async () => {
+    await expect(readJson('@nowhere.json', 'VALUE')).rejects.toMatchObject({
+      message: 'VALUE: @nowhere.json cannot be read: there is no file or folder of that name',
+      facts: { path: 'nowhere.json', hint: `it is looked for in ${process.cwd()}` },
+    })
+    await expect(readJson('@', 'VALUE')).rejects.toMatchObject({
+      code: 'usage',
+      message: 'VALUE: behind @ stands the name of a file',
     })
   })
 })

@@ -4,14 +4,14 @@ import { Buffer } from 'node:buffer'
 import { createReadStream, existsSync } from 'node:fs'
 import process from 'node:process'
 import { PolityError } from '../../kernel/errors.ts'
-import { usage } from './failure.ts'
+import { unreadable, usage } from './failure.ts'
 import type { CommandShape, Field } from './shape.ts'
 
 /** The hub takes no larger body. */
 const INPUT_MAX_BYTES = 1_048_576
 
-/** Where `@FILE` and `-` are read from. */
-export type ReadText = (source: string) => Promise<string>
+/** Where `@FILE` and `-` are read from; `what` names the argument that says so. */
+export type ReadText = (source: string, what: string) => Promise<string>
 
 /** The input that the words spell. Throws `usage` naming the argument that is wrong. */
 export async function inputOf(
@@ -65,7 +65,7 @@ async function wordValue(
     case 'json':
       return readJson(word, what, read)
     case 'text':
-      if (isDocument && (word === '-' || word.startsWith('@'))) return read(word)
+      if (isDocument && (word === '-' || word.startsWith('@'))) return read(word, what)
       if (isDocument && existsSync(word))
         throw usage(`${what} is a text, not the name of a file: @${word} reads it from there`)
       if (choices && !choices.includes(word)) throw usage(`${what} is one of ${choices.join(', ')}`)
@@ -82,7 +82,7 @@ export function numberOf(word: string, what: string): number {
 /** JSON from the word itself, from the file that `@FILE` names, or from stdin for `-`. */
 export async function readJson(word: string, what: string, read: ReadText = readSource): Promise<unknown> {
   const isElsewhere = word === '-' || word.startsWith('@')
-  const text = isElsewhere ? await read(word) : word
+  const text = isElsewhere ? await read(word, what) : word
   try {
     return JSON.parse(text)
   } catch (error) {
@@ -96,7 +96,9 @@ export async function readJson(word: string, what: string, read: ReadText = read
   }
 }
 
-async function readSource(source: string): Promise<string> {
+/** Throws `usage`, with the file as it was given. */
+async function readSource(source: string, what: string): Promise<string> {
+  if (source === '@') throw usage(`${what}: behind @ stands the name of a file`)
   const stream = source === '-' ? process.stdin : createReadStream(source.slice(1))
   const parts: Buffer[] = []
   let sizeBytes = 0
@@ -104,11 +106,15 @@ async function readSource(source: string): Promise<string> {
     for await (const part of stream) {
       parts.push(part as Buffer)
       sizeBytes += (part as Buffer).length
-      if (sizeBytes > INPUT_MAX_BYTES) throw usage(`an input may have ${INPUT_MAX_BYTES} bytes`)
+      if (sizeBytes > INPUT_MAX_BYTES)
+        throw usage(
+          `${what}: ${source === '-' ? 'stdin' : source} has more than ${INPUT_MAX_BYTES} bytes`,
+          'no hub takes a larger input',
+        )
     }
   } catch (error) {
     if (error instanceof PolityError) throw error
-    throw new PolityError('usage', `${source} cannot be read: ${(error as Error).message}`, {}, error)
+    throw unreadable(source === '-' ? 'stdin' : source, error, what)
   }
   return Buffer.concat(parts).toString()
 }

@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { type IncomingMessage, request as startRequest } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
 import { openHub } from '../../hub.ts'
 import { state } from '../../modules/state/module.ts'
@@ -75,6 +78,26 @@ describe('an action', () => {
     expect([reply.status, reply.json]).toMatchObject([status, { code, status }])
     expect(reply.text.length).toBeLessThan(2000)
     expect(served.hub.log.head().size).toBe(size)
+  })
+
+  it('whose length is too large is refused before its body was sent, as for a bundle of rules', async () => {
+    await using served = await serve(await openHub({ modules: [state] }))
+    const request = startRequest(`${served.url}/v1/actions/gate.load`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${served.token}`,
+        'content-type': 'application/json',
+        'content-length': 2 * 1024 * 1024,
+      },
+      signal: AbortSignal.timeout(20_000),
+    })
+    request.write('{"input":')
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    expect([response.statusCode, JSON.parse(await text(response))]).toMatchObject([
+      413,
+      { code: 'body.too-large' },
+    ])
+    request.destroy()
   })
 
   it('may come in chunks, up to the same size', async () => {

@@ -49,9 +49,7 @@ export const Evaluations = Type.Object({
   action: Type.Optional(Action),
   resource: Type.Optional(Resource),
   context: Type.Optional(Context),
-  evaluations: Type.Optional(
-    Type.Array(Type.Partial(Evaluation), { minItems: 1, maxItems: EVALUATIONS_MAX }),
-  ),
+  evaluations: Type.Optional(Type.Array(Type.Partial(Evaluation), { maxItems: EVALUATIONS_MAX })),
   options: Type.Optional(
     Type.Object({
       evaluations_semantic: Type.Optional(
@@ -63,6 +61,12 @@ export const Evaluations = Type.Object({
       ),
     }),
   ),
+})
+
+/** Each evaluation is looked at when its turn comes: one that is not whole takes no other along (section 7.2.1). */
+const AskedEvaluations = Type.Object({
+  ...Evaluations.properties,
+  evaluations: Type.Optional(Type.Array(Type.Object({}), { maxItems: EVALUATIONS_MAX })),
 })
 
 export const Decision = Type.Object({
@@ -170,19 +174,19 @@ function detailsOf(parts: Readonly<Record<string, Readonly<Record<string, unknow
   return details.length === 0 ? {} : { details: Object.fromEntries(details) }
 }
 
-/** The single evaluations of a request for many. Throws `input.invalid` for one that is not whole. */
+/** The single evaluations of a request for many, as they came. Throws `input.invalid`. */
 export function evaluationsOf(body: unknown): {
   readonly items: readonly unknown[]
   readonly endsWith: (decision: boolean) => boolean
-  /** Section 7.1: without the list it is a request for one. */
+  /** Section 7.1: without the list, or with an empty one, it is a request for one. */
   readonly isSingle: boolean
 } {
-  const { evaluations, options, ...shared } = validate(Evaluations, body, 'the evaluations')
+  const { evaluations = [], options, ...shared } = validate(AskedEvaluations, body, 'the evaluations')
   const semantic = options?.evaluations_semantic ?? 'execute_all'
   return {
-    items: (evaluations ?? [{}]).map((each) => ({ ...shared, ...each })),
+    items: (evaluations.length === 0 ? [{}] : evaluations).map((each) => ({ ...shared, ...each })),
     endsWith: (decision) =>
       semantic === 'deny_on_first_deny' ? !decision : semantic === 'permit_on_first_permit' && decision,
-    isSingle: evaluations === undefined,
+    isSingle: evaluations.length === 0,
   }
 }

@@ -19,12 +19,17 @@ const PROXIES = ['10.0.0.0/8', '127.0.0.1', 'fd00::/8']
 describe('the address of a client', () => {
   it('is that of the connection while no proxy is trusted', () => {
     const clientOf = openClientOf()
-    expect(clientOf(from('127.0.0.1', '203.0.113.9'))).toEqual({ address: '127.0.0.1', isPassedOn: false })
+    expect(clientOf(from('127.0.0.1', '203.0.113.9'))).toEqual({
+      address: '127.0.0.1',
+      isPassedOn: false,
+      scheme: 'http',
+    })
     expect(clientOf(from('::ffff:192.0.2.1', '127.0.0.1'))).toEqual({
       address: '192.0.2.1',
       isPassedOn: false,
+      scheme: 'http',
     })
-    expect(clientOf(from(undefined))).toEqual({ address: 'unknown', isPassedOn: false })
+    expect(clientOf(from(undefined))).toEqual({ address: 'unknown', isPassedOn: false, scheme: 'http' })
   })
 
   it.each([
@@ -43,7 +48,7 @@ describe('the address of a client', () => {
     ['with an empty element', from('10.1.2.3', '127.0.0.1,,10.9.9.9'), '10.9.9.9'],
     ['with numbers that are no address', from('10.1.2.3', '127.0.0.1, 999.1.1.1'), '10.1.2.3'],
   ])('is found for one %s', (_, request, address) => {
-    expect(openClientOf(PROXIES)(request)).toEqual({ address, isPassedOn: true })
+    expect(openClientOf(PROXIES)(request)).toEqual({ address, isPassedOn: true, scheme: 'http' })
   })
 
   it('is nothing that the client wrote himself, whatever he writes', () => {
@@ -55,6 +60,26 @@ describe('the address of a client', () => {
         expect(clientOf(from('203.0.113.5', ...fields)).address).toBe('203.0.113.5')
       }),
     )
+  })
+
+  it.each([
+    [['https'], 'https'],
+    [['HTTPS'], 'https'],
+    [['http'], 'http'],
+    // A client that wrote one before its proxy added its own.
+    [['https, http'], 'http'],
+    [['https', 'http'], 'http'],
+    [['http, https'], 'https'],
+    [['wss'], 'http'],
+    [[''], 'http'],
+  ])('comes with its scheme, which only a trusted proxy can say: %j', (fields, scheme) => {
+    const said = (peer: string) => {
+      const { socket, headersDistinct } = from(peer, '203.0.113.9')
+      return { socket, headersDistinct: { ...headersDistinct, 'x-forwarded-proto': fields } }
+    }
+    expect(openClientOf(PROXIES)(said('10.1.2.3')).scheme).toBe(scheme)
+    expect(openClientOf(PROXIES)(said('203.0.113.5')).scheme).toBe('http')
+    expect(openClientOf()(said('127.0.0.1')).scheme).toBe('http')
   })
 
   it('needs proxies that are networks', () => {

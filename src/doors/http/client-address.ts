@@ -9,6 +9,8 @@ export interface Client {
   readonly address: string
   /** Whether a proxy that the operator trusts has passed the request on: only then X-Forwarded-* means anything. */
   readonly isPassedOn: boolean
+  /** How the client came: as the proxy says that the operator trusts. The hub's own listener speaks no TLS. */
+  readonly scheme: 'http' | 'https'
 }
 
 export type ClientOf = (request: Pick<IncomingMessage, 'headersDistinct' | 'socket'>) => Client
@@ -26,13 +28,18 @@ export function openClientOf(trusted: readonly string[] = []): ClientOf {
   }
   return ({ socket, headersDistinct }) => {
     const peer = shownAddress(socket.remoteAddress) ?? 'unknown'
-    if (!isTrusted(peer)) return { address: peer, isPassedOn: false }
+    if (!isTrusted(peer)) return { address: peer, isPassedOn: false, scheme: 'http' }
     return {
       address: furthest(peer, hopsOf(headersDistinct['x-forwarded-for']), isTrusted),
       isPassedOn: true,
+      scheme: schemeOf(headersDistinct['x-forwarded-proto']),
     }
   }
 }
+
+/** The last one: whatever stands before it was there when the proxy that asks us added its own. */
+const schemeOf = (fields: readonly string[] | undefined): 'http' | 'https' =>
+  hopsOf(fields).at(-1)?.toLowerCase() === 'https' ? 'https' : 'http'
 
 /** Throws `config.invalid`. */
 export function networksOf(trusted: readonly string[]): readonly Network[] {

@@ -102,6 +102,20 @@ describe('POST /v1/decisions', () => {
     expect((await ask()).json).toMatchObject({ decision: false, context: { id, isOver: true } })
   })
 
+  it('is over once it is reported, also where its run cannot hear of that yet', async () => {
+    await using served = await opened()
+    const ask = () => served.owner('/v1/decisions', post(EVALUATION, { 'idempotency-key': 'k' }))
+    const id = idOf((await ask()).json)
+    const pausing = post({ input: { run: id, reason: 'somebody looks at it' } })
+    expect((await served.owner('/v1/actions/runs.pause', pausing)).status).toBe(200)
+    expect((await ask()).json).toMatchObject({ decision: true })
+    expect(
+      (await served.owner(`/v1/decisions/${id}/outcome`, post({ status: 'done', cost: 5 }))).status,
+    ).toBe(200)
+    expect((await ask()).json).toMatchObject({ decision: false, context: { id, isOver: true } })
+    expect((await served.owner(`/v1/decisions/${id}`)).json).toMatchObject({ decision: false })
+  })
+
   it('refuses what is no question', async () => {
     await using served = await opened()
     for (const body of [
@@ -142,6 +156,43 @@ describe('the endpoints of AuthZEN', () => {
       post({ ...EVALUATION, options: stopping, evaluations: [reading, {}, reading] }),
     )
     expect((stopped.json as { evaluations: unknown[] }).evaluations).toHaveLength(2)
+  })
+
+  it('answer for each of many, also beside one that is no question', async () => {
+    await using served = await opened()
+    const resource = (id: string) => ({ resource: { type: 'account', id } })
+    const { status, json } = await served.owner(
+      '/access/v1/evaluations',
+      post({
+        ...EVALUATION,
+        evaluations: [
+          resource('1'),
+          { subject: { type: 'ghost', id: 'x' } },
+          resource('control \u0007'),
+          { context: { conduct: { harmless: true } } },
+          resource('2'),
+        ],
+      }),
+    )
+    const invalid = { decision: false, context: { error: { status: 400, code: 'input.invalid' } } }
+    const allowed = { decision: true, context: { id: expect.any(String) } }
+    expect([status, json]).toMatchObject([
+      200,
+      { evaluations: [allowed, invalid, invalid, invalid, allowed] },
+    ])
+    const { entries } = await served.hub.log.read({ limit: 1000, type: 'action.decided@1' })
+    const begun = entries.filter(({ data }) => data.action === 'outside.act@1')
+    expect(begun).toHaveLength(2)
+  })
+
+  it('take a request for many without any as one for one', async () => {
+    await using served = await opened()
+    for (const body of [EVALUATION, { ...EVALUATION, evaluations: [] }]) {
+      const { status, json } = await served.owner('/access/v1/evaluations', post(body))
+      expect([status, json]).toMatchObject([200, { decision: true }])
+    }
+    const empty = await served.owner('/access/v1/evaluations', post({ evaluations: [] }))
+    expect(empty).toMatchObject({ status: 400, json: { code: 'input.invalid' } })
   })
 
   it('are found where the specification says, by principals', async () => {

@@ -1,6 +1,7 @@
 // Decisions for other programs over HTTP: ask, report what came of it, and come back when people have answered.
 
 import { asPolityError, PolityError } from '../../kernel/errors.ts'
+import { outsideReports } from '../../kernel/outside/contract.ts'
 import { Closed, Type } from '../../kernel/schema/schema.ts'
 import { act, representation, traceparentOf } from './actions.ts'
 import { type AskedDeed, Decision, deedOf, Evaluation, Evaluations, evaluationsOf } from './authzen.ts'
@@ -79,7 +80,11 @@ export const decisionRoutes = (hub: ServedHub): Route[] => [
       // One after the other: what was decided before is a fact for what comes after.
       const evaluations: Decision[] = []
       for (const item of items) {
-        const answer = await decided(hub, item, request, undefined)
+        const answer = await decided(hub, item, request, undefined).catch((thrown: unknown) => {
+          // Whoever has gone begins nothing more, and a request for one is as good as its question.
+          if (isSingle || request.signal.aborted) throw thrown
+          return undecided(thrown)
+        })
         evaluations.push(answer)
         if (endsWith(answer.decision)) break
       }
@@ -97,8 +102,7 @@ export const decisionRoutes = (hub: ServedHub): Route[] => [
     permission: STATUS_READ,
     docs: [CONFIGURATION],
     handle: ({ headers, client }: PrincipalRequest) => {
-      const scheme = client.isPassedOn && headers['x-forwarded-proto'] === 'https' ? 'https' : 'http'
-      const base = `${scheme}://${headers.host ?? 'localhost'}`
+      const base = `${client.scheme}://${headers.host ?? 'localhost'}`
       return json(200, {
         policy_decision_point: base,
         access_evaluation_endpoint: `${base}${EVALUATION}`,
@@ -117,6 +121,19 @@ async function decided(
 ): Promise<Decision> {
   const deed = deedOf(body, request.headers)
   return deed.isReadOnly ? checked(hub, deed, request) : acted(hub, deed, request, key)
+}
+
+/**
+ * Of many, one without a decision must not take the others along, whatever is wrong with it: what was allowed before it is
+ * under way. As AuthZEN has it for one evaluation (section 7): its error stands in its place, and is no permission.
+ */
+function undecided(thrown: unknown): Decision {
+  const { code, message, status, facts } = asPolityError(thrown)
+  // A fault of the hub itself is told to its operator, and its insides to nobody (problems.ts).
+  if (code === 'internal') throw thrown
+  const { sources } = facts
+  const error = { status, message, code, ...(sources === undefined ? {} : { sources }) }
+  return { decision: false, context: { error } }
 }
 
 async function checked(
@@ -157,6 +174,8 @@ async function acted(
     const { decision: id } = answer
     switch (answer.status) {
       case 'running':
+        // Reported a moment ago: the run has yet to hear of it, and nobody goes a second time meanwhile.
+        if (key !== undefined && (await hub.face(outsideReports)?.isReported(answer.run))) return ended(id)
         return { decision: true, context: { id, effect: 'allow' } }
       case 'done':
         return ended(id)
@@ -231,7 +250,13 @@ function requestIdOf({ headers }: PrincipalRequest): Readonly<Record<string, str
   return typeof id === 'string' && /^[A-Za-z0-9._:/+=-]{1,128}$/.test(id) ? { 'x-request-id': id } : {}
 }
 
-const ERRORS = ['input.invalid', 'idempotency.conflict', 'run.limit', 'log.saturated'] as const
+const ERRORS = [
+  'input.invalid',
+  'idempotency.conflict',
+  'run.limit',
+  'log.saturated',
+  'gate.unavailable',
+] as const
 const tag = 'decisions'
 const decision = (description: string) => ({ description, schema: Decision })
 
@@ -266,7 +291,7 @@ const LOOK: RouteDoc = {
     200: decision('As it stands; the context is that of outside.get.'),
     202: { ...decision('Still waiting for people.'), headers: ['Location', 'Retry-After'] },
   },
-  errors: ['not-found', 'denied'],
+  errors: ['not-found', 'denied', 'gate.unavailable'],
 }
 const REPORT: RouteDoc = {
   operationId: 'decisions.report',
@@ -285,7 +310,7 @@ const REPORT: RouteDoc = {
   answers: {
     200: { description: 'Taken.', schema: Closed({ decision: Type.String(), status: Type.String() }) },
   },
-  errors: ['not-found', 'outside.reported', 'input.invalid', 'denied'],
+  errors: ['not-found', 'outside.reported', 'input.invalid', 'denied', 'gate.unavailable'],
 }
 const EVALUATE: RouteDoc = {
   operationId: 'authzen.evaluation',

@@ -1,13 +1,13 @@
 // GET /v1/events: the live stream for a principal; bounded in number, and over when the credentials are.
 
-import { Readable } from 'node:stream'
-import { PolityError } from '../../kernel/errors.ts'
+import { type ErrorCode, PolityError } from '../../kernel/errors.ts'
 import { Closed, Type, validate } from '../../kernel/schema/schema.ts'
 import { liveStream } from '../live/stream.ts'
 import type { Authenticate } from './authentication.ts'
 import { fieldsOf } from './fields.ts'
 import { type HttpAnswer, LOG_READ, type PrincipalRequest, type Route } from './route.ts'
 import type { ServedHub } from './served-hub.ts'
+import { watchedStream } from './watched-stream.ts'
 
 const STREAMS_MAX = 128
 /** How old the knowledge may be that a stream's credentials are valid: with what a stream waits, less than a second. */
@@ -44,12 +44,10 @@ export function openStreams(
     if (signal.aborted) throw new PolityError('cancelled', 'the client has gone')
     count += 1
     signal.addEventListener('abort', () => (count -= 1), { once: true })
-    const events = liveStream(hub, {
-      after: start,
-      signal,
-      isAllowed: openCheck(hub, authenticate, request),
-      ...(type === undefined ? {} : { type }),
-    })
+    const isAllowed = openCheck(hub, authenticate, request)
+    const body = watchedStream(signal, isAllowed, (until) =>
+      liveStream(hub, { after: start, signal: until, isAllowed, ...(type === undefined ? {} : { type }) }),
+    )
     return {
       status: 200,
       headers: {
@@ -58,8 +56,7 @@ export function openStreams(
         // Proxies must not collect events.
         'x-accel-buffering': 'no',
       },
-      // Pulled at the pace of the socket: a slow reader pauses its own stream only.
-      body: Readable.from(events, { objectMode: false, highWaterMark: 1 }),
+      body,
     }
   }
   return {
@@ -90,6 +87,9 @@ export function startOf(
   return cursor
 }
 
+/** A stream is not kept open on the strength of what was decided before. */
+const NO_LONGER: readonly ErrorCode[] = ['denied', 'gate.unavailable']
+
 /** Whether the credentials still hold, and allow a query; asked before events are sent. */
 export function openCheck(
   { permit }: Pick<ServedHub, 'permit'>,
@@ -105,7 +105,8 @@ export function openCheck(
       checkedAtMs = performance.now()
       return true
     } catch (error) {
-      if (error instanceof PolityError && (error.status === 401 || error.code === 'denied')) return false
+      if (error instanceof PolityError && (error.status === 401 || NO_LONGER.includes(error.code)))
+        return false
       throw error
     }
   }

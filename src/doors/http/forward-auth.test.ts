@@ -66,6 +66,25 @@ const asked = (uri: string, more: object = {}) => ({
 })
 
 describe('a proxy that asks', () => {
+  it('and sends the query of its client along as its own lets nothing through', async () => {
+    await using served = await trusting()
+    const reader = await served.issue({ kind: 'user', id: 'reader' })
+    const asReader = clientOf(served.url, reader.token)
+    const deleting = (query: string, uri: string) =>
+      asReader(`/v1/forward-auth${query}`, asked(uri, { 'x-forwarded-method': 'DELETE' }))
+    for (const [query, uri] of [
+      ['?risk=low', '/orders/7?risk=low'],
+      ['?risk=low&autonomous=false', '/orders/7?risk=low&autonomous=false'],
+      ['?risk=low', '/orders/7?r%69sk=low'],
+      ['?risk=%6cow', '/orders/7?risk=low'],
+    ] as const)
+      expect([query, uri, (await deleting(query, uri)).status]).toEqual([query, uri, 403])
+    // What the proxy says itself stands, whatever the client asks for.
+    expect((await deleting('?risk=low', '/orders/7')).status).toBe(200)
+    expect((await deleting('?risk=low', '/orders/7?risk=high')).status).toBe(200)
+    expect((await deleting('', '/orders/7?risk=low')).status).toBe(403)
+  })
+
   it('lets through whom the hub lets, and nobody else', async () => {
     await using served = await trusting()
     using proxy = await proxied(served.url)
@@ -120,6 +139,7 @@ describe('a proxy that asks', () => {
       '/public/;x/admin',
       '/public/%00',
       '/public/%zz',
+      '/public#/../admin',
       '/./admin',
       'http://app.example/admin',
       `/${'a'.repeat(300)}`,
@@ -140,6 +160,25 @@ describe('a proxy that asks', () => {
       data.action === 'outside.check@1' ? [data.resource] : [],
     )
     expect(new Set(resources)).toEqual(new Set(['outside/http/app.example/admin']))
+  })
+
+  it('has one name for one host, whatever port the client makes up', async () => {
+    await using served = await trusting()
+    const stranger = await served.issue({ kind: 'user', id: 'stranger', scopes: ['state'] })
+    const asStranger = clientOf(served.url, stranger.token)
+    for (const host of ['app.example', 'APP.example', 'app.example:443', 'app.example:1'])
+      expect(
+        (await asStranger('/v1/forward-auth', asked('/admin', { 'x-forwarded-host': host }))).status,
+      ).toBe(403)
+    const { entries } = await served.hub.log.read({ limit: 100, type: 'action.decided@1' })
+    const denied = entries.filter(({ data }) => data.action === 'outside.check@1')
+    expect(new Set(denied.map(({ data }) => data.resource))).toEqual(
+      new Set(['outside/http/app.example/admin']),
+    )
+    for (const host of ['app.example.', 'app.example.:443', '.app.example', 'app..example', 'app.example:'])
+      expect(
+        (await served.owner('/v1/forward-auth', asked('/admin', { 'x-forwarded-host': host }))).status,
+      ).toBe(403)
   })
 
   it('is refused with what no proxy sends', async () => {

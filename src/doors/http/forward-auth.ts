@@ -12,7 +12,9 @@ import type { ServedHub } from './served-hub.ts'
 
 const METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 const READING: readonly string[] = ['GET', 'HEAD', 'OPTIONS']
-const HOST = /^[A-Za-z0-9._-]{1,253}(?::\d{1,5})?$/
+/** A name, and the port behind it, which the client may make up: services behind a proxy go by the name. */
+const HOST = /^([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)(?::\d{1,5})?$/
+const HOST_MAX_CHARS = 259
 const PATH_MAX_CHARS = 180
 const PARTS_MAX = 24
 
@@ -43,7 +45,8 @@ async function pass(
   request: HttpRequest,
 ): Promise<HttpAnswer> {
   const passing = passingOf(request)
-  const { method, host, path } = passing
+  const { method, host, site, path } = passing
+  requireOwnQuery(request)
   const configured = validate(Configured, fieldsOf(Configured.properties, request.search), 'the query')
   const isReading = READING.includes(method)
   const caller = await authenticate({ ...request.headers, host }, !isReading)
@@ -54,13 +57,23 @@ async function pass(
     {
       operation: `http.${method.toLowerCase()}`,
       resourceType: 'http',
-      resourceId: `${host}${path}`,
+      resourceId: `${site}${path}`,
       risk: configured.risk ?? (isReading ? 'low' : 'medium'),
       ...(configured.autonomous === undefined ? {} : { autonomous: configured.autonomous }),
     },
     { signal: request.signal, ...(traceparent === undefined ? {} : { traced: { traceparent } }) },
   )
   return { status: 200, headers: headersOf(caller) }
+}
+
+/**
+ * A proxy that changes the path alone sends the client's own query along, and who made the request would say how bad it
+ * may get. Throws `denied`.
+ */
+function requireOwnQuery({ search, headers }: HttpRequest): void {
+  const [, ...query] = one(headers, 'x-forwarded-uri').split('?')
+  if (search.size > 0 && `${search}` === `${new URLSearchParams(query.join('?'))}`)
+    throw unclear("the query is that of the client's request: end the address that the proxy asks with a ?")
 }
 
 /** For the service behind the proxy; the proxy overwrites what the client may have sent under these names. */
@@ -72,7 +85,10 @@ const headersOf = ({ chain }: Caller) => ({
 
 interface Passing {
   readonly method: string
+  /** As the client sent it, in small letters. */
   readonly host: string
+  /** The host as rules name it: without its port. */
+  readonly site: string
   /** As the service behind will understand it: without escapes, and without the query. */
   readonly path: string
 }
@@ -88,8 +104,10 @@ function passingOf({ client, headers }: HttpRequest): Passing {
   const host = one(headers, 'x-forwarded-host').toLowerCase()
   const uri = one(headers, 'x-forwarded-uri')
   if (!METHODS.includes(method)) throw unclear('X-Forwarded-Method is no method')
-  if (!HOST.test(host)) throw unclear('X-Forwarded-Host is no host')
-  return { method, host, path: pathOf(uri) }
+  const [, site] = host.length > HOST_MAX_CHARS ? [] : (HOST.exec(host) ?? [])
+  // A name that ends in a dot is the same one to DNS and to most servers, and another one to rules.
+  if (site === undefined) throw unclear('X-Forwarded-Host is no host')
+  return { method, host, site, path: pathOf(uri) }
 }
 
 /** A proxy says each once: two fields of one name come as a list, with a space in it. */
@@ -105,7 +123,8 @@ function one(headers: HttpRequest['headers'], name: string): string {
  * doubled slashes, backslashes, parameters, escapes of separators and escapes of escapes.
  */
 function pathOf(uri: string): string {
-  const [path = ''] = uri.split(/[?#]/)
+  const [path = ''] = uri.split('?')
+  if (path.includes('#')) throw unclear('the path can be read in two ways')
   if (!path.startsWith('/')) throw unclear('X-Forwarded-Uri is no path')
   const parts = path.slice(1).split('/')
   // A slash at the end is of the same place.
@@ -155,5 +174,5 @@ const DOC: RouteDoc = {
   answers: {
     200: { description: 'It may pass.', headers: ['Polity-Decision', 'Polity-Principal'] },
   },
-  errors: ['denied', 'auth.missing', 'auth.invalid', 'auth.expired'],
+  errors: ['denied', 'gate.unavailable', 'auth.missing', 'auth.invalid', 'auth.expired'],
 }

@@ -85,7 +85,7 @@ async function mayLook({ permit }: Pick<ServedHub, 'permit'>, caller: Caller | u
     await permit(caller, STATUS_READ)
     return true
   } catch (error) {
-    if (error instanceof PolityError && error.code === 'denied') return false
+    if (error instanceof PolityError && ['denied', 'gate.unavailable'].includes(error.code)) return false
     throw error
   }
 }

@@ -8,7 +8,7 @@ import { exchangeRaw } from './fixtures/client.ts'
 import { openErrands } from './fixtures/errands.ts'
 import { serve } from './fixtures/served.ts'
 
-const IMPATIENT = { headMs: 200, requestMs: 400, keepAliveMs: 1000, checkMs: 10, drainMs: 100 }
+const IMPATIENT = { headMs: 200, bodyMs: 400, keepAliveMs: 1000, checkMs: 10, drainMs: 100 }
 
 describe('what is no request', () => {
   it.each([

@@ -16,10 +16,10 @@ import { problemAnswer } from './problems.ts'
 export interface ConnectionLimits {
   /** From the first byte of a request to the end of its head. */
   readonly headMs: number
-  /** From the first byte of a request to the end of its body. */
-  readonly requestMs: number
+  /** From the end of its head to the end of its body, where the route does not bound it in another way. */
+  readonly bodyMs: number
   readonly keepAliveMs: number
-  /** How often the first two are looked at. */
+  /** How often the first is looked at. */
   readonly checkMs: number
   /** How long a closing door waits for answers that are under way. */
   readonly drainMs: number
@@ -27,7 +27,7 @@ export interface ConnectionLimits {
 
 export const CONNECTION_LIMITS: ConnectionLimits = {
   headMs: 10_000,
-  requestMs: 60_000,
+  bodyMs: 60_000,
   keepAliveMs: 72_000,
   checkMs: 2000,
   drainMs: 5000,
@@ -35,11 +35,15 @@ export const CONNECTION_LIMITS: ConnectionLimits = {
 
 const HEAD_SIZE_MAX_BYTES = 16_384
 const CONNECTIONS_MAX = 4096
+/** What a client may take to read why it was refused, before its connection is cut. */
+const LAST_WORDS_MS = 2000
 
 export interface HttpServer {
   create(listener: RequestListener): Server
   /** Answers bytes that are no request, after what is still being answered on the same connection. */
   refuse(error: Error & { code?: string }, socket: Socket): void
+  /** Takes the bound off the body of a request, for a route that has its own. What is answered puts it on again. */
+  unbindBody(request: IncomingMessage): () => void
 }
 
 /** Requests that turn a connection into something else (RFC 9110 section 7.8). */
@@ -60,12 +64,26 @@ export function openHttpServer(
     Socket,
     { readonly request: IncomingMessage; readonly response: ServerResponse }
   >()
+  const refuse = (error: Error & { code?: string }, socket: Socket) => {
+    const exchange = exchanges.get(socket)
+    const refuseNow = () => {
+      if (socket.writable && error.code !== 'ECONNRESET') endWith(socket, refusal(error.code))
+      else socket.destroy()
+    }
+    // A request whose own body is broken gets the refusal as its answer, unless that has begun.
+    if (exchange === undefined) refuseNow()
+    else if (!exchange.request.complete && exchange.response.headersSent) socket.destroy()
+    else if (!exchange.request.complete || exchange.response.writableFinished) refuseNow()
+    else exchange.response.once('close', refuseNow)
+  }
+  const bodies = openBodyBounds(limits.bodyMs, (socket) => refuse(LATE, socket))
   return {
     create(listener) {
       const server = createServer(
         {
           headersTimeout: limits.headMs,
-          requestTimeout: limits.requestMs,
+          // It knows no routes, and would end an upload that moves: bodies are bounded below.
+          requestTimeout: 0,
           keepAliveTimeout: limits.keepAliveMs,
           connectionsCheckingInterval: limits.checkMs,
           maxHeaderSize: HEAD_SIZE_MAX_BYTES,
@@ -74,26 +92,50 @@ export function openHttpServer(
         },
         (request, response) => {
           exchanges.set(request.socket, { request, response })
+          bodies.bind(request)
           listener(request, response)
         },
       )
       server.maxConnections = CONNECTIONS_MAX
       server.on('upgrade', (request, socket, head) => upgrades()?.handle(request, socket, head))
+      // RFC 9110 section 10.1.1. Node's own answer would keep the connection, for a body that nobody bounds.
+      server.on('checkExpectation', (_, response) => response.writeHead(417, { connection: 'close' }).end())
       return server
     },
-    refuse(error, socket) {
-      const exchange = exchanges.get(socket)
-      const refuseNow = () => {
-        if (socket.writable && error.code !== 'ECONNRESET') socket.end(refusal(error.code))
-        else socket.destroy()
-      }
-      // A request whose own body is broken gets the refusal as its answer, unless that has begun.
-      if (exchange === undefined || exchange.response.writableFinished) refuseNow()
-      else if (exchange.request.complete) exchange.response.once('close', refuseNow)
-      else if (exchange.response.headersSent) socket.destroy()
-      else refuseNow()
+    refuse,
+    unbindBody: bodies.unbind,
+  }
+}
+
+/** One timer for each body, from the head of its request on. */
+function openBodyBounds(bodyMs: number, onLate: (socket: Socket) => void) {
+  const timers = new WeakMap<IncomingMessage, NodeJS.Timeout>()
+  const bind = (request: IncomingMessage) => {
+    if (request.complete || request.destroyed || !hasBody(request)) return
+    const timer = setTimeout(() => {
+      if (!request.complete) onLate(request.socket)
+    }, bodyMs).unref()
+    timers.set(request, timer)
+    request.once('close', () => clearTimeout(timer))
+  }
+  return {
+    bind,
+    unbind(request: IncomingMessage): () => void {
+      clearTimeout(timers.get(request))
+      return () => bind(request)
     },
   }
+}
+
+/** RFC 9112 section 6.3. */
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
+
+/** The last bytes of a connection; a client that does not close it then has it closed. */
+export function endWith(socket: Duplex, bytes: string | Buffer): void {
+  const timer = setTimeout(() => socket.destroy(), LAST_WORDS_MS).unref()
+  socket.once('close', () => clearTimeout(timer))
+  socket.end(bytes)
 }
 
 /** A whole HTTP response: there is no request to answer through. RFC 9112 section 2.2, RFC 6585 section 5. */
@@ -112,6 +154,7 @@ const MALFORMED: ClientError = [
   '400 Bad Request',
   new PolityError('input.malformed', 'this is not an HTTP/1.1 request'),
 ]
+const LATE = Object.assign(new Error('the body did not arrive in time'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' })
 const CLIENT_ERRORS: Readonly<Record<string, ClientError>> = {
   HPE_HEADER_OVERFLOW: [
     '431 Request Header Fields Too Large',

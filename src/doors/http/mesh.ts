@@ -1,6 +1,6 @@
 // GET /v1/mesh/stream: events of the mesh that the caller may see, live; bounded in number, and over when the credentials are.
 
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { actorOf } from '../../kernel/catalog/recorder.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import { Closed, Type, validate } from '../../kernel/schema/schema.ts'
@@ -13,6 +13,7 @@ import { fieldsOf } from './fields.ts'
 import { family } from './metrics.ts'
 import type { HttpAnswer, PrincipalRequest, Route } from './route.ts'
 import type { ServedHub } from './served-hub.ts'
+import { watchedStream } from './watched-stream.ts'
 
 const STREAMS_MAX = 256
 /** Of one principal chain: whoever opens them all takes nobody else's place. */
@@ -41,11 +42,13 @@ export function meshRoutes(
     const { signal } = request
     if (count >= streamsMax)
       throw new PolityError('limit', `${streamsMax} mesh streams are open: try again when one has ended`)
-    const events = eventsFor(hub, stream, authenticate, request)
-    if (signal.aborted) throw new PolityError('cancelled', 'the client has gone')
-    const leave = shares.take(actorOf(request.caller.chain))
-    if (leave === undefined)
+    const body = eventsFor(hub, stream, authenticate, request)
+    const leave = signal.aborted ? undefined : shares.take(actorOf(request.caller.chain))
+    if (leave === undefined) {
+      body.destroy()
+      if (signal.aborted) throw new PolityError('cancelled', 'the client has gone')
       throw new PolityError('limit', `you have ${STREAMS_EACH_MAX} mesh streams open: end one of them first`)
+    }
     count += 1
     const end = () => {
       count -= 1
@@ -59,7 +62,7 @@ export function meshRoutes(
         'cache-control': 'no-store',
         'x-accel-buffering': 'no',
       },
-      body: Readable.from(events, { objectMode: false, highWaterMark: 1 }),
+      body,
     }
   }
   return [
@@ -96,13 +99,15 @@ function eventsFor(
   stream: MeshStream,
   authenticate: Authenticate,
   request: PrincipalRequest,
-): AsyncGenerator<string> {
+): Readable {
   const input = validate(StreamInput, fieldsOf(StreamInput.properties, request.search), 'the query')
   const { after, types = '**', filter } = input
   const start = startOf(hub.log, request.headers['last-event-id'], after)
   const wanted = { types: types.split(','), after: start, ...(filter === undefined ? {} : { filter }) }
-  const events = stream.open(request.caller.chain, wanted, request.signal)
-  return told(events, start, openCheck(hub, authenticate, request, PERMISSION))
+  const isAllowed = openCheck(hub, authenticate, request, PERMISSION)
+  return watchedStream(request.signal, isAllowed, (signal) =>
+    told(stream.open(request.caller.chain, wanted, signal), start, isAllowed),
+  )
 }
 
 async function* told(

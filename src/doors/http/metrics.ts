@@ -52,7 +52,7 @@ export function openMetrics(
   }
 }
 
-export const metricsRoute = (metrics: Metrics): Route => ({
+export const metricsRoute = (metrics: Metrics, more: () => Promise<readonly string[]>): Route => ({
   method: 'GET',
   path: '/metrics',
   class: 'meta',
@@ -67,8 +67,8 @@ export const metricsRoute = (metrics: Metrics): Route => ({
       errors: [],
     },
   ],
-  handle: () => ({
-    ...text(200, metrics.text()),
+  handle: async () => ({
+    ...text(200, [...(await more()), metrics.text()].join('\n')),
     headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8', 'cache-control': 'no-store' },
   }),
 })

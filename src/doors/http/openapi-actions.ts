@@ -83,7 +83,7 @@ function shownName(catalog: Catalog, { kind, name }: Definition): string {
   return newest.name === name ? base : name
 }
 
-const ALWAYS: readonly ErrorCode[] = ['input.invalid', 'denied']
+const ALWAYS: readonly ErrorCode[] = ['input.invalid', 'denied', 'gate.unavailable']
 const ON_COMMANDS: readonly ErrorCode[] = [
   'entry.too-large',
   'idempotency.conflict',

@@ -7,6 +7,8 @@ const RETRY_SECONDS = '1'
 /** What passes by itself. */
 const PASSING: readonly ErrorCode[] = [
   'limit',
+  'gate.failed',
+  'gate.unavailable',
   'log.saturated',
   'run.limit',
   'hub.starting',
@@ -28,6 +30,8 @@ export function problemAnswer(error: PolityError, requestId: string): HttpAnswer
       'cache-control': 'no-store',
       // RFC 9110 section 11.6.1: a 401 names a scheme.
       ...(shown.status === 401 ? { 'www-authenticate': 'Bearer realm="polity"' } : {}),
+      // RFC 9110 section 15.5.9: the rest of the request is not waited for.
+      ...(shown.status === 408 ? { connection: 'close' } : {}),
       ...(PASSING.includes(shown.code) ? { 'retry-after': retryAfterOf(shown) } : {}),
     },
     body: JSON.stringify(problemOf(shown)),

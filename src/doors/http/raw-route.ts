@@ -11,6 +11,8 @@ export interface RawRequest {
   readonly response: ServerResponse
   /** Takes the response over. What is thrown before is answered as a problem. */
   readonly begin: () => ServerResponse
+  /** Takes the door's bound off the body; what is answered puts it on again, for what is still to come. */
+  readonly unbindBody: () => () => void
 }
 
 export interface RawRoute {

@@ -3,6 +3,7 @@
 import type { Ask, Permit } from '../../kernel/catalog/ask.ts'
 import type { Caller } from '../../kernel/catalog/caller.ts'
 import type { Catalog } from '../../kernel/catalog/catalog.ts'
+import type { Watched } from '../../kernel/catalog/decision-counts.ts'
 import type { FaceOf } from '../../kernel/catalog/face.ts'
 import type { Answer, Invoke } from '../../kernel/catalog/invoke.ts'
 import type { Gate } from '../../kernel/gate/gate.ts'
@@ -26,6 +27,7 @@ export interface ServedHub extends LiveSource {
   readonly identity: Pick<Identity, 'byToken' | 'bySession' | 'signIn' | 'signOut' | 'signInCode'>
   readonly gate: Pick<Gate, 'rollout' | 'bundle'>
   readonly permit: Permit
+  readonly watched: Watched
   readonly witness: WitnessFace
   run(caller: Caller, id: string): Promise<Answer>
   readonly retention: PublicRetention

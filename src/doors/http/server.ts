@@ -9,6 +9,7 @@ import { compatibilityRoutes } from './compatibility.ts'
 import { decisionRoutes } from './decisions.ts'
 import { openStreams } from './events.ts'
 import { forwardAuthRoutes } from './forward-auth.ts'
+import { gateMetrics } from './gate-metrics.ts'
 import { openGateway } from './gateway/gateway.ts'
 import { healthRoutes } from './health.ts'
 import { hookMetrics, hookRoutes } from './hooks.ts'
@@ -90,7 +91,7 @@ export async function openHttpDoor(hub: ServedHub, options: HttpDoorOptions): Pr
   const routes: Route[] = [
     ...(options.webDir === undefined ? [] : pageRoutes(options.webDir)),
     ...healthRoutes(hub, streams.count),
-    metricsRoute(metrics),
+    metricsRoute(metrics, () => gateMetrics(hub.watched)),
     ...sessionRoutes(hub),
     ...actionRoutes(hub),
     ...queryRoutes(hub),

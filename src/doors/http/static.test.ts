@@ -56,6 +56,30 @@ describe('the page', () => {
     }
   })
 
+  it('has the words that it shares with the terminal beside it, and nothing else of the house', async () => {
+    await using served = await serve(await openHub({ modules: [] }), { webDir: folder })
+    for (const path of ['/src/doors/telling/telling.ts', '/src/doors/telling/telling.js']) {
+      const { headers, text } = await served.anyone(path)
+      expect(headers['content-type']).toBe('text/javascript; charset=utf-8')
+      expect(text.replaceAll(/\s+/g, ' ')).toContain('export function tellingIn(text )')
+    }
+    for (const path of ['telling/../http/static.ts', 'http/static.ts', 'telling', 'telling/', 'telling/.'])
+      expect((await served.anyone(`/src/doors/${path}`)).status).toBeGreaterThanOrEqual(400)
+  })
+
+  it('finds everything that the shipped page imports', async () => {
+    const webDir = join(import.meta.dirname, '../../../web')
+    await using served = await serve(await openHub({ modules: [] }), { webDir })
+    const seen = new Set(['/live.ts'])
+    for (const path of seen) {
+      const { status, text } = await served.anyone(path)
+      expect([path, status]).toEqual([path, 200])
+      for (const [, other = ''] of text.matchAll(/^(?:im|ex)port\b(?:[^'"]*\bfrom)? ['"]([^'"]+)['"]/gm))
+        seen.add(new URL(other, `http://page${path}`).pathname)
+    }
+    expect([...seen]).toContain('/src/doors/telling/told.ts')
+  })
+
   it('is sent again only when it has changed', async () => {
     await using served = await serve(await openHub({ modules: [] }), { webDir: folder })
     const { headers } = await served.anyone('/page.css')

@@ -119,7 +119,7 @@ export function openTransport(
 }
 
 /** Before anything is parsed: the body belongs to the route. */
-function addRawRoute(app: FastifyInstance, route: RawRoute, { authenticate }: TransportPorts): void {
+function addRawRoute(app: FastifyInstance, route: RawRoute, { authenticate, server }: TransportPorts): void {
   app.all(route.path, {
     onRequest: async (request, reply) => {
       const isUnsafe = request.method !== 'GET' && request.method !== 'HEAD'
@@ -128,7 +128,9 @@ function addRawRoute(app: FastifyInstance, route: RawRoute, { authenticate }: Tr
         reply.hijack()
         return reply.raw
       }
-      await route.handle({ id: request.id, caller, raw: request.raw, response: reply.raw, begin })
+      const { id, raw } = request
+      const unbindBody = () => server.unbindBody(raw)
+      await route.handle({ id, caller, raw, response: reply.raw, begin, unbindBody })
     },
     handler: () => {
       throw new PolityError('internal', `nothing was answered at ${route.path}`)

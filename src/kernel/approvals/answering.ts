@@ -94,7 +94,7 @@ export const delegate = command('approvals.delegate@1', {
   summary: 'Lets somebody else agree in your place, for one of your roles, until a time.',
   input: { role: RoleName, to: PersonName, until: Timestamp },
   output: DelegationShown,
-  errors: ['approvals.not-yours', 'approvals.self', 'input.invalid'],
+  errors: ['approvals.not-yours', 'approvals.self', 'input.invalid', 'limit'],
   risk: 'low',
   effect: 'atomic',
   resource: ({ role }) => `approvals/delegations/${role}`,
@@ -131,7 +131,11 @@ export const listApprovals = query('approvals.list@1', {
 
 export const getApproval = query('approvals.get@1', {
   summary: 'One request: what is asked, who has answered, what is still needed, and what came of it.',
-  input: { approval: ApprovalId },
+  input: {
+    approval: ApprovalId,
+    reason: Type.Optional(Described(Reason, 'the reason that your signature is to cover')),
+    delegator: Type.Optional(Described(PersonName, 'in whose place you are going to sign')),
+  },
   output: Approval,
   errors: ['not-found'],
   risk: 'low',

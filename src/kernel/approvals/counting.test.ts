@@ -92,6 +92,18 @@ describe('people of a role', () => {
     })
   })
 
+  it('are asked by each obligation for itself: who holds two roles meets both, once each', () => {
+    const both = { roles: ['owner', 'security'] }
+    const obligations = ['owner:1', 'owner:2', 'security:1', 'security:2']
+    const one = [ballot('user:bob', 'approve', both)]
+    expect(tally(request(one, { obligations }), NOW_MS).owed).toEqual(['owner:2', 'security:2'])
+    const second = ballot('user:cyd', 'approve', security)
+    expect(tally(request([...one, second], { obligations }), NOW_MS).owed).toEqual(['owner:2'])
+    // The veto of either role is his, too.
+    const no = [ballot('user:bob', 'deny', both), second]
+    expect(tally(request(no, { obligations }), NOW_MS).refused).toMatchObject({ by: 'user:bob' })
+  })
+
   it('share the decision with those to whom it was escalated', () => {
     const ballots = [
       ballot('user:bob', 'approve', security),

@@ -75,14 +75,26 @@ export function voiceOf(
 }
 
 /** The role whose only holder may agree to his own request. */
-const ALONE = 'owner'
+export const ALONE = 'owner'
 
-function countRole(obligation: string, count: number, request: Countable): Count {
+/** Who agrees to an obligation of a role, each in his own name or by whoever votes in his place. */
+export const voicesFor = (obligation: string, request: Countable): ReadonlySet<string> =>
+  new Set(
+    ballotsFor(obligation, request)
+      .filter(({ ballot }) => ballot.vote === 'approve')
+      .map(({ voice }) => voice),
+  )
+
+function ballotsFor(obligation: string, request: Countable) {
   const accepted = rolesFor(obligation, request.escalated)
-  const voices = Object.values(request.ballots).flatMap((ballot) => {
+  return Object.values(request.ballots).flatMap((ballot) => {
     const voice = voiceOf(ballot, accepted, request)
     return voice === undefined ? [] : [{ voice, ballot }]
   })
+}
+
+function countRole(obligation: string, count: number, request: Countable): Count {
+  const voices = ballotsFor(obligation, request)
   const [against] = voices.filter(({ ballot }) => ballot.vote === 'deny')
   if (against) return { state: 'refused', rule: 'veto', by: against.ballot.voter }
   const agreeing = voices.filter(({ ballot }) => ballot.vote === 'approve')

@@ -1,17 +1,22 @@
 // Keeps a suspended request in the commit of its decision: what is asked, of whom, under which rules, and until when.
 
-import type { Held } from '../catalog/approval-desk.ts'
-import { NOTHING_HELD } from '../catalog/approval-desk.ts'
+import { type Fate, type Held, NOTHING_HELD } from '../catalog/approval-desk.ts'
 import { digestOfInput } from '../catalog/decide.ts'
+import { HUB_ACTOR } from '../catalog/hub-records.ts'
 import type { ApprovalDesk, Invocation } from '../catalog/invocation.ts'
-import { PolityError } from '../errors.ts'
+import type { RoomHost } from '../catalog/room.ts'
+import { asPolityError, ERROR_CODES, type ErrorCode, PolityError } from '../errors.ts'
+import { viewTable } from '../log/view.ts'
 import type { Views } from '../log/views.ts'
-import { ApprovalRequested } from './entries.ts'
+import type { StoreReader } from '../store/store.ts'
+import { ApprovalRequested, ApprovalWithdrawn } from './entries.ts'
+import type { Heard } from './hearers.ts'
 import { holdRequest } from './held.ts'
 import { owedBy } from './obligations.ts'
-import { approvalRequests, isOpen } from './request.ts'
+import { approvalRequests, isOpen, type RequestRow } from './request.ts'
 import { type Committee, type FrozenElectorate, principalName } from './shapes.ts'
 import { COMMITTEES, committees } from './standing-records.ts'
+import { oneMore, requireRoom, sharesOf } from './waiting-shares.ts'
 
 /** For how long people may answer. */
 const APPROVAL_VALID_MS = 24 * 3_600_000
@@ -21,35 +26,102 @@ const HOUR_MS = 3_600_000
 /** Whoever floods people with requests stops here. */
 const OPEN_MAX = 10_000
 
-export interface DeskPorts {
-  readonly committed: Pick<Views, 'get'>
+/** A request changes a few times at most while the hub takes it back. */
+const WITHDRAW_ATTEMPTS_MAX = 16
+
+export interface DeskPorts extends Pick<RoomHost, 'record'> {
+  readonly committed: Pick<Views, 'get' | 'read'>
+  readonly reader: Pick<StoreReader, 'load'>
   readonly random: (sizeBytes: number) => Uint8Array
   /** How many wait. */
   open(): number
   settle(approval: string): void
+  /** What may have changed about a request is told from this moment on. */
+  heard(approval: string, signal: AbortSignal): Heard
 }
 
 export const openDesk = (ports: DeskPorts): ApprovalDesk => ({
   hold: (invocation) => holdInvocation(invocation, ports),
   onHeld: (approval) => ports.settle(approval),
-  async fateOf(approval) {
-    const row = (await ports.committed.get(approvalRequests, approval))?.value
-    if (row === undefined || isOpen(row) || row.status === 'carried-out') return undefined
-    const { by, reason, rule = row.status } = { ...row.closed }
-    const told = [rule, by === undefined ? '' : `by ${by}`, reason ?? ''].filter((part) => part !== '')
-    return `the request will not be carried out (${told.join(', ')})`
+  fateOf: (approval) => fateOf(approval, ports),
+  async closed(approval, signal) {
+    for (;;) {
+      signal.throwIfAborted()
+      const heard = ports.heard(approval, signal)
+      try {
+        const fate = await fateOf(approval, ports)
+        if (fate) return fate
+        await heard.news
+      } finally {
+        heard.end()
+      }
+    }
   },
+  withdraw: (approval, reason) => withdraw(approval, reason, ports),
 })
+
+async function fateOf(
+  approval: string,
+  { committed }: Pick<DeskPorts, 'committed'>,
+): Promise<Fate | undefined> {
+  const row = (await committed.get(approvalRequests, approval))?.value
+  return row === undefined ? NO_REQUEST : fateIn(row)
+}
+
+const NO_REQUEST: Fate = {
+  isDone: false,
+  status: 'void',
+  code: 'denied',
+  sentence: 'there is no such request for approval',
+}
+
+function fateIn(row: RequestRow): Fate | undefined {
+  const { status, carriedOut } = row
+  if (isOpen(row)) return undefined
+  if (carriedOut) return { isDone: true, ...(carriedOut.run === undefined ? {} : { run: carriedOut.run }) }
+  const { by, reason, rule = status } = { ...row.closed }
+  const told = [rule, by === undefined ? '' : `by ${by}`, reason ?? ''].filter((part) => part !== '')
+  const sentence = `the request will not be carried out (${told.join(', ')})`
+  return { isDone: false, status, code: status === 'void' ? failureOf(rule) : 'denied', sentence }
+}
+
+/** What it failed with when it was carried out. */
+const failureOf = (rule: string): ErrorCode =>
+  Object.hasOwn(ERROR_CODES, rule) ? (rule as ErrorCode) : 'denied'
+
+async function withdraw(
+  approval: string,
+  reason: string,
+  { committed, record, settle }: Pick<DeskPorts, 'committed' | 'record' | 'settle'>,
+): Promise<Fate> {
+  for (let attempt = 1; ; attempt++) {
+    const { version, value: row } = await committed.read(approvalRequests, approval)
+    const fate = row === undefined ? NO_REQUEST : fateIn(row)
+    if (fate) return fate
+    try {
+      await record(
+        [ApprovalWithdrawn({ approval, by: HUB_ACTOR, reason }, { subject: `approval/${approval}` })],
+        { expect: [{ table: viewTable(approvalRequests), key: approval, version }] },
+        { isReserved: true },
+      )
+      settle(approval)
+    } catch (error) {
+      if (asPolityError(error).code !== 'expectation.failed' || attempt === WITHDRAW_ATTEMPTS_MAX) throw error
+    }
+  }
+}
 
 async function holdInvocation(invocation: Invocation, ports: DeskPorts): Promise<Held> {
   const { id, caller, command, committed, decision, known, options, now } = invocation
-  // A run that was refused has gone on, or ended: what it asked for must not happen behind its back.
-  if (options.isPartOfRun) return NOTHING_HELD
+  // What nobody waits for must not happen behind the back of the run that asked for it.
+  if (options.isPartOfRun && options.parent === undefined) return NOTHING_HELD
   if (ports.open() >= OPEN_MAX)
     throw new PolityError(
       'limit',
       `${OPEN_MAX} requests wait for people already: nothing more is asked of them`,
     )
+  const shares = sharesOf(options, caller.chain)
+  await requireRoom(shares, ports.reader)
   const { action, verdict, resource, risk } = { action: command.definition.name, ...decision }
   const requester = caller.chain.map(principalName)
   const electorates = await electoratesOf(verdict.obligations, requester, now, ports)
@@ -68,11 +140,17 @@ async function holdInvocation(invocation: Invocation, ports: DeskPorts): Promise
       mode: verdict.mode,
       expiresAt: expiryOf(now, electorates, options.deadline),
       committees: electorates,
+      ...(options.isPartOfRun && options.parent !== undefined ? { run: options.parent } : {}),
     },
     { subject: `approval/${id}` },
   )
   const kept = holdRequest(id, { action, caller, options, committed, known }, ports.random)
-  return { drafts: [requested], ...kept, expect: [] }
+  return {
+    drafts: [requested],
+    rows: [...kept.rows, ...oneMore(shares, Date.parse(now))],
+    seals: kept.seals,
+    expect: [],
+  }
 }
 
 /** Who asks has no vote, wherever he sits. */

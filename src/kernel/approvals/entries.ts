@@ -8,6 +8,7 @@ import {
   Electorate,
   MetObligation,
   RegisteredKey,
+  Registration,
   Text,
   Texts,
   VoteChoice,
@@ -33,6 +34,8 @@ export const ApprovalRequested = entryType('approval.requested@1', {
   mode: Text,
   expiresAt: Timestamp,
   committees: Type.Array(Electorate),
+  /** That asks for it as a part of itself, and waits. */
+  run: Type.Optional(Text),
 })
 
 export const ApprovalVoted = entryType('approval.voted@1', {
@@ -155,6 +158,8 @@ export const GlassBroken = entryType('approval.glass-broken@1', {
   reason: Text,
   assurance: Assurance,
   signature: Type.Optional(VoteSignature),
+  /** Of the authenticator, where it counts. */
+  counter: Type.Optional(Integer),
 })
 
 /** What was done behind broken glass has been looked at. */
@@ -174,7 +179,12 @@ export const RoleDelegated = entryType('approval.delegated@1', {
   token: Type.Optional(Text),
 })
 
-export const DelegationEnded = entryType('approval.delegation-ended@1', { role: Text, from: Text })
+export const DelegationEnded = entryType('approval.delegation-ended@1', {
+  role: Text,
+  from: Text,
+  /** Who stood in; entries of the first releases do not say. */
+  to: Type.Optional(Text),
+})
 
 export const CommitteeSet = entryType('approval.committee-set@1', { committee: CommitteeShape })
 
@@ -188,6 +198,11 @@ export const EscalationSet = entryType('approval.escalation-set@1', {
 export const KeyRegistered = entryType('approval.key-registered@1', {
   principal: Text,
   registered: RegisteredKey,
+  /** What the authenticator answered to the offer. */
+  registration: Type.Optional(Registration),
+  /** By a key that was there before, and the counter of its authenticator. */
+  vouched: Type.Optional(VoteSignature),
+  counter: Type.Optional(Integer),
 })
 
 export const KeyRemoved = entryType('approval.key-removed@1', { principal: Text, key: Text })
@@ -206,5 +221,7 @@ export const StandingGranted = entryType('approval.standing-granted@1', {
 
 export const StandingRevoked = entryType('approval.standing-revoked@1', {
   standing: Text,
+  /** Whose it was; entries of the first releases do not say. */
+  requester: Type.Optional(Text),
   reason: Type.Optional(Text),
 })

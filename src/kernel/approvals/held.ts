@@ -9,6 +9,7 @@ import { canonicalText } from '../schema/canonical.ts'
 import { commitmentOf, KnownOpenings, type Opening, reveal, SALT_SIZE_BYTES } from '../schema/privacy.ts'
 import type { StoreReader } from '../store/store.ts'
 import type { Seal, Vault } from '../vault/vault.ts'
+import { sharesOf, type WaitingShare } from './waiting-shares.ts'
 
 /** Working state: approval -> the request as it was made. It goes when the request is closed. */
 export const HELD = 'approvals.held'
@@ -17,7 +18,15 @@ export const vaultSubject = (approval: string): string => `approval/${approval}`
 
 type KeptOptions = Pick<
   InvokeOptions,
-  'key' | 'correlationId' | 'traceparent' | 'parent' | 'depth' | 'deadline' | 'callbackUrl' | 'isPartOfRun'
+  | 'key'
+  | 'correlationId'
+  | 'traceparent'
+  | 'parent'
+  | 'depth'
+  | 'deadline'
+  | 'callbackUrl'
+  | 'isPartOfRun'
+  | 'agreed'
 >
 
 const KEPT: readonly (keyof KeptOptions)[] = [
@@ -29,6 +38,7 @@ const KEPT: readonly (keyof KeptOptions)[] = [
   'deadline',
   'callbackUrl',
   'isPartOfRun',
+  'agreed',
 ]
 
 interface HeldRow {
@@ -98,6 +108,12 @@ function sealOf(
     subject: vaultSubject(approval),
     openings: [{ commitment: commitmentOf(salt, canonical), salt, canonical }],
   }
+}
+
+/** What it counts against, of a row of HELD. */
+export function sharesOfHeld(value: string): readonly WaitingShare[] {
+  const { options, caller } = JSON.parse(value) as HeldRow
+  return sharesOf(options, caller.chain)
 }
 
 export interface HeldRequest extends Asked {

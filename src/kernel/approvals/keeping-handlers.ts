@@ -11,6 +11,7 @@ import {
   delegate,
   delegationKey,
   delegations,
+  delegationsTo,
   EscalationSet,
   endDelegation,
   grantStanding,
@@ -25,20 +26,23 @@ import {
   setCommittee,
   setEscalation,
   standingApprovals,
+  standingOf,
   voterKeys,
 } from './contract.ts'
+import { registrationOf } from './registering.ts'
 import { requirePerson } from './requests.ts'
-import { keyIdOf, keyStatement, readPublicKey, verifySigned } from './statement.ts'
 
-const KEYS_MAX = 8
 const STANDING_DAYS_MAX = 366
+/** Used up ones among them, until they end or are revoked. */
+const STANDING_PER_REQUESTER_MAX = 100
 const DELEGATION_DAYS_MAX = 92
+/** Roles of people whom one person stands in for. */
+const DELEGATIONS_PER_STAND_IN_MAX = 100
 const DAY_MS = 24 * 3_600_000
-/** Kinds of keys that Node can verify over a whole message, and that authenticators use. */
-const KEY_TYPES = ['ed25519', 'ec', 'rsa']
 
 export const keepingHandlers = (env: Pick<Env, 'id'>): CommandHandler[] => [
-  setCommittee.handle((ctx, committee) => {
+  setCommittee.handle((ctx, { veto = [], ...rest }) => {
+    const committee = { ...rest, veto }
     const names = committee.members.map(({ principal }) => principal)
     if (new Set(names).size < names.length) throw invalid('a member sits in a committee once')
     const stranger = committee.veto.find((name) => !names.includes(name))
@@ -62,7 +66,7 @@ export const keepingHandlers = (env: Pick<Env, 'id'>): CommandHandler[] => [
     ctx.record(KeyRemoved({ principal, key }, about(`keys/${principal}`)))
     return { principal, key }
   }),
-  delegate.handle((ctx, { role, to, until }) => {
+  delegate.handle(async (ctx, { role, to, until }) => {
     const { name, roles, token } = requirePerson(ctx)
     if (!roles.includes(role))
       throw new PolityError(
@@ -71,6 +75,10 @@ export const keepingHandlers = (env: Pick<Env, 'id'>): CommandHandler[] => [
       )
     if (to === name) throw new PolityError('approvals.self', 'nobody delegates to himself')
     const delegation = { role, from: name, to, until: within(ctx, until, DELEGATION_DAYS_MAX) }
+    await requireRoomForLent(ctx, delegation)
+    const before = (await ctx.get(delegations, delegationKey(name, role)))?.value
+    if (before !== undefined && before.to !== to)
+      ctx.record(DelegationEnded({ role, from: name, to: before.to }, about(`delegations/${role}`)))
     ctx.record(
       RoleDelegated(
         { ...delegation, ...(token === undefined ? {} : { token }) },
@@ -81,12 +89,13 @@ export const keepingHandlers = (env: Pick<Env, 'id'>): CommandHandler[] => [
   }),
   endDelegation.handle(async (ctx, { role }) => {
     const { name } = requirePerson(ctx)
-    if ((await ctx.get(delegations, delegationKey(name, role))) === undefined)
-      throw new PolityError('not-found', `you have delegated ${role} to nobody`)
-    ctx.record(DelegationEnded({ role, from: name }, about(`delegations/${role}`)))
+    const before = await ctx.get(delegations, delegationKey(name, role))
+    if (before === undefined) throw new PolityError('not-found', `you have delegated ${role} to nobody`)
+    ctx.record(DelegationEnded({ role, from: name, to: before.value.to }, about(`delegations/${role}`)))
     return { role, from: name }
   }),
-  grantStanding.handle((ctx, { expiresAt, ...granted }) => {
+  grantStanding.handle(async (ctx, { expiresAt, ...granted }) => {
+    await requireRoomFor(ctx, granted.requester)
     const standing = env.id()
     const record = { standing, ...granted, expiresAt: within(ctx, expiresAt, STANDING_DAYS_MAX) }
     ctx.record(StandingGranted(record, about(`standing/${standing}`)))
@@ -97,7 +106,7 @@ export const keepingHandlers = (env: Pick<Env, 'id'>): CommandHandler[] => [
     if (row === undefined) throw new PolityError('not-found', `there is no standing approval ${standing}`)
     ctx.record(
       StandingRevoked(
-        { standing, ...(reason === undefined ? {} : { reason }) },
+        { standing, requester: row.value.requester, ...(reason === undefined ? {} : { reason }) },
         about(`standing/${standing}`),
       ),
     )
@@ -105,24 +114,41 @@ export const keepingHandlers = (env: Pick<Env, 'id'>): CommandHandler[] => [
   }),
 ]
 
-/** Once there is a key, a token alone is not enough to bring in another. */
+/** Whoever acts has each of his read with every request of his that waits. Throws `limit`. */
+async function requireRoomFor(ctx: CommandContext, requester: string): Promise<void> {
+  const { until = {} } = (await ctx.get(standingOf, requester))?.value ?? {}
+  if (Object.values(until).filter((each) => each > ctx.now).length >= STANDING_PER_REQUESTER_MAX)
+    throw new PolityError(
+      'limit',
+      `${requester} has ${STANDING_PER_REQUESTER_MAX} standing approvals that have not ended: revoke those that are used up, or no longer needed`,
+    )
+}
+
+/** Whoever stands in has all of it read with each request that he looks at. Throws `limit`. */
+async function requireRoomForLent(
+  ctx: CommandContext,
+  { from, role, to }: { readonly from: string; readonly role: string; readonly to: string },
+): Promise<void> {
+  const { lent = {} } = (await ctx.get(delegationsTo, to))?.value ?? {}
+  const others = Object.entries(lent).filter(
+    ([key, { until }]) => key !== delegationKey(from, role) && until > ctx.now,
+  )
+  if (others.length >= DELEGATIONS_PER_STAND_IN_MAX)
+    throw new PolityError(
+      'limit',
+      `${to} stands in ${DELEGATIONS_PER_STAND_IN_MAX} times already: ask somebody else, or for an end of some of them`,
+    )
+}
+
 async function registerOwnKey(
   ctx: CommandContext,
-  { publicKey, credential, signature }: Static<typeof registerKey.schema>,
+  given: Static<typeof registerKey.schema>,
 ): Promise<Static<typeof registerKey.output>> {
   const { name } = requirePerson(ctx)
-  const parsed = readPublicKey(publicKey)
-  const type = parsed.asymmetricKeyType ?? ''
-  if (!KEY_TYPES.includes(type) || (credential === undefined && type !== 'ed25519'))
-    throw invalid('a plain key is an Ed25519 one; a WebAuthn credential may be ES256, EdDSA or RS256')
-  const keys = (await ctx.get(voterKeys, name))?.value.keys ?? []
-  if (keys.length >= KEYS_MAX) throw new PolityError('limit', `one person registers ${KEYS_MAX} keys at most`)
-  const key = keyIdOf(parsed)
-  if (keys.some((each) => each.key === key)) throw invalid('this key is registered already')
-  if (keys.length > 0) verifySigned(keyStatement(name, publicKey), signature, keys)
-  const kind = credential === undefined ? ('ed25519' as const) : ('webauthn' as const)
-  const registered = { key, kind, publicKey, ...(credential === undefined ? {} : { credential }) }
-  ctx.record(KeyRegistered({ principal: name, registered }, about(`keys/${name}`)))
+  const { version = 0, value: { keys } = { keys: [] } } = (await ctx.get(voterKeys, name)) ?? {}
+  const registration = registrationOf({ principal: name, keys, version }, given)
+  ctx.record(KeyRegistered(registration, about(`keys/${name}`)))
+  const { counter: _, ...registered } = registration.registered
   return { ...registered, registeredAt: ctx.now }
 }
 

@@ -1,6 +1,6 @@
 // Actions with which the ground of approvals is laid: committees, escalations, keys, and standing approvals.
 
-import { command, noun, query } from '../catalog/definition.ts'
+import { command, noun, Page, paging, query } from '../catalog/definition.ts'
 import { Closed, Described, Integer, Timestamp, Type } from '../schema/schema.ts'
 import {
   Credential,
@@ -10,11 +10,12 @@ import {
   PrincipalName,
   PublicKey,
   Reason,
+  Registration,
   RoleName,
   Text,
   VoteSignature,
 } from './shapes.ts'
-import { CommitteeShown, DelegationShown, KeyShown, StandingShown } from './shown.ts'
+import { CommitteeShown, DelegationShown, Enrolment, KeyShown, StandingShown } from './shown.ts'
 
 const Minutes = (description: string) =>
   Type.Optional(Type.Integer({ minimum: 1, maximum: 30 * 24 * 60, description }))
@@ -22,7 +23,7 @@ const Minutes = (description: string) =>
 export const setCommittee = command('approvals.committee@1', {
   summary:
     'Says who sits in a committee and how it votes; requests that wait keep the electorate they began with.',
-  input: committeeFields,
+  input: { ...committeeFields, veto: Type.Optional(committeeFields.veto) },
   output: CommitteeShown,
   errors: ['input.invalid'],
   risk: 'critical',
@@ -78,7 +79,18 @@ export const registerKey = command('approvals.register-key@1', {
   input: {
     publicKey: PublicKey,
     credential: Type.Optional(Described(Credential, 'of a WebAuthn key: id, rpId and origin')),
-    signature: Type.Optional(Described(VoteSignature, 'by a key that you have, where you have one')),
+    registration: Type.Optional(
+      Described(
+        Registration,
+        'of a WebAuthn key: what the authenticator answered to the offer of approvals.enrolment',
+      ),
+    ),
+    signature: Type.Optional(
+      Described(
+        VoteSignature,
+        'by a key that you have, where you have one, over what approvals.enrolment shows',
+      ),
+    ),
   },
   output: KeyShown,
   errors: ['approvals.signature', 'approvals.not-yours', 'limit', 'input.invalid'],
@@ -108,10 +120,25 @@ export const listVoterKeys = query('approvals.keys@1', {
   cli: { positional: ['principal'] },
 })
 
+export const enrolment = query('approvals.enrolment@1', {
+  summary: 'Who you are, with which keys you sign, and what is signed to register another one.',
+  input: {
+    publicKey: Type.Optional(Described(PublicKey, 'a further key, for which one that you have is to vouch')),
+  },
+  output: Enrolment,
+  errors: ['approvals.not-yours'],
+  risk: 'low',
+  cli: { isHidden: true },
+})
+
 export const listDelegations = query('approvals.delegations@1', {
   summary: 'Who may agree in whose place.',
-  input: {},
-  output: Closed({ items: Type.Array(DelegationShown) }),
+  input: {
+    ...paging(
+      Type.String({ maxLength: 256, description: 'go on after this delegation, as the answer says' }),
+    ),
+  },
+  output: Page(DelegationShown),
   risk: 'low',
 })
 
@@ -159,8 +186,8 @@ export const revokeStanding = command('approvals.revoke-standing@1', {
 })
 
 export const listStanding = query('approvals.standing-list@1', {
-  summary: 'The standing approvals that are in force, and those that were.',
-  input: {},
-  output: Closed({ items: Type.Array(StandingShown) }),
+  summary: 'The standing approvals that are in force, and those that were, newest first.',
+  input: { ...paging(Type.String({ maxLength: 64, description: 'go on after this standing approval' })) },
+  output: Page(StandingShown),
   risk: 'low',
 })

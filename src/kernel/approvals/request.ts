@@ -39,6 +39,8 @@ export interface Ballot {
   readonly delegator?: string
   readonly delegated?: readonly string[]
   readonly token?: string
+  /** Id of the key that signed it. */
+  readonly key?: string
   readonly isSolo: boolean
   readonly assurance: PublicData<typeof ApprovalVoted>['assurance']
   readonly reason?: string
@@ -65,13 +67,17 @@ export interface RequestRow extends PublicData<typeof ApprovalRequested> {
   readonly requestedAt: string
   /** By voter: the vote that counts. */
   readonly ballots: Readonly<Record<string, Ballot>>
-  /** By voter: how often he has voted, so that no signature serves twice. */
+  /** By voter: how often he has voted or broken the glass, so that no signature serves twice. */
   readonly cast: Readonly<Record<string, number>>
   readonly escalated: readonly { readonly obligation: string; readonly role: string }[]
   /** By obligation. */
   readonly reminders: Readonly<Record<string, number>>
   readonly opinions: readonly (Remark & { readonly opinion: Choice; readonly reason: string })[]
-  readonly glass: readonly (Remark & { readonly reason: string; readonly token?: string })[]
+  readonly glass: readonly (Remark & {
+    readonly reason: string
+    readonly token?: string
+    readonly key?: string
+  })[]
   readonly review?: Remark & { readonly finding: string; readonly note: string }
   readonly granted?: Omit<PublicData<typeof ApprovalGranted>, 'approval'> & { readonly at: string }
   readonly closed?: Closing
@@ -103,14 +109,14 @@ type Told = Omit<Entry<PublicData<AboutOne>>, 'seq'>
 const keysOf = ({ data: { approval } }: Pick<Told, 'data'>): string[] =>
   approval === undefined ? [] : [approval]
 
-export const approvalRequests = view<RequestRow, AboutOne>('approvals.requests', 1, {
+export const approvalRequests = view<RequestRow, AboutOne>('approvals.requests', 2, {
   from: ABOUT_ONE,
   keys: keysOf,
   fold: (row, entry) => foldRequest(row?.value, entry),
 })
 
 /** Those that still wait, so that nobody has to look at all the others; and those whose review does. */
-export const openApprovals = view<RequestRow, AboutOne>('approvals.open', 1, {
+export const openApprovals = view<RequestRow, AboutOne>('approvals.open', 2, {
   from: ABOUT_ONE,
   keys: keysOf,
   fold(row, entry) {
@@ -158,8 +164,8 @@ const on = <E extends AboutOne>(type: E, change: ChangeOf<E>): [string, ChangeOf
 ]
 
 const CHANGES: ReadonlyMap<string, ChangeOf<AboutOne>> = new Map([
-  on(ApprovalVoted, (row, { approval: _, signature: __, counter: ___, ...ballot }, at) => ({
-    ballots: { ...row.ballots, [ballot.voter]: { ...ballot, at } },
+  on(ApprovalVoted, (row, { approval: _, signature, counter: __, ...ballot }, at) => ({
+    ballots: { ...row.ballots, [ballot.voter]: { ...ballot, ...signedWith(signature), at } },
     cast: { ...row.cast, [ballot.voter]: (row.cast[ballot.voter] ?? 0) + 1 },
   })),
   on(ApprovalVoteDropped, (row, { voter }) => ({
@@ -195,10 +201,11 @@ const CHANGES: ReadonlyMap<string, ChangeOf<AboutOne>> = new Map([
   on(ApprovalAdvised, ({ opinions }, { by, opinion, reason }, at) => ({
     opinions: [...opinions.filter((each) => each.by !== by), { by, opinion, reason, at }],
   })),
-  on(GlassBroken, ({ glass }, { by, reason, token }, at) => ({
+  on(GlassBroken, ({ glass, cast }, { by, reason, token, signature }, at) => ({
+    cast: { ...cast, [by]: (cast[by] ?? 0) + 1 },
     glass: [
       ...glass.filter((each) => each.by !== by),
-      { by, reason, at, ...(token === undefined ? {} : { token }) },
+      { by, reason, at, ...(token === undefined ? {} : { token }), ...signedWith(signature) },
     ],
   })),
   on(ApprovalReviewed, (_, { by, finding, note }, at) => ({ review: { by, finding, note, at } })),
@@ -208,6 +215,9 @@ const changeOf = (row: RequestRow, { type, data, time }: Told): Partial<RequestR
   CHANGES.get(type)?.(row, data as never, time) ?? {}
 
 const closed = (status: RequestStatus, closing: Closing): Partial<RequestRow> => ({ status, closed: closing })
+
+const signedWith = (signature: { readonly key: string } | undefined): { readonly key?: string } =>
+  signature === undefined ? {} : { key: signature.key }
 
 /** A vote that no longer counts takes back what rested on it. */
 function pendingAgain(row: RequestRow): Partial<RequestRow> {

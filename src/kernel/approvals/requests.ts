@@ -68,7 +68,10 @@ export interface Person {
 }
 
 /** Throws `approvals.not-yours`: whoever is no person, or stands in for one, has no vote. */
-export function requirePerson({ chain, token }: Pick<CommandContext, 'chain' | 'token'>): Person {
+export function requirePerson({
+  chain,
+  token,
+}: Pick<CommandContext, 'chain'> & { readonly token?: string }): Person {
   const [person, ...others] = chain
   if (person?.kind !== 'user' || others.length > 0)
     throw new PolityError(

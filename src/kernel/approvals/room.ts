@@ -7,9 +7,10 @@ import { openDesk } from './desk.ts'
 import { HELD } from './held.ts'
 import { keepingHandlers } from './keeping-handlers.ts'
 import { showingHandlers } from './showing.ts'
-import { openStandingSource } from './standing-source.ts'
+import { standingSource } from './standing-source.ts'
 import { openTimekeeper } from './timekeeping.ts'
 import { votingHandlers } from './voting.ts'
+import { WAITING } from './waiting-shares.ts'
 
 export const approvalsRoom = defineRoom(
   'approvals',
@@ -17,9 +18,8 @@ export const approvalsRoom = defineRoom(
   openApprovalsRoom,
 )
 
-async function openApprovalsRoom(host: RoomHost): Promise<OpenedModule> {
+function openApprovalsRoom(host: RoomHost): OpenedModule {
   const { env, realm } = host
-  const standing = await openStandingSource(host)
   const timekeeper = openTimekeeper(host)
   const { settle } = timekeeper
   return {
@@ -28,16 +28,18 @@ async function openApprovalsRoom(host: RoomHost): Promise<OpenedModule> {
       ...keepingHandlers(env),
     ],
     queries: showingHandlers(host),
-    standing,
+    standing: standingSource(realm.committed),
     desk: openDesk({
       committed: realm.committed,
+      reader: realm.reader,
       random: (sizeBytes) => env.random(sizeBytes),
       open: () => timekeeper.open(),
+      record: (...asked) => host.record(...asked),
+      heard: (...asked) => timekeeper.heard(...asked),
       settle,
     }),
-    sweptTables: [HELD],
-    async close() {
-      await Promise.all([timekeeper.close(), standing.close()])
-    },
+    sweptTables: [HELD, WAITING],
+    gauges: () => ({ approvals_pending: timekeeper.open() }),
+    close: () => timekeeper.close(),
   }
 }

@@ -1,12 +1,14 @@
 // What the hub does about a request by itself: closes it when its time or its rules are gone, carries it out when it is agreed to.
 
 import { callerOf } from '../catalog/caller.ts'
+import { HUB_ACTOR } from '../catalog/hub-records.ts'
 import type { Answer } from '../catalog/invocation.ts'
 import type { RoomHost } from '../catalog/room.ts'
 import { trackedReads } from '../catalog/tracked-reads.ts'
 import { asPolityError, type ErrorCode, PolityError } from '../errors.ts'
 import type { Draft } from '../log/entry.ts'
 import { type Expectation, viewTable } from '../log/view.ts'
+import { askerOf } from './asker.ts'
 import { tally } from './counting.ts'
 import {
   ApprovalConsumed,
@@ -16,18 +18,22 @@ import {
   ApprovalSuperseded,
   ApprovalVoided,
   ApprovalVoteDropped,
+  ApprovalWithdrawn,
 } from './entries.ts'
 import { findHeld, type HeldRequest } from './held.ts'
 import { lapsedVoters } from './lapsed.ts'
 import { approvalRequests, isOpen, type RequestRow } from './request.ts'
 import { isSuperseded } from './requests.ts'
-import { GLASS_APPROVAL } from './voting.ts'
+import { GLASS_PEOPLE } from './shapes.ts'
+import { GLASS_APPROVAL, glassVotes, grantedByGlass } from './voting.ts'
 
 /** A request changes a few times at most while somebody looks at it. */
 const LOOKS_MAX = 8
 
 /** After these it is worth trying again: nothing of the request has happened. */
 const TRANSIENT: readonly ErrorCode[] = [
+  'gate.failed',
+  'gate.unavailable',
   'log.saturated',
   'log.closed',
   'store.failed',
@@ -77,29 +83,41 @@ async function settleOnce(host: RoomHost, row: RequestRow, expect: Expectation):
         about(row),
       ),
     )
-  if (row.status === 'approved') return carryOut(host, row, expect, now)
+  const asker = await askerOf(row, host.realm.reader)
+  if (asker.gone !== undefined)
+    return say(ApprovalWithdrawn({ approval, by: HUB_ACTOR, reason: asker.gone }, about(row)))
+  if (row.status === 'approved') return carryOut(host, row, [expect, ...asker.expect], now)
   const lapsed = await lapsedVoters(host.realm.committed, votesOf(row), now)
   if (lapsed.length > 0) return say(...lapsed.map((voter) => dropped(row, voter)))
   if (refused) return say(ApprovalDenied({ approval, decision: approval, ...refused }, about(row)))
-  if (owed.length > 0) return false
+  if (owed.length > 0) {
+    const people = row.glass.map(({ by }) => by)
+    return people.length < GLASS_PEOPLE ? false : say(grantedByGlass(row, people))
+  }
   const shown = met.map(({ obligation, voters }) => ({ obligation, voters: [...voters] }))
   return say(ApprovalGranted({ approval, by: 'votes', met: shown }, about(row)))
 }
 
-/** Those on whom the agreement rests: the voters, or the two who broke the glass. */
-const votesOf = ({ ballots, glass, granted }: RequestRow) =>
-  granted?.by === 'break-glass'
-    ? glass.map(({ by, ...each }) => ({ ...each, voter: by }))
-    : Object.values(ballots)
+/** Those on whom the agreement rests, the voters or the two who broke the glass; as long as there is none, all of them. */
+function votesOf(row: RequestRow) {
+  const ballots = Object.values(row.ballots)
+  if (row.status === 'pending') return [...ballots, ...glassVotes(row)]
+  return row.granted?.by === 'break-glass' ? glassVotes(row) : ballots
+}
 
 const dropped = (row: RequestRow, voter: string): Draft =>
   ApprovalVoteDropped({ approval: row.approval, voter, cause: 'revoked' }, about(row))
 
 /** In the name of whoever asked, decided again under today's rules, and used up in the same commit. */
-async function carryOut(host: RoomHost, row: RequestRow, expect: Expectation, now: string): Promise<boolean> {
+async function carryOut(
+  host: RoomHost,
+  row: RequestRow,
+  expect: readonly Expectation[],
+  now: string,
+): Promise<boolean> {
   const { approval } = row
   const say = async (...drafts: readonly Draft[]) => {
-    await host.record(drafts, { expect: [expect] }, { isReserved: true })
+    await host.record(drafts, { expect }, { isReserved: true })
     return true
   }
   const invalidate = (code: string, message: string, decision?: string) =>
@@ -118,7 +136,7 @@ async function carryOut(host: RoomHost, row: RequestRow, expect: Expectation, no
   let answer: Answer
   try {
     await host.requireLive(held.caller)
-    answer = await ask(host, row, held, [expect, ...expectations()])
+    answer = await ask(host, row, held, [...expect, ...expectations()])
   } catch (thrown) {
     const { code, message } = asPolityError(thrown)
     if (TRANSIENT.includes(code) || code === 'expectation.failed') throw thrown

@@ -39,8 +39,22 @@ export const Obligation = Type.String({
   description: 'an obligation such as owner:1 or committee.security',
 })
 
+/** Two people who hold one of them may go on without those who are asked. */
+export const GLASS_ROLES = ['owner', 'break-glass'] as const
+export const GLASS_PEOPLE = 2
+/** One who holds one of them closes the review. */
+export const REVIEW_ROLES = ['owner', 'reviewer'] as const
+
 export const VoteChoice = Type.Union([Type.Literal('approve'), Type.Literal('deny'), Type.Literal('abstain')])
 export type Choice = Static<typeof VoteChoice>
+
+/** Whatever somebody answers a request with. */
+export const AnswerWord = Type.Union([
+  ...VoteChoice.anyOf,
+  Type.Literal('break-glass'),
+  Type.Literal('review'),
+])
+export type Answer = Static<typeof AnswerWord>
 
 /** Base64, as Buffer reads and writes it. */
 const Base64 = (maxLength: number) =>
@@ -69,11 +83,19 @@ export const Credential = Closed({
   origin: Type.String({ minLength: 1, maxLength: 512 }),
 })
 
+export type GivenCredential = Static<typeof Credential>
+
+/** What `navigator.credentials.create` answers, as far as it is checked: its challenge is the SHA-256 of the offer. */
+export const Registration = Closed({ clientDataJson: Base64(8192), authenticatorData: Base64(4096) })
+export type GivenRegistration = Static<typeof Registration>
+
 export const RegisteredKey = Closed({
   key: KeyId,
   kind: Type.Union([Type.Literal('ed25519'), Type.Literal('webauthn')]),
   publicKey: PublicKey,
   credential: Type.Optional(Credential),
+  /** Of the authenticator, when it made the key. */
+  counter: Type.Optional(Integer),
 })
 
 export const Assurance = Type.Union([Type.Literal('signed'), Type.Literal('attributed, unsigned')])

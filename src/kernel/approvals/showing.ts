@@ -2,18 +2,22 @@
 
 import type { QueryContext } from '../catalog/context.ts'
 import { PAGE_SIZE, type QueryHandler } from '../catalog/definition.ts'
+import { pageOf } from '../catalog/page-of.ts'
 import type { RoomHost } from '../catalog/room.ts'
 import { PolityError } from '../errors.ts'
-import type { Principal } from '../gate/types.ts'
 import type { ViewRow } from '../log/views.ts'
 import type { Static } from '../schema/schema.ts'
+import { answersOf, couldMeet, holdsGlass, isYours, type Moment, mayReview, personOf } from './answerable.ts'
 import {
   approvalRequests,
   COMMITTEES,
   committees,
   delegations,
+  delegationsTo,
+  enrolment,
   escalations,
   getApproval,
+  isOpen,
   isReviewOwed,
   listApprovals,
   listCommittees,
@@ -26,21 +30,22 @@ import {
   standingApprovals,
   voterKeys,
 } from './contract.ts'
-import { rolesFor, tally } from './counting.ts'
+import { ALONE, rolesFor, tally, voicesFor } from './counting.ts'
 import { findHeld } from './held.ts'
 import { owedBy } from './obligations.ts'
-import { anyRequest } from './requests.ts'
-import { principalName } from './shapes.ts'
+import { anyRequest, requirePerson } from './requests.ts'
+import { GLASS_PEOPLE, principalName } from './shapes.ts'
 import type { ApprovalSummary } from './shown.ts'
-import { voteStatement } from './statement.ts'
+import type { KeyRow } from './standing-records.ts'
+import { keyStatement, offerStatement, voteStatement } from './statement.ts'
 
 const RECORDS_MAX = 1000
 /** Rows that one answer looks at: whom little concerns asks again for more. */
 const LOOKED_AT_MAX = 5000
 
-export const showingHandlers = ({ realm }: Pick<RoomHost, 'realm'>): QueryHandler[] => [
-  listApprovals.handle(pageOfApprovals),
-  getApproval.handle((ctx, { approval }) => showApproval(ctx, realm, approval)),
+export const showingHandlers = (host: Pick<RoomHost, 'realm' | 'isSolo'>): QueryHandler[] => [
+  listApprovals.handle(async (ctx, asked) => pageOfApprovals(ctx, await momentOf(ctx, host), asked)),
+  getApproval.handle(async (ctx, asked) => showApproval(ctx, await momentOf(ctx, host), host.realm, asked)),
   listCommittees.handle(async (ctx) => {
     const set = (await ctx.list(committees, { limit: RECORDS_MAX })).map(({ value }) => value)
     const preset = COMMITTEES.filter(({ name }) => !set.some((each) => each.name === name))
@@ -52,21 +57,39 @@ export const showingHandlers = ({ realm }: Pick<RoomHost, 'realm'>): QueryHandle
     }
   }),
   listEscalations.handle(async (ctx) => ({ items: await valuesOf(ctx.list(escalations, ALL)) })),
-  listDelegations.handle(async (ctx) => {
-    const rows = await valuesOf(ctx.list(delegations, ALL))
+  listDelegations.handle(async (ctx, asked) => {
+    const { items, after } = await pageOf(ctx, delegations, asked, ({ value }) => value)
+    const inForce = items.filter(({ until }) => until > ctx.now)
     return {
-      items: rows
-        .filter(({ until }) => until > ctx.now)
-        .map(({ role, from, to, until }) => ({ role, from, to, until })),
+      items: inForce.map(({ role, from, to, until }) => ({ role, from, to, until })),
+      ...(after === undefined ? {} : { after }),
     }
   }),
   listVoterKeys.handle(async (ctx, { principal }) => ({
-    items: ((await ctx.get(voterKeys, principal))?.value.keys ?? []).map(({ counter: _, ...key }) => key),
+    items: ((await ctx.get(voterKeys, principal))?.value.keys ?? []).map(shownKey),
   })),
-  listStanding.handle(async (ctx) => ({
-    items: (await valuesOf(ctx.list(standingApprovals, { ...ALL, isReverse: true }))).map((row) => row),
-  })),
+  enrolment.handle(async (ctx, { publicKey }) => {
+    const { name } = requirePerson(ctx)
+    const { version = 0, value } = (await ctx.get(voterKeys, name)) ?? {}
+    return {
+      principal: name,
+      keys: (value?.keys ?? []).map(shownKey),
+      offer: offerStatement(name, version),
+      ...(publicKey === undefined ? {} : { vouch: keyStatement(name, publicKey, version) }),
+    }
+  }),
+  listStanding.handle((ctx, asked) =>
+    pageOf(ctx, standingApprovals, { ...asked, isReverse: true }, ({ value }) => value),
+  ),
 ]
+
+/** Whether he is alone matters to owners only, who may agree to what they ask for then. */
+async function momentOf({ chain, now }: QueryContext, { isSolo }: Pick<RoomHost, 'isSolo'>): Promise<Moment> {
+  const isOwner = personOf(chain)?.roles.includes(ALONE) ?? false
+  return { chain, now, isSolo: isOwner && (await isSolo()) }
+}
+
+const shownKey = ({ counter: _, ...key }: KeyRow['keys'][number]) => key
 
 const ALL = { limit: RECORDS_MAX }
 const valuesOf = async <V>(rows: Promise<readonly ViewRow<V>[]>): Promise<V[]> =>
@@ -74,6 +97,7 @@ const valuesOf = async <V>(rows: Promise<readonly ViewRow<V>[]>): Promise<V[]> =
 
 async function pageOfApprovals(
   ctx: QueryContext,
+  moment: Moment,
   { status = 'open', after, limit = PAGE_SIZE }: Static<typeof listApprovals.schema>,
 ): Promise<Static<typeof listApprovals.output>> {
   const items: Static<typeof ApprovalSummary>[] = []
@@ -88,8 +112,8 @@ async function pageOfApprovals(
     })
     for (const { key, value } of rows) {
       last = key
-      if (!isWanted(value, status, ctx) || !mayKnow(ctx.chain, value)) continue
-      items.push(summaryOf(value, ctx))
+      if (!isWanted(value, status, moment) || !mayKnow(ctx.chain, value)) continue
+      items.push(summaryOf(value, moment))
       if (items.length === limit) return { items, after: key }
     }
     lookedAt += rows.length
@@ -100,14 +124,14 @@ async function pageOfApprovals(
 
 type Filter = NonNullable<Static<typeof listApprovals.schema>['status']>
 
-function isWanted(row: RequestRow, status: Filter, ctx: Pick<QueryContext, 'chain' | 'now'>): boolean {
+function isWanted(row: RequestRow, status: Filter, moment: Moment): boolean {
   switch (status) {
     case 'all':
       return true
     case 'review':
       return isReviewOwed(row)
     case 'mine':
-      return isYours(ctx.chain, row, ctx.now)
+      return isYours(row, moment)
     case 'open':
       return row.status === 'pending' || row.status === 'approved'
   }
@@ -125,39 +149,26 @@ const mayKnow = (chain: QueryContext['chain'], row: RequestRow): boolean =>
 const isHub = (chain: QueryContext['chain']) => chain.every(({ kind }) => kind === 'hub')
 
 function isParty(chain: QueryContext['chain'], row: RequestRow): boolean {
-  const [person, ...others] = chain
-  if (person?.kind !== 'user' || others.length > 0) return false
+  const person = personOf(chain)
+  if (person === undefined) return false
   const name = principalName(person)
-  return Object.hasOwn(row.ballots, name) || row.obligations.some((each) => couldMeet(person, each, row))
-}
-
-/** By a role or a seat of his own; who stands in for somebody finds it by its id. */
-function couldMeet(
-  person: Principal,
-  obligation: string,
-  { escalated, committees: seats }: RequestRow,
-): boolean {
-  const owed = owedBy(obligation)
-  if (owed.kind === 'role') return rolesFor(obligation, escalated).some((role) => person.roles.includes(role))
-  const name = principalName(person)
-  return seats.some(
-    (each) =>
-      owed.kind === 'committee' &&
-      each.name === owed.name &&
-      each.members.some(({ principal }) => principal === name),
-  )
-}
-
-function isYours([person, ...others]: QueryContext['chain'], row: RequestRow, now: string): boolean {
-  if (person?.kind !== 'user' || others.length > 0 || row.status !== 'pending') return false
-  const { owed } = tally(row, Date.parse(now))
   return (
-    owed.some((each) => couldMeet(person, each, row)) && !Object.hasOwn(row.ballots, principalName(person))
+    Object.hasOwn(row.ballots, name) ||
+    row.glass.some(({ by }) => by === name) ||
+    row.review?.by === name ||
+    // Whoever is to judge what was done sees what it was.
+    mayReview(row, person) ||
+    // Whoever may go on without those who are asked sees what it is.
+    (isOpen(row) && holdsGlass(person)) ||
+    row.obligations.some((each) => couldMeet(person, each, row))
   )
 }
 
-function summaryOf(row: RequestRow, { chain, now }: Pick<QueryContext, 'chain' | 'now'>) {
-  const { met, owed } = tally(row, Date.parse(now))
+/** A vote that was dropped takes back what was granted on it. */
+const grantOf = ({ status, granted }: RequestRow) => (status === 'pending' ? undefined : granted)
+
+function summaryOf(row: RequestRow, moment: Moment) {
+  const { met, owed } = tally(row, Date.parse(moment.now))
   const { approval, status, action, resource, risk, requester, sentence, reasons, obligations } = row
   return {
     approval,
@@ -166,33 +177,34 @@ function summaryOf(row: RequestRow, { chain, now }: Pick<QueryContext, 'chain' |
     resource,
     risk,
     requester: [...requester],
+    ...(row.run === undefined ? {} : { run: row.run }),
     sentence,
     reasons: [...reasons],
     obligations: [...obligations],
-    met: (row.granted?.met ?? met).map(({ obligation, voters }) => ({ obligation, voters: [...voters] })),
-    progress: obligations.map((each) => progressOf(each, row, owed)),
+    met: (grantOf(row)?.met ?? met).map(({ obligation, voters }) => ({ obligation, voters: [...voters] })),
+    progress: [...obligations.map((each) => progressOf(each, row, owed)), ...glassOf(row)],
     requestedAt: row.requestedAt,
     expiresAt: row.expiresAt,
-    isYours: isYours(chain, row, now),
+    isYours: isYours(row, moment),
+    answers: answersOf(row, moment),
     isReviewOwed: isReviewOwed(row),
     ...(row.closed === undefined ? {} : { closed: row.closed }),
     ...(row.carriedOut === undefined ? {} : { carriedOut: row.carriedOut }),
   }
 }
 
+/** Who wants to go on without those who are asked; once they may, who broke it is what the request was granted by. */
+const glassOf = ({ status, glass }: RequestRow): string[] =>
+  status === 'pending' && glass.length > 0 ? [`break-glass (${glass.length} of ${GLASS_PEOPLE})`] : []
+
 /** `security:2 (1 of 2)`, `committee.meta (2 voted, quorum 3)`. */
 function progressOf(obligation: string, row: RequestRow, stillOwed: readonly string[]): string {
   const owed = owedBy(obligation)
-  if (row.granted !== undefined || !stillOwed.includes(obligation)) return `${obligation} (met)`
+  if (!stillOwed.includes(obligation)) return `${obligation} (met)`
+  const granted = grantOf(row)
+  if (granted !== undefined) return `${obligation} (${granted.by === 'break-glass' ? 'glass broken' : 'met'})`
   const ballots = Object.values(row.ballots)
-  if (owed.kind === 'role') {
-    const accepted = rolesFor(obligation, row.escalated)
-    const agreeing = ballots.filter(
-      ({ vote, roles, delegated = [] }) =>
-        vote === 'approve' && [...roles, ...delegated].some((role) => accepted.includes(role)),
-    )
-    return `${obligation} (${agreeing.length} of ${owed.count})`
-  }
+  if (owed.kind === 'role') return `${obligation} (${voicesFor(obligation, row).size} of ${owed.count})`
   if (owed.kind === 'unknown') return `${obligation} (nobody can meet it)`
   const committee = row.committees.find(({ name }) => name === owed.name)
   const voted = ballots.filter(({ voter }) => committee?.members.some(({ principal }) => principal === voter))
@@ -201,18 +213,20 @@ function progressOf(obligation: string, row: RequestRow, stillOwed: readonly str
 
 async function showApproval(
   ctx: QueryContext,
+  moment: Moment,
   realm: RoomHost['realm'],
-  approval: string,
+  { approval, ...said }: Static<typeof getApproval.schema>,
 ): Promise<Static<typeof getApproval.output>> {
   const row = await anyRequest(ctx, approval)
   // Whom it does not concern learns no more than of one that never was.
   if (!mayKnow(ctx.chain, row) && !(await isStandIn(ctx, row)))
     throw new PolityError('not-found', `there is no approval ${approval}`, { approval })
   const name = ctx.chain.map(principalName).at(-1) ?? ''
-  const held = await findHeld(approval, realm.reader, realm.vault)
+  // A legal hold keeps what was asked for longer than that, and shows it to nobody.
+  const held = isOpen(row) ? await findHeld(approval, realm.reader, realm.vault) : undefined
   const { inputDigest, bundle, ballots, committees: seats, escalated, opinions, glass, review } = row
   return {
-    ...summaryOf(row, ctx),
+    ...summaryOf(row, moment),
     inputDigest,
     bundle,
     ...(held === undefined ? {} : { input: held.input }),
@@ -231,9 +245,11 @@ async function showApproval(
     glass: glass.map(({ by, reason, at }) => ({ by, reason, at })),
     ...(review === undefined ? {} : { review }),
     statements: {
-      approve: voteStatement(row, name, 'approve'),
-      deny: voteStatement(row, name, 'deny'),
-      abstain: voteStatement(row, name, 'abstain'),
+      approve: voteStatement(row, name, { vote: 'approve', ...said }),
+      deny: voteStatement(row, name, { vote: 'deny', ...said }),
+      abstain: voteStatement(row, name, { vote: 'abstain', ...said }),
+      // Nobody breaks the glass in somebody's place.
+      breakGlass: voteStatement(row, name, { vote: 'break-glass', reason: said.reason }),
     },
   }
 }
@@ -243,8 +259,12 @@ async function isStandIn(ctx: QueryContext, { obligations, escalated }: RequestR
   const [person, ...others] = ctx.chain
   if (person === undefined || others.length > 0) return false
   const roles = new Set(obligations.flatMap((each) => rolesFor(each, escalated)))
-  const lent = await valuesOf(ctx.list(delegations, ALL))
-  return lent.some(
-    ({ to, role, until }) => to === principalName(person) && roles.has(role) && until > ctx.now,
-  )
+  const name = principalName(person)
+  const { lent = {} } = (await ctx.get(delegationsTo, name))?.value ?? {}
+  for (const [key, { role, until }] of Object.entries(lent)) {
+    if (!roles.has(role) || until <= ctx.now) continue
+    // The one who lent it may have lent it to somebody else since.
+    if ((await ctx.get(delegations, key))?.value.to === name) return true
+  }
+  return false
 }

@@ -3,6 +3,7 @@
 import { noun } from '../catalog/definition.ts'
 import { Closed, Integer, Json, Private, Timestamp, Type } from '../schema/schema.ts'
 import {
+  AnswerWord,
   Assurance,
   Credential,
   committeeFields,
@@ -33,6 +34,8 @@ const shared = {
   risk: Text,
   /** The chain that asks: on whose behalf first. */
   requester: Texts,
+  /** That asks for it as a part of itself, and waits. */
+  run: Type.Optional(Text),
   sentence: Text,
   reasons: Texts,
   obligations: Texts,
@@ -43,6 +46,8 @@ const shared = {
   expiresAt: Timestamp,
   /** Whether the caller could answer it now. */
   isYours: Type.Boolean(),
+  /** With what the caller could answer now; breaking the glass only where his own yes would not do. */
+  answers: Type.Array(AnswerWord),
   isReviewOwed: Type.Boolean(),
   closed: Type.Optional(
     Closed({
@@ -82,8 +87,8 @@ export const Approval = noun('approvals.approval', {
   opinions: Type.Array(Closed({ ...Remark, opinion: VoteChoice, reason: Text })),
   glass: Type.Array(Closed({ ...Remark, reason: Text })),
   review: Type.Optional(Closed({ ...Remark, finding: Text, note: Text })),
-  /** What the caller signs to vote, word for word. */
-  statements: Closed({ approve: Text, deny: Text, abstain: Text }),
+  /** What the caller signs to vote for the reason and in the place that were asked with, word for word. */
+  statements: Closed({ approve: Text, deny: Text, abstain: Text, breakGlass: Text }),
 })
 
 export const CommitteeShown = noun('approvals.committee', {
@@ -112,6 +117,15 @@ export const KeyShown = noun('approvals.key', {
   publicKey: PublicKey,
   registeredAt: Timestamp,
   credential: Type.Optional(Credential),
+})
+
+export const Enrolment = noun('approvals.enrolment', {
+  principal: Text,
+  keys: Type.Array(KeyShown),
+  /** Its SHA-256 is the challenge for a new WebAuthn credential. */
+  offer: Text,
+  /** What a key that is there signs for the one that was named, word for word. */
+  vouch: Type.Optional(Text),
 })
 
 export const DelegationShown = noun('approvals.delegation', {

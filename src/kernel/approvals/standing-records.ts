@@ -8,6 +8,7 @@ import {
   CommitteeSet,
   DelegationEnded,
   EscalationSet,
+  GlassBroken,
   KeyRegistered,
   KeyRemoved,
   RoleDelegated,
@@ -44,8 +45,36 @@ export const delegations = view<
 >('approvals.delegations', 1, {
   from: [RoleDelegated, DelegationEnded],
   keys: ({ data: { from, role } }) => [delegationKey(from, role)],
-  fold: (_, { data }) => ('to' in data ? data : null),
+  fold: (_, { data }) => ('until' in data ? data : null),
 })
+
+/** By whoever stands in: key of a delegation -> which role, and until when. */
+export interface DelegationsToRow {
+  readonly lent: Readonly<Record<string, { readonly role: string; readonly until: string }>>
+}
+
+/**
+ * Those that have not ended, so that whoever stands in is found however many others do. What was lent to somebody else
+ * since, or ended by an entry that does not say to whom, may still be there: `delegations` decides.
+ */
+export const delegationsTo = view<DelegationsToRow, typeof RoleDelegated | typeof DelegationEnded>(
+  'approvals.delegations-to',
+  1,
+  {
+    from: [RoleDelegated, DelegationEnded],
+    keys: ({ data: { to } }) => (to === undefined ? [] : [to]),
+    fold(row, { data, time }) {
+      const own = delegationKey(data.from, data.role)
+      const others = Object.entries(row?.value.lent ?? {}).filter(
+        ([key, { until }]) => key !== own && until > time,
+      )
+      const lent = Object.fromEntries(
+        'until' in data ? [...others, [own, { role: data.role, until: data.until }]] : others,
+      )
+      return Object.keys(lent).length === 0 ? null : { lent }
+    },
+  },
+)
 
 export interface KeyRow {
   readonly keys: readonly (PublicData<typeof KeyRegistered>['registered'] & {
@@ -55,30 +84,38 @@ export interface KeyRow {
   })[]
 }
 
+/** With the counter that an authenticator showed when it signed. */
+const counted = (
+  keys: KeyRow['keys'],
+  signature: { readonly key: string } | undefined,
+  counter = 0,
+): KeyRow['keys'] =>
+  keys.map((each) =>
+    each.key === signature?.key ? { ...each, counter: Math.max(each.counter, counter) } : each,
+  )
+
 /** Of one principal. Once there is one, each of his votes needs a signature. */
-export const voterKeys = view<KeyRow, typeof KeyRegistered | typeof KeyRemoved | typeof ApprovalVoted>(
-  'approvals.keys',
-  1,
-  {
-    from: [KeyRegistered, KeyRemoved, ApprovalVoted],
-    keys: ({ data }) => {
-      if ('principal' in data) return [data.principal]
-      return data.signature === undefined ? [] : [data.voter]
-    },
-    fold(row, { data, time }) {
-      const keys = row?.value.keys ?? []
-      if ('registered' in data)
-        return { keys: [...keys, { ...data.registered, registeredAt: time, counter: 0 }] }
-      if ('key' in data) return { keys: keys.filter(({ key }) => key !== data.key) }
-      const { signature, counter = 0 } = data
-      return {
-        keys: keys.map((each) =>
-          each.key === signature?.key ? { ...each, counter: Math.max(each.counter, counter) } : each,
-        ),
-      }
-    },
+export const voterKeys = view<
+  KeyRow,
+  typeof KeyRegistered | typeof KeyRemoved | typeof ApprovalVoted | typeof GlassBroken
+>('approvals.keys', 2, {
+  from: [KeyRegistered, KeyRemoved, ApprovalVoted, GlassBroken],
+  keys: ({ data }) => {
+    if ('principal' in data) return [data.principal]
+    if (data.signature === undefined) return []
+    return ['voter' in data ? data.voter : data.by]
   },
-)
+  fold(row, { data, time }) {
+    const keys = row?.value.keys ?? []
+    if ('registered' in data) {
+      const { registered, vouched, counter } = data
+      const added = { ...registered, registeredAt: time, counter: registered.counter ?? 0 }
+      return { keys: [...counted(keys, vouched, counter), added] }
+    }
+    if ('key' in data) return { keys: keys.filter(({ key }) => key !== data.key) }
+    return { keys: counted(keys, data.signature, data.counter) }
+  },
+})
 
 /** By obligation such as `security:2`, role, or `committee.NAME`. */
 export const escalations = view<PublicData<typeof EscalationSet>, typeof EscalationSet>(
@@ -111,3 +148,27 @@ export const standingApprovals = view<
     return { ...row.value, revokedAt: row.value.revokedAt ?? time }
   },
 })
+
+/** Id of a standing approval -> when it ends. */
+export interface StandingOfRow {
+  readonly until: Readonly<Record<string, string>>
+}
+
+/** By requester: those of his that have not ended, so that a decision reads no others, on whichever hub it is made. */
+export const standingOf = view<StandingOfRow, typeof StandingGranted | typeof StandingRevoked>(
+  'approvals.standing-of',
+  1,
+  {
+    from: [StandingGranted, StandingRevoked],
+    keys: ({ data: { requester } }) => (requester === undefined ? [] : [requester]),
+    fold(row, { data, time }) {
+      const others = Object.entries(row?.value.until ?? {}).filter(
+        ([standing, until]) => standing !== data.standing && until > time,
+      )
+      const until = Object.fromEntries(
+        'expiresAt' in data ? [...others, [data.standing, data.expiresAt]] : others,
+      )
+      return Object.keys(until).length === 0 ? null : { until }
+    },
+  },
+)

@@ -10,29 +10,54 @@ import { checkAssertion } from './webauthn.ts'
 
 type RegisteredKeyRow = KeyRow['keys'][number]
 
+/** What a voter says: the vote, why, and in whose place. */
+export interface SaidVote {
+  readonly vote: Choice | 'break-glass'
+  readonly reason?: string | undefined
+  readonly delegator?: string | undefined
+}
+
 /**
- * RFC 8785 text that binds a vote to one request, its arguments, the rules, and the end of its time. `ballot` is how
- * often the voter has voted on it before: a signature that was used, or taken back, does not serve again.
+ * RFC 8785 text that binds a vote, its reason and the one in whose place it is cast to one request, its arguments, the
+ * rules, and the end of its time. `ballot` is how often the voter has voted on it before: a signature that was used, or
+ * taken back, does not serve again.
  */
 export const voteStatement = (
-  { approval, inputDigest, bundle, expiresAt, cast }: RequestRow,
+  request: RequestRow,
   voter: string,
-  vote: Choice | 'break-glass',
+  { vote, reason, delegator }: SaidVote,
 ): string =>
   canonicalText({
-    kind: 'polity.approval-vote/1',
-    approval,
-    action: inputDigest,
-    bundle,
-    expiresAt,
-    voter,
-    vote,
-    ballot: cast[voter] ?? 0,
+    ...aboutVote(request, voter, vote),
+    kind: 'polity.approval-vote/2',
+    // That no reason was given is signed, too: nobody puts one there afterwards.
+    reason: reason ?? null,
+    delegator: delegator ?? null,
   })
 
-/** A key that stands beside others is vouched for by one of them. */
-export const keyStatement = (principal: string, publicKey: string): string =>
-  canonicalText({ kind: 'polity.approval-key/1', principal, publicKey })
+/** As votes were signed before their reasons were. Logs hold them; no hub takes one any more. */
+export const earlierVoteStatement = (
+  request: RequestRow,
+  voter: string,
+  { vote }: Pick<SaidVote, 'vote'>,
+): string => canonicalText({ ...aboutVote(request, voter, vote), kind: 'polity.approval-vote/1' })
+
+const aboutVote = (
+  { approval, inputDigest, bundle, expiresAt, cast }: RequestRow,
+  voter: string,
+  vote: SaidVote['vote'],
+) => ({ approval, action: inputDigest, bundle, expiresAt, voter, vote, ballot: cast[voter] ?? 0 })
+
+/**
+ * What a new authenticator is challenged with. `sequence` is how often the keys of the principal have changed or been
+ * used: what was recorded once registers nothing again.
+ */
+export const offerStatement = (principal: string, sequence: number): string =>
+  canonicalText({ kind: 'polity.approval-key-offer/1', principal, sequence })
+
+/** A key that stands beside others is vouched for by one of them, over this. */
+export const keyStatement = (principal: string, publicKey: string, sequence: number): string =>
+  canonicalText({ kind: 'polity.approval-key/2', principal, publicKey, sequence })
 
 export interface Verified {
   readonly assurance: 'signed' | 'attributed, unsigned'

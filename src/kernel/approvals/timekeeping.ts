@@ -9,11 +9,13 @@ import { requireUnheld } from '../retention/policy.ts'
 import { pages } from '../store/pages.ts'
 import { tally } from './counting.ts'
 import { ApprovalEscalated, ApprovalReminded } from './entries.ts'
-import { HELD, vaultSubject } from './held.ts'
+import { type Heard, openHearers } from './hearers.ts'
+import { HELD, sharesOfHeld, vaultSubject } from './held.ts'
 import { addresseeOf } from './obligations.ts'
 import { approvalRequests, isOpen, openApprovals, type RequestRow } from './request.ts'
 import { settleRequest } from './settling.ts'
 import { escalations } from './standing-records.ts'
+import { oneLess } from './waiting-shares.ts'
 
 /** How late a reminder or the end of a time may be noticed. Whoever votes too late is refused at once. */
 const ROUND_MS = 5_000
@@ -26,6 +28,8 @@ export interface Timekeeper {
   settle(approval: string): void
   /** How many wait, as of the last round and what came since. */
   open(): number
+  /** What may have changed about a request is told from this moment on, also when another hub did it. */
+  heard(approval: string, signal: AbortSignal): Heard
   close(): Promise<void>
 }
 
@@ -33,6 +37,7 @@ export function openTimekeeper(host: RoomHost): Timekeeper {
   const closing = new AbortController()
   const underWay = new Map<string, Promise<void>>()
   const waiting = new Set<string>()
+  const hearers = openHearers()
   const failed = (thrown: unknown) => {
     const error = asPolityError(thrown)
     if (!closing.signal.aborted && error.code !== 'expectation.failed') host.onFailure(error)
@@ -50,6 +55,7 @@ export function openTimekeeper(host: RoomHost): Timekeeper {
       .catch(failed)
       .finally(() => {
         if (underWay.get(approval) === look) underWay.delete(approval)
+        hearers.tell(approval)
       })
     underWay.set(approval, look)
     return look
@@ -58,13 +64,14 @@ export function openTimekeeper(host: RoomHost): Timekeeper {
     // Until the rules are loaded and actions are taken there is nothing to settle by.
     await host.invoke.catch(() => closing.abort())
     while (!closing.signal.aborted && !host.realm.log.lost.aborted) {
-      await goRound(host, settle, waiting).catch(failed)
+      await goRound(host, { settle, failed }, waiting).then(hearers.tellAllBut, failed)
       await pause(host.env, ROUND_MS, closing.signal)
     }
   })()
   return {
     settle: (approval) => void settle(approval),
     open: () => waiting.size,
+    heard: hearers.heard,
     async close() {
       closing.abort()
       await Promise.all([rounds, ...underWay.values()])
@@ -72,11 +79,12 @@ export function openTimekeeper(host: RoomHost): Timekeeper {
   }
 }
 
+/** Answers which requests still wait. */
 async function goRound(
   host: RoomHost,
-  settle: (approval: string) => Promise<void>,
+  { settle, failed }: { settle(approval: string): Promise<void>; failed(thrown: unknown): void },
   waiting: Set<string>,
-): Promise<void> {
+): Promise<ReadonlySet<string>> {
   const seen = new Set<string>()
   for (let after: string | undefined; ; ) {
     const rows: readonly ViewRow<RequestRow>[] = await host.realm.committed.list(openApprovals, {
@@ -87,7 +95,8 @@ async function goRound(
       if (!isOpen(value)) continue
       seen.add(key)
       await settle(key)
-      await remind(host, key)
+      // Whom nobody can be reminded of keeps no other from its turn.
+      await remind(host, key).catch(failed)
     }
     after = rows.at(-1)?.key
     if (rows.length < PAGE) break
@@ -95,6 +104,7 @@ async function goRound(
   for await (const page of pages(host.realm.reader, HELD))
     for (const { key } of page) if (!seen.has(key)) await dropHeld(host, key)
   for (const approval of waiting) if (!seen.has(approval)) await settle(approval)
+  return seen
 }
 
 /** Reminders and escalations that are due, one of each per obligation and round. */
@@ -136,9 +146,20 @@ async function dropHeld({ realm, env }: RoomHost, approval: string): Promise<boo
     if (asPolityError(error).code === 'hold.active') return true
     throw error
   }
-  if ((await realm.reader.load(HELD, [approval])).value.get(approval)?.value == null) return true
-  const rows = [{ table: HELD, key: approval, value: null, expiresAtMs: env.now() }]
-  await realm.log.append({ entries: [], rows, shred: [subject] }, { isReserved: true })
+  const held = (await realm.reader.load(HELD, [approval])).value.get(approval)
+  if (held?.value == null) return true
+  const nowMs = env.now()
+  const rows = [
+    { table: HELD, key: approval, value: null, expiresAtMs: nowMs },
+    ...oneLess(sharesOfHeld(held.value), nowMs),
+  ]
+  const expect = [{ table: HELD, key: approval, version: held.version }]
+  try {
+    await realm.log.append({ entries: [], rows, shred: [subject], expect }, { isReserved: true })
+  } catch (error) {
+    // Another hub was faster, and its run has one less but once.
+    if (asPolityError(error).code !== 'expectation.failed') throw error
+  }
   return true
 }
 

@@ -3,6 +3,7 @@
 import type { CommandContext } from '../catalog/context.ts'
 import type { CommandHandler } from '../catalog/definition.ts'
 import { PolityError } from '../errors.ts'
+import type { Draft } from '../log/entry.ts'
 import * as contract from './contract.ts'
 import {
   ApprovalAdvised,
@@ -24,14 +25,18 @@ import { rolesFor, tally, voiceOf } from './counting.ts'
 import { lapsedVoters } from './lapsed.ts'
 import { owedBy } from './obligations.ts'
 import { anyRequest, type OpenPorts, openRequest, type Person, requirePerson } from './requests.ts'
-import { type Choice, type GivenSignature, principalName } from './shapes.ts'
+import {
+  type Choice,
+  type GivenSignature,
+  GLASS_PEOPLE,
+  GLASS_ROLES,
+  principalName,
+  REVIEW_ROLES,
+} from './shapes.ts'
 import { type Verified, verifySigned, voteStatement } from './statement.ts'
 
 const VOTERS_MAX = 256
 const OPINIONS_MAX = 64
-const GLASS_ROLES = ['owner', 'break-glass'] as const
-const REVIEW_ROLES = ['owner', 'reviewer'] as const
-const GLASS_PEOPLE = 2
 /** What a request that went on behind broken glass carries beside what it owed: rules can tell. */
 export const GLASS_APPROVAL = `break-glass:${GLASS_PEOPLE}`
 
@@ -73,12 +78,18 @@ async function castVote(
   const row = await openRequest(ctx, ports, approval)
   const person = requirePerson(ctx)
   const before = row.ballots[person.name]
-  if (before?.vote === vote && before.delegator === delegator) return settleVotes(ctx, ports, row)
+  if (before !== undefined && (await isSaid(ctx, before, { vote, delegator, signature })))
+    return settleVotes(ctx, ports, row)
   const ballot = await ballotOf(ctx, ports, row, person, { vote, reason, delegator })
   requireVoice(row, ballot, ctx.now)
   if (before === undefined && Object.keys(row.ballots).length >= VOTERS_MAX)
     throw new PolityError('limit', `one request takes the votes of ${VOTERS_MAX} people at most`)
-  const verified = await signedBy(ctx, person, voteStatement(row, person.name, vote), signature)
+  const verified = await signedBy(
+    ctx,
+    person,
+    voteStatement(row, person.name, { vote, reason, delegator }),
+    signature,
+  )
   const { at: _, assurance: __, ...cast } = ballot
   ctx.record(
     ApprovalVoted(
@@ -87,6 +98,17 @@ async function castVote(
     ),
   )
   return settleVotes(ctx, ports, { ...row, ballots: { ...row.ballots, [person.name]: ballot } })
+}
+
+/** Whether it says nothing that does not stand already: a vote that has lapsed is cast anew, and one without a signature is signed. */
+async function isSaid(
+  ctx: Pick<CommandContext, 'get' | 'now'>,
+  before: Ballot,
+  { vote, delegator, signature }: Pick<VoteInput, 'delegator' | 'signature'> & { readonly vote: Choice },
+): Promise<boolean> {
+  if (before.vote !== vote || before.delegator !== delegator) return false
+  if (signature !== undefined && before.key === undefined) return false
+  return (await lapsedVoters(ctx, [before], ctx.now)).length === 0
 }
 
 async function ballotOf(
@@ -233,23 +255,36 @@ async function breakTheGlass(
     throw new PolityError('approvals.self', 'whoever asks does not break the glass for it')
   if (!GLASS_ROLES.some((role) => roles.includes(role)))
     throw new PolityError('approvals.not-yours', `it takes the role ${GLASS_ROLES.join(' or ')}`)
-  const verified = await signedBy(ctx, { name }, voteStatement(row, name, 'break-glass'), signature)
-  const { counter: _, ...proof } = withSignature(verified, signature)
-  const own = { by: name, reason, ...(token === undefined ? {} : { token }) }
-  ctx.record(GlassBroken({ approval, ...own, ...proof }, about(approval)))
-  const others = row.glass.filter(({ by }) => by !== name)
-  const lapsed = await lapsedVoters(
+  const verified = await signedBy(
     ctx,
-    others.map(({ by, ...each }) => ({ ...each, voter: by })),
-    ctx.now,
+    { name },
+    voteStatement(row, name, { vote: 'break-glass', reason }),
+    signature,
   )
+  const others = row.glass.filter(({ by }) => by !== name)
+  const lapsed = await lapsedVoters(ctx, glassVotes({ glass: others }), ctx.now)
+  for (const voter of lapsed)
+    ctx.record(ApprovalVoteDropped({ approval, voter, cause: 'revoked' }, about(approval)))
+  const own = { by: name, reason, ...(token === undefined ? {} : { token }) }
+  ctx.record(GlassBroken({ approval, ...own, ...withSignature(verified, signature) }, about(approval)))
   const people = [...others.map(({ by }) => by).filter((by) => !lapsed.includes(by)), name]
   const { owed } = tally(row, Date.parse(ctx.now))
   if (people.length < GLASS_PEOPLE) return { approval, status: 'pending', owed: [...owed] }
-  const met = row.obligations.map((obligation) => ({ obligation, voters: people }))
-  ctx.record(ApprovalGranted({ approval, by: 'break-glass', met }, about(approval)))
+  ctx.record(grantedByGlass(row, people))
   ctx.onCommitted(() => ports.settle(approval))
   return { approval, status: 'approved', owed: [] }
+}
+
+/** Of those who broke the glass, as votes that may lapse. */
+export const glassVotes = ({ glass }: Pick<RequestRow, 'glass'>) =>
+  glass.map(({ by, ...each }) => ({ ...each, voter: by }))
+
+export function grantedByGlass(
+  { approval, obligations }: Pick<RequestRow, 'approval' | 'obligations'>,
+  people: readonly string[],
+): Draft {
+  const met = obligations.map((obligation) => ({ obligation, voters: [...people] }))
+  return ApprovalGranted({ approval, by: 'break-glass', met }, about(approval))
 }
 
 async function closeReview(

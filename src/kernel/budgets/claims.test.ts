@@ -2,153 +2,34 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { StandingQuestion } from '../catalog/standing.ts'
-import { asPolityError, PolityError } from '../errors.ts'
+import { asPolityError } from '../errors.ts'
 import { sumOf } from '../log/count.ts'
 import { NO_FAULTS } from '../simulator/faults.ts'
-import { type Life, type Simulation, simulation } from '../simulator/realm.ts'
-import { memoryStore } from '../store/memory/memory-store.ts'
-import { budgetSource, CLAIMS, COUNTS, countOf, settleClaim } from './claims.ts'
-import { BUDGETS_KEY, type BudgetInForce } from './contract.ts'
+import { simulation } from '../simulator/realm.ts'
+import { noteCost, settleClaim } from './claims.ts'
+import { books, budget, costs, load, type Makes, take } from './load.fixture.ts'
 
-/** Rows beside the claims, in their commits: decision -> what it took. */
-const TOLD = 'told'
+const faults = fc.record({
+  commitBefore: fc.double({ min: 0, max: 0.2, noNaN: true }),
+  commitAfter: fc.double({ min: 0, max: 0.2, noNaN: true }),
+  latencyMaxMs: fc.integer({ min: 0, max: 6 }),
+})
 
-const budget: BudgetInForce = {
-  id: 'b',
-  who: 'kind:agent',
-  measure: 'fact:units',
-  limit: 25,
-  window: 'total',
-  isShared: true,
-  keepsFailed: false,
-  epoch: 0,
-}
-const now = {
-  get: async () => ({ key: BUDGETS_KEY, version: 1, value: { budgets: { b: budget } } }),
-} as unknown as Parameters<ReturnType<typeof budgetSource>['read']>[1]['now']
-
-type Made = Pick<StandingQuestion, 'effect'> & { readonly units: number; readonly hasFailed: boolean }
-
-/** Decides as the gate does: exceeded is denied, and a claim that came too late is decided again. */
-async function take(
-  { log, reader }: Life,
-  sim: Simulation,
-  { effect, units, hasFailed }: Made,
-): Promise<string> {
-  const source = budgetSource({ reader })
-  for (;;) {
-    const id = sim.env.id()
-    const question = {
-      caller: { chain: [{ kind: 'agent', id: 'bot', roles: [] }] },
-      action: 'mail.send@1',
-      kind: 'command',
-      effect,
-      facts: { units },
-      conduct: {},
-      nowMs: sim.env.now(),
-    } as unknown as StandingQuestion
-    const { exceeded = [] } = await source.read(question, { now, expecting: now })
-    if (exceeded.length > 0) throw new PolityError('denied', 'the budget is exceeded')
-    const { rows = [] } = (await source.claim?.(question, id)) ?? {}
-    try {
-      const told = { table: TOLD, key: id, value: JSON.stringify({ effect, units, hasFailed }) }
-      await log.append({ entries: [], rows: [...rows, told] })
-      return id
-    } catch (error) {
-      if (asPolityError(error).code !== 'expectation.failed') throw error
-    }
-  }
-}
-
-async function caller(
-  sim: Simulation,
-  stage: { life: Life },
-  turns: number,
-  onDenied: () => void,
-): Promise<void> {
-  for (let turn = 0; turn < turns; turn++) {
-    await sim.env.sleepUntil(sim.env.monotonic() + 1 + sim.chance.below(10))
-    const { life } = stage
-    const made: Made = {
-      effect: sim.chance.below(2) === 0 ? 'atomic' : 'idempotent',
-      units: 1 + sim.chance.below(4),
-      hasFailed: sim.chance.below(2) === 0,
-    }
-    try {
-      await Promise.race([take(life, sim, made), life.killed])
-    } catch (error) {
-      if (asPolityError(error).code === 'denied') onDenied()
-    }
-  }
-}
-
-/** As the feed does: every outcome at least once, some twice, and from the beginning after a crash. */
-async function settler(sim: Simulation, stage: { life: Life }, isOver: () => boolean): Promise<void> {
-  while (!isOver()) {
-    await sim.env.sleepUntil(sim.env.monotonic() + 1 + sim.chance.below(10))
-    const { life } = stage
-    const open = (await memoryStore(sim.data).scan(CLAIMS, { limit: 1000 })).value
-    for (const { key } of open) {
-      const told = (await memoryStore(sim.data).load(TOLD, [key])).value.get(key)
-      const { hasFailed } = JSON.parse(told?.value ?? '{}') as Made
-      const settle = () =>
-        settleClaim({ ...life, env: sim.env }, key, hasFailed ? 'failed' : 'done').catch(() => undefined)
-      await Promise.race([Promise.all([settle(), settle()]), life.killed]).catch(() => undefined)
-    }
-  }
-}
-
-async function killer(sim: Simulation, stage: { life: Life }, crashes: number): Promise<void> {
-  for (let crash = 0; crash < crashes; crash++) {
-    await sim.env.sleepUntil(sim.env.monotonic() + 1 + sim.chance.below(60))
-    sim.crash()
-    stage.life = await reopened(sim)
-  }
-}
-
-/** The disk may fail while it starts. */
-async function reopened(sim: Simulation): Promise<Life> {
-  for (;;)
-    try {
-      return await sim.open()
-    } catch {
-      await sim.env.sleepUntil(sim.env.monotonic() + 5)
-    }
-}
-
-async function load(sim: Simulation, { callers, crashes }: { callers: number; crashes: number }) {
-  const stage = { life: await reopened(sim) }
-  let [isOver, denied] = [false, 0]
-  const settling = settler(sim, stage, () => isOver)
-  const callings = Array.from({ length: callers }, () => caller(sim, stage, 8, () => (denied += 1)))
-  await Promise.all([...callings, killer(sim, stage, crashes)])
-  isOver = true
-  await settling
-  return { denied }
-}
-
-/** What is stored, told from the rows that were committed beside it. */
-async function books(sim: Simulation) {
-  const store = memoryStore(sim.data)
-  const [count] = (await store.scan(COUNTS, { limit: 10 })).value
-  const open = new Set((await store.scan(CLAIMS, { limit: 1000 })).value.map(({ key }) => key))
-  let [used, reserved] = [0, 0]
-  for (const { key, value } of (await store.scan(TOLD, { limit: 1000 })).value) {
-    const { effect, units, hasFailed } = JSON.parse(value) as Made
-    if (open.has(key)) reserved += units
-    else if (effect === 'atomic' || !hasFailed) used += units
-  }
-  return { row: countOf(count?.value) ?? { slices: [] }, used, reserved }
-}
+const mixed: Makes = (chance) => ({
+  effect: chance.below(2) === 0 ? 'atomic' : 'idempotent',
+  units: 1 + chance.below(4),
+  hasFailed: chance.below(2) === 0,
+})
+/** Some say what it cost: nothing, less, the same or more than they had stated, which may have been nothing. */
+const telling: Makes = (chance) => ({
+  ...mixed(chance),
+  effect: 'idempotent',
+  units: chance.below(5),
+  ...(chance.below(3) === 0 ? {} : { cost: chance.below(9) }),
+})
 
 describe('claims on a budget', () => {
   it('add up to what is used and reserved, and never to more than the limit, whenever the process is killed', async () => {
-    const faults = fc.record({
-      commitBefore: fc.double({ min: 0, max: 0.2, noNaN: true }),
-      commitAfter: fc.double({ min: 0, max: 0.2, noNaN: true }),
-      latencyMaxMs: fc.integer({ min: 0, max: 6 }),
-    })
     await fc.assert(
       fc.asyncProperty(
         fc.nat(2 ** 32 - 1),
@@ -157,10 +38,31 @@ describe('claims on a budget', () => {
         fc.nat(4),
         async (seed, plan, callers, crashes) => {
           const sim = simulation({ seed, views: [], faults: { ...NO_FAULTS, ...plan } })
-          await sim.run(load(sim, { callers, crashes }))
+          await sim.run(load(sim, { callers, crashes, taken: budget, make: mixed }))
           const { row, used, reserved } = await books(sim)
           expect(row.slices[0] ?? { used: 0, reserved: 0 }).toMatchObject({ used, reserved })
           expect(sumOf(row)).toBeLessThanOrEqual(budget.limit)
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+
+  it('come to what everything cost in truth, whatever was reserved, whoever failed, and whenever the process is killed', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.nat(2 ** 32 - 1),
+        faults,
+        fc.integer({ min: 1, max: 8 }),
+        fc.nat(4),
+        async (seed, plan, callers, crashes) => {
+          const sim = simulation({ seed, views: [], faults: { ...NO_FAULTS, ...plan } })
+          await sim.run(load(sim, { callers, crashes, taken: costs, make: telling }, true))
+          const { row, used, reserved, beyond } = await books(sim)
+          expect(reserved).toBe(0)
+          expect(row.slices[0] ?? { used: 0, reserved: 0 }).toMatchObject({ used, reserved })
+          // Nobody is let in beyond the limit; what costs more than it stated is on the books all the same.
+          expect(sumOf(row)).toBeLessThanOrEqual(costs.limit + beyond)
         },
       ),
       { numRuns: 60 },
@@ -197,5 +99,45 @@ describe('claims on a budget', () => {
       })(),
     )
     expect((await books(sim)).row.slices).toEqual([{ atMs: 0, used: 4, reserved: 0 }])
+  })
+
+  it('are what was reported once, however often and from wherever it is told, also when the end is told at the same moment', async () => {
+    for (const [cost, used] of [
+      [0, 0],
+      [1, 1],
+      [7, 7],
+    ] as const) {
+      const sim = simulation({ seed: 7, views: [], faults: NO_FAULTS })
+      await sim.run(
+        (async () => {
+          const life = await sim.open()
+          const ports = { ...life, env: sim.env }
+          const id = await take(life, sim, { effect: 'once', units: 4, hasFailed: true }, costs)
+          await Promise.all([noteCost(ports, id, cost), noteCost(ports, id, 20), noteCost(ports, id, 21)])
+          await noteCost(ports, 'another', 100)
+          await Promise.all([settleClaim(ports, id, 'failed'), settleClaim(ports, id, 'done')])
+          await noteCost(ports, id, 22)
+        })(),
+      )
+      expect((await books(sim)).row.slices).toEqual([{ atMs: 0, used, reserved: 0 }])
+    }
+  })
+
+  it('that ran over its limit lets in what states no cost, and nothing that does', async () => {
+    const sim = simulation({ seed: 8, views: [], faults: NO_FAULTS })
+    await sim.run(
+      (async () => {
+        const life = await sim.open()
+        const ports = { ...life, env: sim.env }
+        const id = await take(life, sim, { effect: 'once', units: 4, hasFailed: false }, costs)
+        await noteCost(ports, id, 10 * costs.limit)
+        await settleClaim(ports, id, 'done')
+        await take(life, sim, { effect: 'once', units: 0, hasFailed: false }, costs)
+        await expect(take(life, sim, { effect: 'once', units: 1, hasFailed: false }, costs)).rejects.toThrow(
+          'exceeded',
+        )
+      })(),
+    )
+    expect((await books(sim)).row.slices).toEqual([{ atMs: 0, used: 10 * costs.limit, reserved: 0 }])
   })
 })

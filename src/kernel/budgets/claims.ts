@@ -6,6 +6,7 @@ import { asPolityError } from '../errors.ts'
 import type { CountChange, CountRow } from '../log/count.ts'
 import type { Log } from '../log/log.ts'
 import type { WorkingWrite } from '../log/proposal.ts'
+import { act } from '../outside/contract.ts'
 import type { StoreReader } from '../store/store.ts'
 import { BUDGETS_KEY, type BudgetInForce, budgetsInForce } from './contract.ts'
 import { dueOf, expiryOf, type Use, useOf } from './counting.ts'
@@ -17,15 +18,22 @@ export const CLAIMS = 'budgets.claims'
 /** A settled claim leaves a tombstone, so that nobody settles it twice. */
 const SETTLED_KEPT_MS = 24 * 3_600_000
 
+/** More than anybody means, in cents; a count that came to the end of whole numbers would lose what others reserved. */
+const COST_MAX = 10 ** 15
+
 interface ClaimRow {
   readonly claims: readonly {
     readonly key: string
     readonly atMs: number
     readonly amount: number
     readonly keepsFailed: boolean
+    /** In cents: what is reported in truth takes the place of the amount. */
+    readonly isCost?: boolean
     /** Of the count's row. */
     readonly expiresAtMs?: number
   }[]
+  /** Whether the amounts are what it cost in truth: the first report stands. */
+  readonly isReported?: boolean
 }
 
 export interface BudgetPorts {
@@ -79,25 +87,30 @@ export const countOf = (value: string | null | undefined): CountRow | undefined 
  */
 function rowsOf(
   uses: readonly Use[],
-  { effect }: Pick<StandingQuestion, 'effect'>,
+  { action, effect }: Pick<StandingQuestion, 'action' | 'effect'>,
   decision: string,
 ): WorkingWrite[] {
   const isRun = effect === 'idempotent' || effect === 'once'
-  const taken = uses.flatMap((use) =>
-    use.amount ? [{ ...use, amount: use.amount, expiresAtMs: expiryOf(use) }] : [],
-  )
+  // What states no cost may turn out to have one.
+  const mayTake = ({ amount, budget }: Use) =>
+    amount !== undefined && (amount > 0 || (action === act.name && budget.measure === 'cost'))
+  const taken = uses
+    .filter(mayTake)
+    .map((use) => ({ ...use, amount: use.amount ?? 0, expiresAtMs: expiryOf(use) }))
   const rows = taken.map((use) => {
     const { amount, atMs, budget, fromMs, isExceeded } = use
-    const claim = isExceeded ? { fromMs } : { fromMs, max: budget.limit }
+    // What takes nothing cannot pass a limit, also one that was passed before.
+    const claim = isExceeded || amount === 0 ? { fromMs } : { fromMs, max: budget.limit }
     return countWrite(use, { atMs, used: isRun ? 0 : amount, reserved: isRun ? amount : 0, claim })
   })
   if (!isRun || taken.length === 0) return rows
   const claims: ClaimRow = {
-    claims: taken.map(({ key, atMs, amount, expiresAtMs, budget: { keepsFailed } }) => ({
+    claims: taken.map(({ key, atMs, amount, expiresAtMs, budget: { keepsFailed, measure } }) => ({
       key,
       atMs,
       amount,
       keepsFailed,
+      ...(measure === 'cost' ? { isCost: true } : {}),
       ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
     })),
   }
@@ -123,33 +136,55 @@ export interface SettlePorts extends BudgetPorts {
 export type Outcome = 'done' | 'failed' | 'unknown' | 'cancelled'
 
 /**
+ * What it cost in truth is reserved in the place of what was expected, be it less or more, and counts whatever came of
+ * it. Once: a second report changes nothing, and none does once the claim is settled.
+ */
+export const noteCost = (ports: SettlePorts, decision: string, cost: number): Promise<void> =>
+  changeClaim(ports, decision, ({ claims, isReported = false }) => {
+    if (isReported) return undefined
+    const amount = Math.min(cost, COST_MAX)
+    const known = claims.map((claim) => (claim.isCost ? { ...claim, amount, keepsFailed: true } : claim))
+    const value: ClaimRow = { claims: known, isReported: true }
+    return [
+      ...claims
+        .filter(({ isCost }) => isCost)
+        .map((claim) => countWrite(claim, { atMs: claim.atMs, used: 0, reserved: amount - claim.amount })),
+      workingWrite({ table: CLAIMS, key: decision, value }),
+    ]
+  })
+
+/**
  * What was reserved is used, or given back; once, however often it is asked for. What may have happened counts as used.
  */
-export async function settleClaim(
-  { reader, log, env }: SettlePorts,
-  decision: string,
-  outcome: Outcome,
-): Promise<void> {
-  const row = (await reader.load(CLAIMS, [decision])).value.get(decision)
-  if (row?.value == null) return
-  const hasFailed = outcome === 'failed' || outcome === 'cancelled'
-  const { claims } = JSON.parse(row.value) as ClaimRow
-  const rows = claims.map((claim) => {
-    const { atMs, amount, keepsFailed } = claim
-    return countWrite(claim, { atMs, used: hasFailed && !keepsFailed ? 0 : amount, reserved: -amount })
+export const settleClaim = (ports: SettlePorts, decision: string, outcome: Outcome): Promise<void> =>
+  changeClaim(ports, decision, ({ claims }) => {
+    const hasFailed = outcome === 'failed' || outcome === 'cancelled'
+    const rows = claims.map((claim) => {
+      const { atMs, amount, keepsFailed } = claim
+      return countWrite(claim, { atMs, used: hasFailed && !keepsFailed ? 0 : amount, reserved: -amount })
+    })
+    const expiresAtMs = ports.env.now() + SETTLED_KEPT_MS
+    return [...rows, { table: CLAIMS, key: decision, value: null, expiresAtMs }]
   })
-  const settled = { table: CLAIMS, key: decision, value: null, expiresAtMs: env.now() + SETTLED_KEPT_MS }
-  try {
-    await log.append(
-      {
-        entries: [],
-        expect: [{ table: CLAIMS, key: decision, version: row.version }],
-        rows: [...rows, settled],
-      },
-      { isReserved: true },
-    )
-  } catch (error) {
-    // Another hub was faster.
-    if (asPolityError(error).code !== 'expectation.failed') throw error
+
+/** Another hub may be at the same claim: whoever loses looks again at what it has left. */
+const ATTEMPTS_MAX = 8
+
+/** What is settled already stays so. `change` answers what is written, if anything. */
+async function changeClaim(
+  { reader, log }: SettlePorts,
+  decision: string,
+  change: (row: ClaimRow) => readonly WorkingWrite[] | undefined,
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const row = (await reader.load(CLAIMS, [decision])).value.get(decision)
+    const rows = row?.value == null ? undefined : change(JSON.parse(row.value) as ClaimRow)
+    if (row === undefined || rows === undefined) return
+    try {
+      const expect = [{ table: CLAIMS, key: decision, version: row.version }]
+      return void (await log.append({ entries: [], expect, rows }, { isReserved: true }))
+    } catch (error) {
+      if (attempt === ATTEMPTS_MAX || asPolityError(error).code !== 'expectation.failed') throw error
+    }
   }
 }

@@ -10,9 +10,10 @@ export const BUDGETS_MAX = 100
 /** Of one budget; further ones are found by naming the principal. */
 export const USES_SHOWN_MAX = 100
 
+/** Names as whoever stands in a chain may have them, also whom only a program names: see `SubjectId` in outside/contract.ts. */
 const Who = Type.String({
   pattern:
-    '^(anyone|kind:(user|agent|service|component)|role:[a-z][a-z0-9-]*|(user|agent|service|component):[A-Za-z0-9][A-Za-z0-9._@-]*)$',
+    '^(anyone|kind:(user|agent|service|component)|role:[a-z][a-z0-9-]*|(user|agent|service|component):[A-Za-z0-9][A-Za-z0-9._@+=|~-]*)$',
   maxLength: 160,
   description: 'anyone, kind:agent, role:NAME, or a principal such as agent:NAME',
 })

@@ -7,9 +7,10 @@ import { defineRoom, type RoomHost } from '../catalog/room.ts'
 import { PolityError } from '../errors.ts'
 import type { Feed } from '../feed/feed.ts'
 import { sumOf } from '../log/count.ts'
+import { CostReported } from '../outside/contract.ts'
 import type { Static } from '../schema/schema.ts'
 import type { StoreReader } from '../store/store.ts'
-import { budgetSource, CLAIMS, COUNTS, countOf, settleClaim } from './claims.ts'
+import { budgetSource, CLAIMS, COUNTS, countOf, noteCost, settleClaim } from './claims.ts'
 import * as contract from './contract.ts'
 import {
   BUDGETS_KEY,
@@ -40,10 +41,15 @@ async function openBudgets(host: RoomHost): Promise<OpenedModule> {
   const settle = () => {
     settling ??= host.follow({
       name: 'budgets',
-      types: [ActionFinished.name],
-      async handle({ data }) {
+      types: [CostReported.name, ActionFinished.name],
+      async handle({ type, data }) {
+        const ports = { reader, log, env: host.env }
+        if (type === CostReported.name) {
+          const { decision, cost } = data as Static<typeof CostReported.schema>
+          return noteCost(ports, decision, cost)
+        }
         const { decision, run, status } = data as Static<typeof ActionFinished.schema>
-        if (run !== undefined) await settleClaim({ reader, log, env: host.env }, decision, status)
+        if (run !== undefined) await settleClaim(ports, decision, status)
       },
     })
   }

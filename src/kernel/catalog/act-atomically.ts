@@ -3,6 +3,7 @@
 import { PolityError } from '../errors.ts'
 import type { Draft } from '../log/entry.ts'
 import type { Proposal } from '../log/proposal.ts'
+import type { Expectation } from '../log/view.ts'
 import { requireUnheld } from '../retention/policy.ts'
 import { commitPrivate } from '../schema/privacy.ts'
 import type { RowPlace } from '../store/store.ts'
@@ -22,7 +23,7 @@ import {
 } from './invocation.ts'
 import { seal } from './recorder.ts'
 import { ActionFinished } from './records.ts'
-import { recordFailure } from './refusals.ts'
+import { isTold, noteDenial, recordFailure } from './refusals.ts'
 import { trackedReads } from './tracked-reads.ts'
 import { trackedRows, type WorkingRows } from './working-rows.ts'
 
@@ -69,7 +70,8 @@ async function recordingFailures(
 }
 
 async function tryAtomically(ports: InvokePorts, invocation: Invocation): Promise<Answer> {
-  const { beside, command, decision, input, keyRow } = invocation
+  const { beside, command, decision, input, keyRow, options } = invocation
+  const isAwaited = options.grant !== undefined && options.isPartOfRun === true
   const { definition } = command
   // An attempt that fails must not have given away what the next one needs.
   const known = invocation.known.copy()
@@ -110,12 +112,21 @@ async function tryAtomically(ports: InvokePorts, invocation: Invocation): Promis
       ...(isRecorded ? evidenceRows(decision, ports.evidenceWritten) : []),
       ...working.writes(),
       ...(beside.rows ?? []),
-      ...(keyRow && isKept ? [ports.idempotency.write(keyRow, kept)] : []),
+      ...(keyRow && isKept ? [ports.idempotency.write(keyRow, kept, isAwaited)] : []),
     ],
   }
-  if (isEmpty(proposal)) return { status: 'done', decision: decision.id, output, cursor: headCursor(ports) }
+  // Of working state nothing else says what the rules would have stopped.
+  const tell = () => {
+    if (!isRecorded && isTold(decision.verdict)) noteDenial(ports, { ...invocation, definition })
+  }
+  if (isEmpty(proposal)) {
+    await requireUnchanged(ports, beside.expect)
+    tell()
+    return { status: 'done', decision: decision.id, output, cursor: headCursor(ports) }
+  }
   const receipt = await ports.log.append(proposal, { isReserved: definition.isReserved ?? false })
   if (isRecorded) rememberEvidence(decision, ports.evidenceWritten)
+  tell()
   for (const listener of listeners) listener()
   return {
     status: 'done',
@@ -149,6 +160,24 @@ const asDecidedAndDone = (
 
 const isEmpty = ({ entries, rows = [], shred = [] }: Proposal): boolean =>
   entries.length + rows.length + shred.length === 0
+
+/**
+ * There is no commit that would notice, and the handler may have waited long: what the decision stood on must still be so.
+ * Throws `expectation.failed`, upon which it is decided again.
+ */
+async function requireUnchanged(
+  { reader }: Pick<InvokePorts, 'reader'>,
+  expect: readonly Expectation[] = [],
+): Promise<void> {
+  for (const { table, key, version } of expect) {
+    const found = (await reader.load(table, [key])).value.get(key)?.version ?? 0
+    if (found !== version)
+      throw new PolityError('expectation.failed', `${table} ${key} has changed since it was decided`, {
+        table,
+        key,
+      })
+  }
+}
 
 const NEVER = new AbortController().signal
 

@@ -46,10 +46,11 @@ export async function answerAgain(
   const cursor = headCursor(ports)
   if (kept.status === 'suspended') {
     const { decision } = kept
-    const sentence = await ports.approvals.fateOf(kept.approval)
-    return sentence === undefined
+    const fate = await ports.approvals.fateOf(kept.approval)
+    // Carried out since the key was read: whoever asks again is answered what came of it.
+    return fate === undefined || fate.isDone
       ? { ...kept, cursor }
-      : { status: 'denied', decision, sentence, reasons: [] }
+      : { status: 'denied', decision, sentence: fate.sentence, reasons: [] }
   }
   return { status: 'done', decision: kept.decision, output: await ports.vault.reveal(kept.output), cursor }
 }

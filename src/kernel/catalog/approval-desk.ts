@@ -1,5 +1,6 @@
 // What a suspended request leaves until people have answered, and what they grant.
 
+import type { ErrorCode } from '../errors.ts'
 import type { Draft } from '../log/entry.ts'
 import type { WorkingWrite } from '../log/proposal.ts'
 import type { Expectation } from '../log/view.ts'
@@ -34,3 +35,19 @@ export interface Grant {
   /** @param decision that resumes it */
   drafts(decision: string): readonly Draft[]
 }
+
+/** How a held request ended. */
+export type Fate =
+  | {
+      readonly isDone: true
+      /** That it was carried out as. */
+      readonly run?: string
+    }
+  | {
+      readonly isDone: false
+      /** The word for it: `denied`, `expired`, `withdrawn`, `superseded` or `void`. */
+      readonly status: string
+      /** With which whoever waits for it fails: what the action failed with when it was carried out, else `denied`. */
+      readonly code: ErrorCode
+      readonly sentence: string
+    }

@@ -12,7 +12,8 @@ import type { Catalog } from './catalog.ts'
 import { type Agreed, committedInput, type DecidePorts, type Decision, decide, isStale } from './decide.ts'
 import type { QueryDefinition } from './definition.ts'
 import { onBehalf } from './on-behalf.ts'
-import { noteDenial, type RefusalPorts } from './refusals.ts'
+import { outageOf } from './outage.ts'
+import { isTold, noteDenial, type RefusalPorts } from './refusals.ts'
 import { type Traced, traceOf } from './trace.ts'
 
 export interface AskPorts extends RefusalPorts, DecidePorts {
@@ -40,7 +41,7 @@ export interface AskAnswer {
   readonly cursor: string
 }
 
-/** Throws `denied` with the gate's sentence, `input.invalid`, `name.unknown`, `cursor.ahead`, and what the query throws. */
+/** Throws `denied` with the gate's sentence, `gate.unavailable`, `input.invalid`, `name.unknown`, `cursor.ahead`, and what the query throws. */
 export type Ask = (caller: Caller, name: string, input: unknown, options?: AskOptions) => Promise<AskAnswer>
 
 /** What a door serves by itself under the name of a query, so that rules can speak about it. */
@@ -77,7 +78,7 @@ export function openPermit(ports: Omit<AskPorts, 'views'>): Permit {
     const question = JSON.stringify([caller.chain, caller.scopes, definition.name, input, asked.risk])
     if (permitted.has(question)) return
     const allowed = await requireAllowed(ports, { caller, definition: asked, input })
-    // What was counted or noted is counted and noted each time.
+    // What was counted or noted is counted and noted each time, and so is what passed only because of the roll-out.
     if (!allowed.isNoted) permitted.add(question)
   }
 }
@@ -147,7 +148,7 @@ interface Asked {
 interface Allowed {
   /** RFC 3339 time of the decision. */
   readonly now: string
-  /** Whether it left something behind: a count, a label. */
+  /** Whether it left something behind: a count, a label, a decision to tell of. */
   readonly isNoted: boolean
 }
 
@@ -173,15 +174,19 @@ async function requireAllowed(ports: Omit<AskPorts, 'views'>, asked: Asked): Pro
       now,
       ...(agreed === undefined ? {} : { agreed }),
     })
-    const { effect, wouldEffect, shadow, sentence, reasons } = decision.verdict
-    // What passes only because of the roll-out is told, too: whoever tightens it wants to know.
-    if (effect !== 'allow' || wouldEffect !== undefined || shadow.length > 0) {
+    const { effect, sentence, reasons } = decision.verdict
+    ports.onDecided?.(decision)
+    if (isTold(decision.verdict)) {
       const committed = committedInput(definition, input, env, new KnownOpenings())
       noteDenial(ports, { caller, definition, committed, decision })
     }
-    if (effect !== 'allow') throw new PolityError('denied', sentence, { reasons })
+    if (effect !== 'allow')
+      throw (
+        outageOf(decision.verdict, ports.gate.bundle.policies, id) ??
+        new PolityError('denied', sentence, { reasons })
+      )
     try {
-      return { now, isNoted: await noted(ports, decision) }
+      return { now, isNoted: (await noted(ports, decision)) || isTold(decision.verdict) }
     } catch (error) {
       if (attempt === DECISIONS_MAX || !isStale(decision, error)) throw error
     }

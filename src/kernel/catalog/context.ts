@@ -50,6 +50,12 @@ export interface StepContext {
 }
 
 export interface StepOptions<T> {
+  /**
+   * Computes or reads, and changes nothing: it begins before what came before it is durable, and its own result travels
+   * with whatever is recorded next. No effect begins before both are. A crash may take it again, also in a `once`
+   * command.
+   */
+  readonly isPure?: boolean
   /** Absent: the first failure is the step's. `once` commands never repeat. */
   readonly retry?: RetryPolicy
   /** Of one attempt; `step.timeout`. */
@@ -58,8 +64,25 @@ export interface StepOptions<T> {
   readonly heartbeatMs?: number
   /** The attempts pass the breaker, the bulkhead and the retry budget of this target. */
   readonly target?: string
-  /** Undoes the step when the run fails or is cancelled later, in reverse order; a step of its own, named `undo/...`. */
-  readonly undo?: (result: T, step: StepContext) => unknown
+  /**
+   * Undoes the step when the run fails or is cancelled later, in reverse order; a step of its own, named `undo/...`. It
+   * asks others through `asking`: what the handler of a cancelled run has asks nobody any more.
+   */
+  readonly undo?: (result: T, step: StepContext, asking: AskingOthers) => unknown
+}
+
+/** What a run asks of others, on behalf of its chain. */
+export interface AskingOthers {
+  /** Another action, through the gate; inside a step it happens once. */
+  invoke<F extends Fields, O extends TSchema>(
+    definition: Invocable<F, O>,
+    input: Static<Type.TObject<F>>,
+  ): Promise<Static<O>>
+  /** A query, through the gate. Its answer is recorded only inside a step. */
+  ask<F extends Fields, O extends TSchema>(
+    definition: Invocable<F, O>,
+    input: Static<Type.TObject<F>>,
+  ): Promise<Static<O>>
 }
 
 /** Durable execution: names are unique in a scope, and stay the same when the run goes on after a crash. */
@@ -87,7 +110,7 @@ export interface Durable {
   ): Promise<T[]>
 }
 
-export interface CommandContext extends Reads, Durable {
+export interface CommandContext extends Reads, Durable, AskingOthers {
   readonly chain: Chain
   /** Id of the caller's token; absent when there is none. What a command hands out must not outlive it. */
   readonly token?: string
@@ -112,16 +135,6 @@ export interface CommandContext extends Reads, Durable {
   shred(subject: string): Promise<number>
   /** Called once after the commit, unless the process dies first: wakes who would otherwise find out by looking. */
   onCommitted(listener: () => void): void
-  /** Another action, on behalf of the same chain, through the gate; inside a step it happens once. */
-  invoke<F extends Fields, O extends TSchema>(
-    definition: Invocable<F, O>,
-    input: Static<Type.TObject<F>>,
-  ): Promise<Static<O>>
-  /** A query, on behalf of the same chain, through the gate. Its answer is recorded only inside a step. */
-  ask<F extends Fields, O extends TSchema>(
-    definition: Invocable<F, O>,
-    input: Static<Type.TObject<F>>,
-  ): Promise<Static<O>>
   /** Lossy, for people who watch. */
   progress(progress: Progress): void
 }

@@ -13,6 +13,8 @@ export interface CliFacet {
   readonly positional?: readonly string[]
   /** Command path instead of the definition's name, such as `mirror`. */
   readonly as?: string
+  /** A word that leads to it as well, for what has to go fast: `kill`. */
+  readonly shortcut?: string
   readonly isHidden?: boolean
 }
 
@@ -38,6 +40,11 @@ interface Shared<F extends Fields, O extends TSchema> {
    * could go on. A run that began under another one is parked.
    */
   readonly journal?: number
+  /**
+   * Of a command whose answer is shown once, to whoever asks and waits: what to ask instead where people would have to
+   * agree first, for the answer would be lost by then. It is refused (`approvals.answer-lost`) before they are asked.
+   */
+  readonly answeredOnce?: (input: Input<F>) => string | undefined
   /** For what ends access or data: an atomic command that is recorded even when the queue is full of others. */
   readonly isReserved?: boolean
   /** What the action touches, as a path such as `state/ns`; default: the area of the name. */

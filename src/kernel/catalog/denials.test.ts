@@ -5,13 +5,15 @@ import { seededChance } from '../simulator/chance.ts'
 import { simulatedEnv } from '../simulator/env.ts'
 import { openDenials } from './denials.ts'
 
+const kind = (key: string, group = key) => ({ key, group })
+
 function opened() {
   const env = simulatedEnv(seededChance(1))
   const written: string[] = []
   const failures: unknown[] = []
   const denials = openDenials(env, (error) => failures.push(error))
   const note = (key: string, mark = key) =>
-    denials.note(key, async (count) => {
+    denials.note(kind(key), async (count) => {
       written.push(`${mark} ${count}`)
     })
   /** Lets the next window end. */
@@ -63,6 +65,23 @@ describe('denials', () => {
     expect(written.slice(1002)).toEqual(['k0 1'])
   })
 
+  it('counts together what differs in details alone, beyond 32 kinds of one group, and no other group', async () => {
+    const { denials, minute, written } = opened()
+    const note = (key: string, group: string) =>
+      denials.note(kind(key, group), async (count) => written.push(`${key} ${count}`))
+    for (let at = 0; at < 40; at++) await note(`a${at}`, 'a')
+    await note('a3', 'a')
+    await note('b', 'b')
+    expect(written).toHaveLength(34)
+    expect(written.slice(31)).toEqual(['a31 1', 'a32 1', 'b 1'])
+    for (let at = 0; at < 34; at++) await minute()
+    expect(written.slice(34)).toEqual(['a3 1', 'a39 7'])
+    // There is room again.
+    await note('a50', 'a')
+    await note('a51', 'a')
+    expect(written.slice(36)).toEqual(['a50 1', 'a51 1'])
+  })
+
   it.each([
     ['rejects', async () => Promise.reject(new Error('full'))],
     [
@@ -73,13 +92,13 @@ describe('denials', () => {
     ],
   ])('stands when its record %s, at once and at the end of the window, and says so', async (_how, record) => {
     const { denials, failures, minute } = opened()
-    await denials.note('a', record)
+    await denials.note(kind('a'), record)
     expect(failures).toHaveLength(1)
-    await denials.note('a', record)
+    await denials.note(kind('a'), record)
     await minute()
     expect(failures).toEqual([new Error('full'), new Error('full')])
-    await denials.note('a', record)
-    await denials.note('a', record)
+    await denials.note(kind('a'), record)
+    await denials.note(kind('a'), record)
     await denials.close()
     expect(failures).toHaveLength(4)
   })

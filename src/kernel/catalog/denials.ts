@@ -3,17 +3,28 @@
 import { type Env, pause } from '../env.ts'
 
 const WINDOW_MS = 60_000
-/** Beyond this many callers at a time every denial is recorded by itself. */
+/** Beyond this many kinds at a time every denial is recorded by itself. */
 const WINDOWS_MAX = 1000
+
+/** Of one group: beyond so many kinds at a time, what differs in details alone is counted together. */
+const KINDS_MAX = 32
+
+export interface Kind {
+  /** The same for equal denials. */
+  readonly key: string
+  /** The same for those that differ in details alone; absent: there are none. */
+  readonly group?: string
+}
 
 export interface DenialWindow {
   /** `record(count)` writes the entry that stands for `count` denials. Never rejects. */
-  note(key: string, record: (count: number) => Promise<unknown>): Promise<void>
+  note(kind: Kind, record: (count: number) => Promise<unknown>): Promise<void>
   /** Records what is still counted, and waits for what is being recorded. */
   close(): Promise<void>
 }
 
 interface Window {
+  readonly group: string
   count: number
   record: (count: number) => Promise<unknown>
 }
@@ -21,6 +32,8 @@ interface Window {
 export function openDenials(env: Env, onFailure: (error: unknown) => void): DenialWindow {
   const closing = new AbortController()
   const windows = new Map<string, Window>()
+  /** How many windows of a group are open. */
+  const groups = new Map<string, number>()
   const underWay = new Set<Promise<void>>()
   const track = (work: Promise<void>): Promise<void> => {
     const tracked = work.finally(() => underWay.delete(tracked))
@@ -36,16 +49,22 @@ export function openDenials(env: Env, onFailure: (error: unknown) => void): Deni
     }
   }
 
-  const endOf = async (key: string) => {
+  const keyOf = ({ key, group = key }: Kind) =>
+    windows.has(key) || (groups.get(group) ?? 0) < KINDS_MAX ? key : group
+
+  const endOf = async (key: string, window: Window) => {
     // Closing ends the window early; what it counted is recorded all the same.
     await pause(env, WINDOW_MS, closing.signal)
-    const window = windows.get(key)
     windows.delete(key)
-    if (window && window.count > 0) await write(window, window.count)
+    const left = (groups.get(window.group) ?? 1) - 1
+    if (left === 0) groups.delete(window.group)
+    else groups.set(window.group, left)
+    if (window.count > 0) await write(window, window.count)
   }
 
   return {
-    async note(key, record) {
+    async note(kind, record) {
+      const key = keyOf(kind)
       const window = windows.get(key)
       if (window) {
         window.count += 1
@@ -53,8 +72,11 @@ export function openDenials(env: Env, onFailure: (error: unknown) => void): Deni
         return
       }
       if (windows.size < WINDOWS_MAX) {
-        windows.set(key, { count: 0, record })
-        track(endOf(key))
+        const { group = key } = kind
+        const opened = { group, count: 0, record }
+        windows.set(key, opened)
+        groups.set(group, (groups.get(group) ?? 0) + 1)
+        track(endOf(key, opened))
       }
       // The denial stands whether or not it could be written down.
       await track(write({ record }, 1))

@@ -29,11 +29,21 @@ function opened(secret = 1) {
 }
 
 /** What the writer does: the row's next version, if the expectation holds. */
-async function commit(store: Store, keys: Idempotency, row: KeyRow, kept = answer): Promise<void> {
+async function commit(
+  store: Store,
+  keys: Idempotency,
+  row: KeyRow,
+  kept = answer,
+  isAwaited = false,
+): Promise<void> {
   const { table, key, version } = keys.absent(row)
   const actual = (await store.load(table, [key])).value.get(key)?.version ?? 0
   expect(version).toBe(actual)
-  await store.commit({ entries: [], nodes: [], rows: [{ ...keys.write(row, kept), version: version + 1 }] })
+  await store.commit({
+    entries: [],
+    nodes: [],
+    rows: [{ ...keys.write(row, kept, isAwaited), version: version + 1 }],
+  })
 }
 
 describe('an idempotency key', () => {
@@ -43,6 +53,19 @@ describe('an idempotency key', () => {
     expect(await keys.find(row)).toBeUndefined()
     await commit(store, keys, row)
     expect(await keys.find(keys.row(caller, 'a.b@1', 'k', { y: 2, x: 1 }))).toEqual(answer)
+  })
+
+  it('is kept for a day, and for ninety where a run waits for the answer', async () => {
+    const { clock, store, keys } = opened()
+    const [row, awaited] = [keys.row(caller, 'a.b@1', 'k', {}), keys.row(caller, 'a.b@1', 'w', {})]
+    await commit(store, keys, row)
+    await commit(store, keys, awaited, answer, true)
+    clock.nowMs += DAY_MS + 1
+    expect(await keys.find(row)).toBeUndefined()
+    clock.nowMs += 88 * DAY_MS
+    expect(await keys.find(awaited)).toEqual(answer)
+    clock.nowMs += DAY_MS
+    expect(await keys.find(awaited)).toBeUndefined()
   })
 
   it('conflicts with another input', async () => {

@@ -12,6 +12,8 @@ import type { Caller } from './caller.ts'
 /** Working state. */
 export const IDEMPOTENCY = 'idempotency'
 const KEPT_MS = 24 * 3600_000
+/** What people agreed to for a run that waits: a hub that was off meanwhile, or a run that is parked, finds it all the same. */
+const AWAITED_KEPT_MS = 90 * 24 * 3600_000
 const KEY_MAX_CHARS = 256
 
 /** Output in public form: private fields stay references, so erasing reaches them here too. */
@@ -42,7 +44,8 @@ export interface Idempotency {
   absent(row: KeyRow): Expectation
   /** The key under which a run asks for another action: the same asking, after a crash, is the same invocation. */
   subKey(runId: string, action: string, input: unknown): string
-  write(row: KeyRow, answer: KeptAnswer): WorkingWrite
+  /** `isAwaited`: whoever waits for the answer may be long in coming for it. */
+  write(row: KeyRow, answer: KeptAnswer, isAwaited?: boolean): WorkingWrite
 }
 
 /** `secret` keeps whoever reads the rows from searching the digests for keys and inputs, which may be private. */
@@ -77,8 +80,8 @@ export function openIdempotency(reader: Store, env: Env, secret: Uint8Array): Id
     subKey: (runId, action, input) =>
       `${runId}.${digestOf(`sub\n${runId}\n${action}\n${canonicalText(input)}`).slice(0, 32)}`,
     absent: (row) => ({ table: IDEMPOTENCY, key: row.key, version: row.version }),
-    write(row, answer) {
-      const expiresAtMs = env.now() + KEPT_MS
+    write(row, answer, isAwaited = false) {
+      const expiresAtMs = env.now() + (isAwaited ? AWAITED_KEPT_MS : KEPT_MS)
       return {
         table: IDEMPOTENCY,
         key: row.key,

@@ -9,7 +9,7 @@ import type { KnownOpenings } from '../schema/privacy.ts'
 import type { StoreReader } from '../store/store.ts'
 import type { Turns } from '../turns.ts'
 import type { Vault } from '../vault/vault.ts'
-import { type Grant, type Held, NOTHING_HELD } from './approval-desk.ts'
+import { type Fate, type Grant, type Held, NOTHING_HELD } from './approval-desk.ts'
 import type { Caller } from './caller.ts'
 import type { Catalog } from './catalog.ts'
 import type { Agreed, CommittedInput, DecidePorts, Decision } from './decide.ts'
@@ -34,6 +34,8 @@ export interface InvokeOptions {
   readonly agreed?: Agreed
   /** People agreed to a request that was held: it is decided again, with what they granted. Never from outside. */
   readonly grant?: Grant
+  /** The answer that the key has, and nothing is done for it: `erased` where there is none any more. */
+  readonly isAnswerOnly?: boolean
   readonly correlationId?: string
   readonly traceparent?: string
   /** The run that asks: it waits for a run of its own without a place among those that work. */
@@ -143,13 +145,26 @@ export interface ApprovalDesk {
   hold(invocation: Invocation): Awaitable<Held>
   /** It is durable now: whoever can answer may be told. */
   onHeld(id: string): void
-  /** Why a held request will not be carried out any more; undefined while it may, and once it was. */
-  fateOf(id: string): Awaitable<string | undefined>
+  /** How a held request ended; undefined while it waits. */
+  fateOf(id: string): Awaitable<Fate | undefined>
+  /** As `fateOf`, once it waits no more, whichever hub ends it. Rejects with the signal's reason. */
+  closed(id: string, signal: AbortSignal): Promise<Fate>
+  /** Ends a request that still waits, in the name of the hub: whoever asked does not wait for it any more. Answers how it ended. */
+  withdraw(id: string, reason: string): Promise<Fate>
 }
+
+const noRequest = (id: string): Fate => ({
+  isDone: false,
+  status: 'void',
+  code: 'denied',
+  sentence: `there is no approval ${id}`,
+})
 
 /** Of a hub without people: what is suspended stays undone. */
 export const NO_DESK: ApprovalDesk = {
   hold: () => NOTHING_HELD,
   onHeld: () => undefined,
-  fateOf: () => undefined,
+  fateOf: noRequest,
+  closed: async (id) => noRequest(id),
+  withdraw: async (id) => noRequest(id),
 }

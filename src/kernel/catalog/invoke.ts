@@ -1,6 +1,7 @@
 // The one way to change anything: authenticate -> validate -> decide -> run -> outcome.
 
 import { asPolityError, PolityError } from '../errors.ts'
+import { BUILT_IN_PREFIX } from '../gate/bundle.ts'
 import { KnownOpenings } from '../schema/privacy.ts'
 import { validate } from '../schema/schema.ts'
 import { actAtomically } from './act-atomically.ts'
@@ -11,6 +12,7 @@ import type { CommandDefinition } from './definition.ts'
 import type { KeptAnswer, KeyRow } from './idempotency.ts'
 import type { Answer, Invocation, Invoke, InvokeOptions, InvokePorts } from './invocation.ts'
 import { onBehalf } from './on-behalf.ts'
+import { outageOf } from './outage.ts'
 import { noteDenial, type Refusal, recordRefusal } from './refusals.ts'
 import { startRun } from './start-run.ts'
 import { traceOf } from './trace.ts'
@@ -50,11 +52,12 @@ function openPerform(ports: InvokePorts): Invoke {
       options.key === undefined
         ? undefined
         : ports.idempotency.row(caller, definition.name, options.key, input)
-    const kept = await keptFor(ports, keyRow, options.grant !== undefined)
-    if (kept) return answerAgain(ports, kept, options)
-
     const id = ports.env.id()
     const asked = { id, caller, command, input, options, ...(keyRow ? { keyRow } : {}) }
+    const kept = await keptFor(ports, keyRow, options.grant !== undefined)
+    if (kept) return (await refusedSince(ports, asked)) ?? answerAgain(ports, kept, options)
+    requireAnew(definition, options)
+
     for (let attempt = 1; ; attempt++) {
       const invocation = await decided(ports, asked)
       try {
@@ -71,6 +74,25 @@ function openPerform(ports: InvokePorts): Invoke {
 const DECISIONS_MAX = 32
 
 type Asked = Pick<Invocation, 'id' | 'caller' | 'command' | 'input' | 'options' | 'keyRow'>
+
+/**
+ * A yes that is said again is a yes now: to whoever was stopped since, or where that cannot be asked, it is not. All else
+ * was decided when the key was used first. What a run has had done already is past.
+ */
+async function refusedSince(ports: InvokePorts, asked: Asked): Promise<Answer | undefined> {
+  const { grant, isPartOfRun = false } = asked.options
+  if (grant !== undefined || isPartOfRun) return undefined
+  // Counted only where something comes of it.
+  const { onDecided, ...quiet } = ports
+  const invocation = await decided(quiet, asked)
+  const { decision } = invocation
+  const { effect, reasons, errors } = decision.verdict
+  const isStopped = reasons.some((id) => id.startsWith(BUILT_IN_PREFIX))
+  const isUnasked = errors.some(({ policy }) => policy === '')
+  if (effect !== 'denied' || !(isStopped || isUnasked)) return undefined
+  onDecided?.(decision)
+  return refuse(ports, { ...invocation, definition: asked.command.definition })
+}
 
 async function decided(ports: InvokePorts, asked: Asked): Promise<Invocation> {
   const { env } = ports
@@ -90,6 +112,7 @@ async function decided(ports: InvokePorts, asked: Asked): Promise<Invocation> {
     isPartOfRun,
     now,
   })
+  ports.onDecided?.(decision)
   if (grant && grant.bundle !== decision.verdict.evidence.bundle)
     throw new PolityError(
       'approvals.superseded',
@@ -124,6 +147,11 @@ async function carryOut(ports: InvokePorts, invocation: Invocation): Promise<Ans
   }
 }
 
+/** Throws `erased` for whoever comes for an answer alone, and finds none. */
+function requireAnew({ name }: CommandDefinition, { isAnswerOnly }: InvokeOptions) {
+  if (isAnswerOnly) throw new PolityError('erased', `${name} was done, and its answer is not kept any more`)
+}
+
 /** Throws `input.invalid` for what only a run can keep: nobody should count on it in vain. */
 function requireRunOptions({ name, effect }: CommandDefinition, { deadline, callbackUrl }: InvokeOptions) {
   if ((effect !== 'atomic' && effect !== 'working') || (deadline ?? callbackUrl) === undefined) return
@@ -133,22 +161,38 @@ function requireRunOptions({ name, effect }: CommandDefinition, { deadline, call
   )
 }
 
-/** A deny acts at once and is recorded after. */
+/** A deny acts at once and is recorded after. Throws `gate.unavailable` where it is no verdict: that may be tried again. */
 async function refuse(ports: InvokePorts, refusal: Refusal): Promise<Answer> {
-  await noteDenial(ports, refusal)
   const { id, verdict } = refusal.decision
+  const noted = noteDenial(ports, refusal)
+  const outage = outageOf(verdict, ports.gate.bundle.policies, id)
+  // The log may be what is down.
+  if (outage) throw outage
+  await noted
   return { status: 'denied', decision: id, sentence: verdict.sentence, reasons: verdict.reasons }
 }
 
-/** Kept until people have answered: the request itself, and not only that it was made. */
+/** What it counts against may be used up meanwhile, and then the next look says so. */
+const HOLDS_MAX = 4
+
 async function suspend(ports: InvokePorts, invocation: Invocation): Promise<Answer> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await suspendOnce(ports, invocation)
+    } catch (error) {
+      if (asPolityError(error).code !== 'expectation.failed' || attempt === HOLDS_MAX) throw error
+    }
+  }
+}
+
+/** Kept until people have answered: the request itself, and not only that it was made. */
+async function suspendOnce(ports: InvokePorts, invocation: Invocation): Promise<Answer> {
   const { command, decision, keyRow, options } = invocation
   const { id, verdict } = decision
   const { sentence, obligations } = verdict
-  const held =
-    options.grant === undefined && command.definition.effect !== 'working'
-      ? await ports.approvals.hold(invocation)
-      : NOTHING_HELD
+  const isKept = options.grant === undefined && command.definition.effect !== 'working'
+  if (isKept) requireLastingAnswer(invocation)
+  const held = isKept ? await ports.approvals.hold(invocation) : NOTHING_HELD
   const isHeld = held !== NOTHING_HELD
   const answer = { status: 'suspended', decision: id, sentence, obligations } as const
   const refusal = { ...invocation, definition: command.definition }
@@ -164,6 +208,18 @@ async function suspend(ports: InvokePorts, invocation: Invocation): Promise<Answ
     if (kept) return answerAgain(ports, kept, options)
     throw error
   }
+}
+
+/** Nobody is asked for what would be in vain. Throws `approvals.answer-lost`. */
+function requireLastingAnswer({ command: { definition }, decision, input }: Invocation): void {
+  const instead = definition.answeredOnce?.(input as never)
+  if (instead === undefined) return
+  const { sentence, obligations } = decision.verdict
+  throw new PolityError(
+    'approvals.answer-lost',
+    `${sentence} Its answer is shown once, and would be lost by then: ${instead}`,
+    { action: definition.name, obligations },
+  )
 }
 
 const keptUnder = (

@@ -2,7 +2,7 @@
 
 import type { Deliveries } from '../deliveries/deliveries.ts'
 import type { Egress } from '../egress/egress.ts'
-import type { Env } from '../env.ts'
+import type { Awaitable, Env } from '../env.ts'
 import type { PolityError } from '../errors.ts'
 import type { Feed, FeedOptions } from '../feed/feed.ts'
 import type { Subscriptions } from '../feed/subscription.ts'
@@ -55,6 +55,11 @@ export interface ModuleHost {
   record(drafts: readonly Draft[], beside?: ModuleBeside): Promise<Receipt>
   /** Working rows of the module's area. */
   readonly rows: WorkingReads
+  /**
+   * Acts as the only one of the hubs that share the log, under a lease of this name; undefined, and nothing done, while
+   * another hub does. Begins nothing more once `lost` is aborted.
+   */
+  underLease<T>(name: string, act: (lost: AbortSignal) => Promise<T>): Promise<T | undefined>
   /** To read and follow. */
   readonly log: ReadableLog
   /** Requests to the outside: no private address unless allowed, no redirects, everything bounded. */
@@ -76,7 +81,7 @@ export interface ModuleHost {
 /** What a module commits beside its facts. */
 export interface ModuleBeside {
   readonly changes?: readonly RowChange[]
-  /** Rows of the module's area that must still have the version that was read. */
+  /** Rows of the module's area, and of views, that must still have the version that was read. */
   readonly expect?: readonly { readonly table: string; readonly key: string; readonly version: number }[]
 }
 
@@ -103,6 +108,8 @@ export interface OpenedModule {
   readonly standing?: StandingSource
   /** Keeps what waits for people, and has it carried out. */
   readonly desk?: ApprovalDesk
+  /** Counts of what stands now, by name, for whoever watches the hub: `halts_in_force`. */
+  gauges?(): Awaitable<Readonly<Record<string, number>>>
   /** Ends what the module started (threads, children). */
   close?(): Promise<void>
 }

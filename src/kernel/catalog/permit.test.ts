@@ -6,7 +6,7 @@ import { PolityError } from '../errors.ts'
 import { type Bundle, loadBundle, STARTER_DIR } from '../gate/bundle.ts'
 import { readBundleFiles } from '../gate/bundle-files.ts'
 import { openGate } from '../gate/gate.ts'
-import type { GateRequest, Principal } from '../gate/types.ts'
+import type { GateRequest, Mode, Principal } from '../gate/types.ts'
 import { Type } from '../schema/schema.ts'
 import { seededChance } from '../simulator/chance.ts'
 import { simulatedEnv } from '../simulator/env.ts'
@@ -31,13 +31,15 @@ const definition = query('door.pass@1', {
 })
 const agent: Principal = { kind: 'agent', id: 'bot', roles: [] }
 
-async function opened(text: string) {
+async function opened(text: string, mode: Mode = 'enforce') {
   const gate = await openGate({
     bundle: await rules(text),
+    rollout: { mode },
     actions: [{ name: 'door.pass@1', facts: { at: 'string' } }],
   })
   const env = simulatedEnv(seededChance(1))
   let asked = 0
+  let noted = 0
   let nowMs = env.now()
   const permit = openPermit({
     catalog: { query: () => ({ definition }) } as unknown as Catalog,
@@ -63,7 +65,11 @@ async function opened(text: string) {
     isSolo: async () => false,
     rolesOf: async () => [],
     env: { ...env, now: () => nowMs },
-    denials: { note: async () => undefined },
+    denials: {
+      async note() {
+        noted += 1
+      },
+    },
   } as unknown as Parameters<typeof openPermit>[0] & RefusalPorts)
   const may = async (who: Partial<Principal> = {}, at = 'front', more: object = {}) => {
     try {
@@ -78,6 +84,7 @@ async function opened(text: string) {
     gate,
     may,
     asked: () => asked,
+    noted: () => noted,
     pass: (ms: number) => {
       nowMs += ms
     },
@@ -93,6 +100,12 @@ describe('a permit', () => {
     expect([await may(), asked()]).toEqual([true, 2])
     pass(-5000)
     expect([await may(), asked()]).toEqual([true, 3])
+  })
+
+  it('is counted each time where only the roll-out let it be', async () => {
+    const { may, noted } = await opened('false', 'log-only')
+    for (let time = 0; time < 10; time++) expect(await may()).toBe(true)
+    expect(noted()).toBe(10)
   })
 
   it('is over at once when other rules are in force, and a refusal is never kept', async () => {

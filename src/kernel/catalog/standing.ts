@@ -1,8 +1,15 @@
 // What the rooms know about whoever asks: every room that knows something is a source, and one that cannot answer is a denial.
 
 import type { Env } from '../env.ts'
-import { asPolityError } from '../errors.ts'
-import { type Fact, PLAIN_STANDING, type PolicyFailure, type Risk, type Standing } from '../gate/types.ts'
+import { asPolityError, PolityError } from '../errors.ts'
+import {
+  type Fact,
+  PLAIN_STANDING,
+  type PolicyFailure,
+  type Risk,
+  type Standing,
+  UNAVAILABLE,
+} from '../gate/types.ts'
 import type { Draft } from '../log/entry.ts'
 import type { Expectation } from '../log/view.ts'
 import type { Views } from '../log/views.ts'
@@ -10,7 +17,9 @@ import type { Caller } from './caller.ts'
 import type { Reads } from './context.ts'
 import type { Effect } from './definition.ts'
 import type { Beside } from './hub-records.ts'
-import { type Patience, withPatience } from './patience.ts'
+import { unavailable } from './outage.ts'
+import { askAll, type Outcome } from './patience.ts'
+import { requireFacts } from './standing-facts.ts'
 import { trackedReads } from './tracked-reads.ts'
 
 /** What is about to be decided. */
@@ -48,7 +57,10 @@ export interface StandingSource {
   readonly name: string
   /** Each source answers for facts of its own. Throwing is a denial, and so is no answer in time (patience.ts). */
   read(question: StandingQuestion, reads: StandingReads): Partial<Standing> | Promise<Partial<Standing>>
-  /** What is committed together with a decision that allows a command: a reservation. Throwing refuses it. */
+  /**
+   * What is committed together with a decision that allows a command: a reservation. A coded refusal stands; whatever else
+   * it throws, no answer in time, and an answer that is no claim are `gate.unavailable`.
+   */
   claim?(question: StandingQuestion, decision: string, covered?: readonly string[]): Claim | Promise<Claim>
   /** Of a suspended command: obligations that people met beforehand for whatever is like it. Throwing meets none. */
   approvals?(question: StandingQuestion, reads: StandingReads): Promise<readonly string[]>
@@ -73,7 +85,7 @@ export const NO_COVER: Cover = { covered: [], expect: [] }
 
 export interface FoundStanding {
   readonly standing: Standing
-  /** Sources that could not answer; the built-in rule about `unavailable` denies then. */
+  /** Sources that could not answer; the built-in rule about UNAVAILABLE denies then. */
   readonly failures: readonly PolicyFailure[]
   /** Rows that must be the same when the decision is committed. */
   readonly expect: readonly Expectation[]
@@ -88,8 +100,6 @@ export interface Standings {
   changes(): number
 }
 
-const UNAVAILABLE = 'unavailable'
-
 export const openStandings = (
   sources: () => readonly StandingSource[],
   views: Pick<Views, 'get' | 'read' | 'list'>,
@@ -98,11 +108,18 @@ export const openStandings = (
   async find(question) {
     const { reads, expectations } = trackedReads(views)
     const asked = { now: views, expecting: reads }
-    const answers = await withPatience(env, (patience) =>
-      Promise.all(sources().map((source) => readOne(source, question, asked, patience))),
-    )
-    const failures = answers.flatMap(({ failure }) => failure ?? [])
-    const standing = Object.assign({ ...PLAIN_STANDING }, ...answers.map(({ found }) => found)) as Standing
+    const all = sources()
+    const outcomes = await askAll(env, all, (source) => source.read(question, asked))
+    const standing: Standing = { ...PLAIN_STANDING }
+    const failures: PolicyFailure[] = []
+    outcomes.forEach((outcome, at) => {
+      try {
+        if ('error' in outcome) throw outcome.error
+        Object.assign(standing, requireFacts(outcome.answer))
+      } catch (thrown) {
+        failures.push(failureOf(all[at]?.name ?? '', thrown))
+      }
+    })
     return {
       standing: failures.length === 0 ? standing : { ...standing, halted: [...standing.halted, UNAVAILABLE] },
       failures,
@@ -112,13 +129,10 @@ export const openStandings = (
   async claim(question, decision, covered = []) {
     const made = question.kind === 'command' ? 'claim' : 'note'
     const claiming = sources().filter((source) => source[made] !== undefined)
-    const claims: Claim[] = await withPatience(env, ({ answerOf }) =>
-      Promise.all(
-        claiming.map((source) =>
-          answerOf<Claim>(source.name, () => source[made]?.(question, decision, covered) ?? {}),
-        ),
-      ),
+    const outcomes = await askAll<StandingSource, unknown>(env, claiming, (source) =>
+      source[made]?.(question, decision, covered),
     )
+    const claims = outcomes.map((outcome, at) => claimOf(claiming[at]?.name ?? '', outcome))
     return {
       expect: claims.flatMap(({ expect = [] }) => expect),
       rows: claims.flatMap(({ rows = [] }) => rows),
@@ -129,29 +143,36 @@ export const openStandings = (
     if (question.kind !== 'command') return NO_COVER
     const { reads, expectations } = trackedReads(views)
     const asked = { now: views, expecting: reads }
-    const met = await withPatience(env, ({ answerOf }) =>
-      Promise.all(
-        sources().map(async (source) =>
-          answerOf(source.name, () => source.approvals?.(question, asked) ?? []).catch(() => []),
-        ),
-      ),
-    )
-    const covered = owed.filter((obligation) => met.flat().includes(obligation))
+    const outcomes = await askAll(env, sources(), (source) => source.approvals?.(question, asked) ?? [])
+    const met = outcomes.flatMap((outcome) => ('answer' in outcome ? outcome.answer : []))
+    const covered = owed.filter((obligation) => met.includes(obligation))
     return covered.length === 0 ? NO_COVER : { covered, expect: expectations() }
   },
   changes: () => sources().reduce((sum, source) => sum + (source.changes?.() ?? 0), 0),
 })
 
-async function readOne(
-  source: StandingSource,
-  question: StandingQuestion,
-  reads: StandingReads,
-  { answerOf }: Patience,
-): Promise<{ readonly found: Partial<Standing>; readonly failure?: PolicyFailure }> {
+/** Without its reservation nothing is allowed. Throws what the source refuses, and `gate.unavailable`, naming the source. */
+function claimOf(name: string, outcome: Outcome<unknown>): Claim {
   try {
-    return { found: await answerOf(source.name, () => source.read(question, reads)) }
+    if ('error' in outcome) throw outcome.error
+    return requireClaim(outcome.answer)
   } catch (thrown) {
-    const { message } = asPolityError(thrown)
-    return { found: {}, failure: { policy: '', message: `${source.name} could not be asked: ${message}` } }
+    const error = asPolityError(thrown, 'gate.failed')
+    throw error.status < 500 ? error : unavailable([name], {}, thrown)
   }
+}
+
+function requireClaim(answer: unknown): Claim {
+  const claim =
+    typeof answer === 'object' && !Array.isArray(answer)
+      ? (answer as Readonly<Record<string, unknown>> | null)
+      : null
+  const parts = claim === null ? [undefined] : [claim.expect ?? [], claim.rows ?? [], claim.drafts ?? []]
+  if (parts.every((part) => Array.isArray(part))) return answer as Claim
+  throw new PolityError('gate.failed', 'it answered no claim')
+}
+
+function failureOf(source: string, thrown: unknown): PolicyFailure {
+  const { message } = asPolityError(thrown)
+  return { policy: '', source, message: `${source} could not be asked: ${message}` }
 }

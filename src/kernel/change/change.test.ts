@@ -99,6 +99,47 @@ describe('a change', () => {
     expect(did).toEqual(['validate', 'rehearse', 'swap 3', 'back 3: the log is lost'])
   })
 
+  it('is told as it is rehearsed when it comes into force, which may be long after it was asked for', async () => {
+    const { did, change } = changing({
+      rehearseSince: (rehearsal) => {
+        did.push('again')
+        return rehearsal + 1
+      },
+    })
+    const { results, ctx } = journal()
+    expect((await carryChange(ctx, env(), change, NOW)).rehearsal).toBe(4)
+    expect(did).toEqual(['validate', 'rehearse', 'swap 3', 'again', 'look'])
+    expect((await carryChange(journal(results).ctx, env(), change, NOW)).rehearsal).toBe(4)
+  })
+
+  it.each([
+    ['goes on for what is left of it', 600, 400],
+    ['is over where it would have been', 5000, 0],
+    ['is no longer than it was asked to be when the clock was set back', -5000, 1000],
+  ])('whose watch was cut off by a crash %s', async (_, passedMs, leftMs) => {
+    const { change } = changing()
+    const { results, ctx } = journal(new Map(), 'watch')
+    const window = { watchMs: 1000, everyMs: 100 }
+    const first = simulatedEnv(seededChance(1))
+    const died = carryChange(ctx, first, change, window).catch(() => undefined)
+    for (let i = 0; i < 30; i++) {
+      await settle()
+      first.advance()
+    }
+    await died
+    const beganAtMs = results.get('watch/began') as number
+    const second = env()
+    const later = { ...second, now: () => beganAtMs + passedMs }
+    const carrying = carryChange(journal(results).ctx, later, change, window)
+    const before = second.monotonic()
+    for (let i = 0; i < 30; i++) {
+      await settle()
+      second.advance()
+    }
+    expect((await carrying).status).toBe('changed')
+    expect(second.monotonic() - before).toBe(leftMs)
+  })
+
   it('goes on after a crash where it was', async () => {
     const { did, change } = changing({ fault: () => 'harm' })
     const { ctx, results } = journal(new Map(), 'swap')

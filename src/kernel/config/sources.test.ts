@@ -216,6 +216,18 @@ describe('a file is refused', () => {
     expect(refusal({}, { ownText: 'egress: { allow: [] }' }).code).toBe('config.guarded')
   })
 
+  it('for standing where somebody’s own file is: a proposal is not what they named', () => {
+    const file = write('here/polity.yaml', 'http: { port: 1 }')
+    const flags = { data: join(dir, 'here') }
+    expect(read({ file, flags }).layers.get('http.port')?.value).toBe(1)
+    for (const ownText of ['egress: { allow: [10.0.0.0/8] }', 'nonsense: 1', '', undefined])
+      expect(refusal({ file, flags }, { ownText })).toMatchObject({
+        code: 'config.invalid',
+        message: expect.stringContaining('edit it'),
+      })
+    expect(refusal({ workingDir: join(dir, 'here'), flags }, { ownText: '' }).code).toBe('config.invalid')
+  })
+
   it('for an overlay that nobody vouches for, and taken where its file was named', () => {
     const path = write('polity.yaml', 'environment: staging')
     write('config/environments/staging.json', '{"egress": {"allow": ["127.0.0.1"]}}')

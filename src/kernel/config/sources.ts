@@ -2,6 +2,7 @@
 
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { fileFault } from '../../kit/file-fault.ts'
 import { PolityError } from '../errors.ts'
 import { YAML_SIZE_MAX_BYTES } from '../schema/yaml-document.ts'
 import { type ForeignKey, type ReadDocument, readDocument } from './document.ts'
@@ -57,6 +58,7 @@ export function readSources(options: SourceOptions, instead?: Instead): Sources 
   const over = overlay === undefined ? [] : noted(warnings, fileAt(options, overlay)).assignments
   const dataDir = resolve(options.workingDir, String(textOf([...base, ...over, ...given], keys.data) ?? '.'))
   const ownFile = join(dataDir, CONFIG_FILE)
+  if (instead !== undefined && ownFile === main?.path) throw notOurs(ownFile)
   const ownText = instead === undefined ? textIfThere(ownFile) : instead.ownText
   const isOwn = ownText !== undefined && ownFile !== main?.path
   const own = isOwn ? noted(warnings, ownDocument(options, ownFile, ownText)).assignments : []
@@ -72,6 +74,14 @@ export function readSources(options: SourceOptions, instead?: Instead): Sources 
     ownKeys: own.map(({ key }) => key),
   }
 }
+
+/** A proposal must not become what somebody vouches for: whatever it says would be taken from there. */
+const notOurs = (path: string): PolityError =>
+  new PolityError(
+    'config.invalid',
+    `${path} is where your own configuration comes from, so that nothing can be proposed in its place: edit it, or keep it outside of the data folder`,
+    { path },
+  )
 
 interface NamedFile {
   /** Absolute. */
@@ -140,12 +150,7 @@ function textOf(path: string): string {
     return readFileSync(path, 'utf8')
   } catch (error) {
     if (error instanceof PolityError) throw error
-    throw new PolityError(
-      'config.invalid',
-      `${path} cannot be read: ${(error as Error).message}`,
-      { path },
-      error,
-    )
+    throw new PolityError('config.invalid', `${path} cannot be read: ${fileFault(error)}`, { path }, error)
   }
 }
 

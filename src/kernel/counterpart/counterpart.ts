@@ -2,18 +2,16 @@
 
 import type { Priority, Standing } from '../../kit/degradation.ts'
 import type { ModuleHost } from '../catalog/module.ts'
-import { isConflict } from '../conflict.ts'
 import { pause } from '../env.ts'
 import { asPolityError, PolityError } from '../errors.ts'
 import { openFailing } from '../failing.ts'
 import type { BreakerState } from '../targets/breaker.ts'
 import { oneAfterAnother } from '../turns.ts'
 import type { CounterpartDefinition } from './definition.ts'
+import { openDelivering } from './delivering.ts'
 import { type Exchange, isRefusal, openExchange, type Sent, tellsAgainst } from './exchange.ts'
-import { type KeptFacts, type KeptRow, type Outbox, openOutbox, type Refused } from './outbox.ts'
+import { type KeptFacts, type Outbox, openOutbox } from './outbox.ts'
 
-/** Sent one after the other, and settled in one commit. */
-const BATCH_MAX = 10
 const KEY = /^[\w./:-]{1,200}$/
 
 export interface CounterpartCall<T> {
@@ -71,7 +69,7 @@ export interface Counterpart {
   /** For a caller that takes the fallback elsewhere, as a step of its run: whether it worked. */
   noteFallback(isWorking: boolean): void
   probe(): Promise<'healthy' | 'unhealthy'>
-  /** Delivers what is kept, as far as it goes; answers how many arrived. */
+  /** Delivers what is kept, as far as it goes; answers how many arrived. Of hubs that share a log, one does. */
   sync(): Promise<number>
   state(): Promise<CounterpartState>
   close(): Promise<void>
@@ -79,7 +77,7 @@ export interface Counterpart {
 
 export type CounterpartHost = Pick<
   ModuleHost,
-  'env' | 'egress' | 'targets' | 'secret' | 'rows' | 'record' | 'onFailure'
+  'env' | 'egress' | 'targets' | 'secret' | 'rows' | 'record' | 'underLease' | 'onFailure'
 >
 
 /** Begins to probe at once. @param area of the module that speaks to it */
@@ -91,16 +89,19 @@ export function openCounterpart(
 ): Counterpart {
   const { name, priority, breaker } = definition
   host.targets.declare(name, breaker)
+  const exchange = openExchange(host, definition)
+  const outbox = openOutbox(host, area, name, facts)
   const ports: Ports = {
     host,
     definition,
-    exchange: openExchange(host, definition),
-    outbox: openOutbox(host, area, name, facts),
+    exchange,
+    outbox,
+    deliver: openDelivering({ host, name, exchange, outbox }),
     seen: { isFallingBack: undefined, isAnswering: undefined },
     closing: new AbortController(),
   }
   const inTurn = oneAfterAnother()
-  const sync = () => inTurn(() => syncAll(ports))
+  const sync = () => inTurn(() => syncAsOne(ports))
   const probing = probeRegularly(ports, sync)
   return {
     name,
@@ -125,6 +126,7 @@ interface Ports {
   readonly definition: CounterpartDefinition
   readonly exchange: Exchange
   readonly outbox: Outbox
+  deliver(signal: AbortSignal): Promise<number>
   readonly seen: Seen
   readonly closing: AbortController
 }
@@ -239,43 +241,15 @@ async function fallenBack<T>(
   }
 }
 
-/** In order: the first that cannot be delivered ends it, unless it will never be. */
-async function syncAll(ports: Ports): Promise<number> {
-  const { outbox, seen, closing } = ports
-  let arrived = 0
-  while (!closing.signal.aborted) {
-    const rows = await outbox.next(BATCH_MAX)
-    const { forwarded, refused } = await sendBatch(ports, rows)
-    try {
-      await outbox.settle(forwarded, refused)
-    } catch (error) {
-      // Another hub has delivered them too, under the same keys.
-      if (!isConflict(error)) throw error
-    }
-    arrived += forwarded.length
-    if (forwarded.length > 0) seen.isFallingBack = undefined
-    if (forwarded.length + refused.length < BATCH_MAX) break
-  }
-  return arrived
-}
-
-async function sendBatch(
-  { host: { targets }, definition: { name }, exchange, closing: { signal } }: Ports,
-  rows: readonly KeptRow[],
-): Promise<{ readonly forwarded: KeptRow[]; readonly refused: Refused[] }> {
-  const forwarded: KeptRow[] = []
-  const refused: Refused[] = []
-  for (const row of rows) {
-    try {
-      const options = { signal, isFailure: tellsAgainst }
-      await targets.call(name, (each) => exchange.send(row.item, each), options)
-      forwarded.push(row)
-    } catch (error) {
-      if (!isRefusal(error)) break
-      refused.push({ row, status: Number(asPolityError(error).facts.status) })
-    }
-  }
-  return { forwarded, refused }
+/** What another hub is about to deliver is left to it. */
+async function syncAsOne(ports: Ports): Promise<number> {
+  const { host, definition, outbox, deliver, seen, closing } = ports
+  if ((await outbox.next(1)).length === 0) return 0
+  const arrived = await host.underLease(definition.name, (lost) =>
+    deliver(AbortSignal.any([closing.signal, lost])),
+  )
+  if (arrived !== undefined && arrived > 0) seen.isFallingBack = undefined
+  return arrived ?? 0
 }
 
 async function probeOnce({

@@ -65,7 +65,7 @@ export function openExchange({ egress, secret }: ExchangePorts, definition: Coun
           counterpart: name,
           status,
         })
-      return parsed(name, body)
+      return parsed(name, status, body)
     },
     async probe(signal) {
       const { status } = await egress.send({
@@ -81,7 +81,7 @@ export function openExchange({ egress, secret }: ExchangePorts, definition: Coun
   }
 }
 
-function parsed(name: string, body: Uint8Array): unknown {
+function parsed(name: string, status: number, body: Uint8Array): unknown {
   if (body.byteLength === 0) return undefined
   try {
     return JSON.parse(Buffer.from(body).toString('utf8'))
@@ -89,7 +89,7 @@ function parsed(name: string, body: Uint8Array): unknown {
     throw new PolityError(
       'counterpart.answer',
       `${name} answers something else than JSON`,
-      { counterpart: name },
+      { counterpart: name, status },
       error,
     )
   }
@@ -109,6 +109,18 @@ export function isRefusal(error: unknown): boolean {
   const status = statusOf(error) ?? 0
   return status >= 400 && status < 500 && !PASSING_STATUSES.has(status)
 }
+
+/** The status of an answer that may be about this one request; undefined where it says that the service is busy, or away. */
+export function statusAbout(error: unknown): number | undefined {
+  const status = statusOf(error)
+  return status === undefined || BUSY_STATUSES.has(status) ? undefined : status
+}
+
+/** The status of an answer in the 2xx that is no JSON: the service may have taken the request, or somebody else answers. */
+export const statusUnread = (error: unknown): number | undefined =>
+  error instanceof PolityError && error.code === 'counterpart.answer'
+    ? (error.facts.status as number)
+    : undefined
 
 /** Whoever answers 4xx is alive; only being too busy tells against it. */
 export function tellsAgainst(error: unknown): boolean {

@@ -13,7 +13,7 @@ export const KEPT_SIZE_MAX_BYTES = 256 * 1024
 /** What a counterpart did not want is there for a person to look at for so long; that it was refused, the log says for ever. */
 const REFUSED_KEPT_MS = 30 * 24 * 3600_000
 /** A row that is gone keeps its version for so long: longer than any commit is under way. */
-const TOMBSTONE_MS = 3600_000
+export const TOMBSTONE_MS = 3600_000
 
 export interface KeptItem extends Sent {
   readonly operation: string
@@ -21,6 +21,15 @@ export interface KeptItem extends Sent {
   readonly keptAt: string
   /** Why it was not delivered. */
   readonly code: string
+  /** RFC 3339; when a person let it be delivered again. A day to arrive in begins anew with it. */
+  readonly retriedAt?: string
+}
+
+/** As it stands aside. What comes aside under the same key later is the same request, and takes its place. */
+export interface AsideItem extends KeptItem {
+  readonly status: number
+  /** RFC 3339; absent where an earlier release set it aside. */
+  readonly asideAt?: string
 }
 
 export interface KeptRow {
@@ -34,15 +43,15 @@ export interface KeptFacts {
   kept(item: KeptItem): Draft
   /** In the order in which they arrived. */
   forwarded(items: readonly KeptItem[]): Draft
-  /** The counterpart does not want it; it stays aside for a person. */
+  /** The counterpart does not want it, or answers nothing that can be read; it stays aside for a person. */
   refused(item: KeptItem, status: number): Draft
 }
 
 export interface Outbox {
   /** False when it was kept before. Throws `limit` and `payload.too-large`. */
   keep(item: KeptItem): Promise<boolean>
-  /** Oldest first. */
-  next(limit: number): Promise<readonly KeptRow[]>
+  /** Oldest first, from behind the key of a row on. */
+  next(limit: number, after?: string): Promise<readonly KeptRow[]>
   waiting(): Promise<number>
   /** What became of some of them, in one commit. Throws `expectation.failed` where another hub was faster. */
   settle(forwarded: readonly KeptRow[], refused: readonly Refused[]): Promise<void>
@@ -53,8 +62,8 @@ export interface Refused {
   readonly status: number
 }
 
-const outboxOf = (area: string): string => `${area}.outbox`
-const refusedOf = (area: string): string => `${area}.refused`
+export const outboxOf = (area: string): string => `${area}.outbox`
+export const refusedOf = (area: string): string => `${area}.refused`
 
 /** A module lists them among its `sweptTables`. */
 export const outboxTables = (area: string): readonly string[] => [outboxOf(area), refusedOf(area)]
@@ -69,12 +78,14 @@ export function openOutbox(
   const table = outboxOf(area)
   const aside = refusedOf(area)
   const prefix = `${counterpart}/`
-  const next = async (limit: number): Promise<readonly KeptRow[]> =>
-    (await host.rows.scan(table, { prefix, limit })).map(({ key, version, value }) => ({
-      key,
-      version,
-      item: value as KeptItem,
-    }))
+  const next = async (limit: number, after?: string): Promise<readonly KeptRow[]> =>
+    (await host.rows.scan(table, { prefix, limit, ...(after === undefined ? {} : { after }) })).map(
+      ({ key, version, value }) => ({
+        key,
+        version,
+        item: value as KeptItem,
+      }),
+    )
   const waiting = async () => (await next(KEPT_MAX)).length
   return {
     next,
@@ -103,7 +114,7 @@ export function openOutbox(
         ...refused.map(({ row: { key, item }, status }) => ({
           table: aside,
           key,
-          value: { ...item, status },
+          value: { ...item, status, asideAt: new Date(nowMs).toISOString() } satisfies AsideItem,
           expiresAtMs: nowMs + REFUSED_KEPT_MS,
         })),
       ]

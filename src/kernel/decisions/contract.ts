@@ -40,6 +40,23 @@ const page = {
   after: Type.Optional(Integer),
 }
 
+const ChangeKind = Type.Union([
+  Type.Literal('approval'),
+  Type.Literal('rule'),
+  Type.Literal('role'),
+  Type.Literal('fact'),
+])
+const changed = {
+  approvals: Type.Optional(Texts),
+  policy: Type.Optional(Text),
+  role: Type.Optional(Text),
+  principal: Type.Optional(Text),
+  fact: Type.Optional(Text),
+  before: Type.Optional(Json),
+  after: Type.Optional(Json),
+  direction: Type.Optional(Text),
+}
+
 export const Explanation = noun('Explanation', {
   seq: Integer,
   decision: Text,
@@ -84,27 +101,19 @@ export const Explanation = noun('Explanation', {
       facts: Type.Array(Closed({ fact: Text, value: Type.Optional(Json) })),
     }),
   ),
-  /** Single changes, and the effect that each would have had: tried, not guessed. */
+  /** What else could have been, and the effect that it would have had: tried, not guessed. */
   changes: Type.Array(
     Closed({
-      kind: Type.Union([
-        Type.Literal('approval'),
-        Type.Literal('rule'),
-        Type.Literal('role'),
-        Type.Literal('fact'),
-      ]),
+      kind: Type.Union([ChangeKind, Type.Literal('pair')]),
       what: Text,
       effect: Effect,
-      approvals: Type.Optional(Texts),
-      policy: Type.Optional(Text),
-      role: Type.Optional(Text),
-      principal: Type.Optional(Text),
-      fact: Type.Optional(Text),
-      before: Type.Optional(Json),
-      after: Type.Optional(Json),
-      direction: Type.Optional(Text),
+      ...changed,
+      /** Two changes of which neither is enough without the other; tried where no single one is. */
+      both: Type.Optional(Type.Array(Closed({ kind: ChangeKind, what: Text, ...changed }))),
     }),
   ),
+  /** How often it was judged again: with one change, and with two at once. */
+  tried: Type.Optional(Closed({ singles: Integer, pairs: Integer })),
   /** Why there is no more to say. */
   remark: Type.Optional(Text),
 })

@@ -67,7 +67,8 @@ describe('what would change a decision', () => {
   })
 
   it('says of a single change that is not enough what it comes to, and promises nothing', async () => {
-    const answer = await explained(standing({ trust: 1, halted: ['drill'] }))
+    const three = { ...standing({ trust: 1, halted: ['drill'] }), conduct: { isExternal: true } }
+    const answer = await explained(three)
     expect(allowing(answer)).toEqual([])
     expect(answer.changes).toContainEqual({
       kind: 'rule',
@@ -75,6 +76,82 @@ describe('what would change a decision', () => {
       effect: 'denied',
       policy: 'young',
     })
+  })
+
+  it('tries two at once where no single one is enough, and says how often it tried', async () => {
+    const answer = await explained(standing({ trust: 1, halted: ['drill'] }))
+    const what = 'context.halted empty instead of drill, and context.trust 700 or more instead of 1'
+    expect(answer.changes[0]).toMatchObject({
+      kind: 'pair',
+      what,
+      effect: 'allow',
+      both: [
+        { kind: 'fact', fact: 'context.halted', after: [] },
+        { kind: 'fact', fact: 'context.trust', after: 700, direction: 'or more' },
+      ],
+    })
+    expect(allowing(answer)).toEqual([what])
+    expect(answer.tried?.pairs).toBeGreaterThan(0)
+    expect((await explained(standing({ trust: 650 }))).tried?.pairs).toBe(0)
+  })
+
+  it('finds the role and the agreement that go together', async () => {
+    const bare = {
+      resource: 'state/prod/x',
+      risk: 'critical',
+      chain: [{ kind: 'user', id: 'eve', roles: [] }],
+    } as const
+    const answer = await explained(bare)
+    expect(answer.sentence).toContain('no rule permits it, whoever agrees')
+    expect(allowing(answer)).toContain('the role owner for eve, and the approval owner:1')
+  })
+
+  it('finds the roles of two who ask, and both halves of a condition', async () => {
+    const chain = ['eve', 'mallory'].map((id) => ({ kind: 'user', id, roles: [] }) as const)
+    expect(allowing(await explained({ chain }))).toEqual([
+      'the role owner for eve, and the role owner for mallory',
+    ])
+    const either = `@id("all") permit (principal, action, resource);
+      @id("either") forbid (principal, action, resource) when { context.autonomous || context.trust < 700 };`
+    expect(allowing(await explained(standing({ autonomous: true, trust: 1 }), either))).toEqual([
+      'context.autonomous false instead of true, and context.trust 700 or more instead of 1',
+      'no rule either',
+    ])
+  })
+
+  it('stays within its bounds, however many rules decide', async () => {
+    const three = standing({ trust: 1, halted: ['drill'] })
+    const many = [
+      'a',
+      'b',
+      'c',
+      'd',
+      'e',
+      'f',
+      'g',
+      'h',
+      'i',
+      'j',
+      'k',
+      'l',
+      'm',
+      'n',
+      'o',
+      'p',
+      'q',
+      'r',
+      's',
+      't',
+    ]
+    const rules = many.map(
+      (word, at) => `@id("${word}") forbid (principal, action, resource)
+      when { context.trust < ${900 - at * 9} && context.halted.contains("drill") && context.autonomous == false };
+      @id("x${word}") forbid (principal, action, resource in Polity::Resource::"state/dev");`,
+    )
+    const vast = await explained(three, RULES + rules.join(''))
+    expect(allowing(vast)).toEqual([])
+    expect(vast.tried?.pairs).toBeLessThanOrEqual(64)
+    expect(vast.tried?.singles).toBeLessThanOrEqual(264)
   })
 
   it('names the role that a permit asks for where none permits', async () => {

@@ -1,12 +1,12 @@
 // One decision on one screen: what was asked, which rules decided by which facts, and what would have changed it.
 
 import type { Json } from '../../kit/canonical-json.ts'
-import type { Counterfactual } from '../gate/counterfactual.ts'
 import { counterfactuals } from '../gate/counterfactual.ts'
 import type { Gate } from '../gate/gate.ts'
 import { lookedAt, valueAt } from '../gate/looked-at.ts'
 import type { Policy } from '../gate/policies.ts'
 import type { Judges } from '../gate/reconsider.ts'
+import type { Change, Counterfactual } from '../gate/trial.ts'
 import type { Static } from '../schema/schema.ts'
 import type { Explanation } from './contract.ts'
 import type { HistoryPorts, PastDecision } from './history.ts'
@@ -25,7 +25,7 @@ const VALUE_MAX_CHARS = 120
 /** Errors: what reading texts throws. Where the rules of then are not kept, it says what the log says. */
 export async function explainDecision(
   past: PastDecision,
-  ports: Pick<HistoryPorts, 'texts'>,
+  ports: Pick<HistoryPorts, 'texts' | 'law'>,
   gate: Pick<Gate, 'source'> | undefined,
 ): Promise<Explained> {
   const { difference } = await openReplay(ports)(past)
@@ -35,7 +35,7 @@ export async function explainDecision(
     ...headOf(past),
     approvals: { owed: [...past.obligations], given: [...(approvals as readonly string[])] },
     rules: judges === undefined ? [] : rulesOf(past, judges, gate),
-    changes: judges === undefined ? [] : changesOf(past, judges),
+    ...(judges === undefined ? { changes: [] } : changesOf(past, judges)),
     ...(difference === undefined
       ? {}
       : { remark: `judging it again does not agree: ${difference.what} (${difference.replayed})` }),
@@ -118,21 +118,24 @@ function plainOf(value: Json | undefined): Json | undefined {
   return call?.arg ?? value
 }
 
-function changesOf(past: PastDecision, judges: Judges): Explained['changes'] {
+function changesOf(past: PastDecision, judges: Judges): Pick<Explained, 'changes' | 'tried'> {
   const { declaredRisk, evidence } = past
   const { entitiesJson = '[]', context, requests } = evidence
   const question = { evidence: { entitiesJson, context, requests }, declaredRisk }
-  return counterfactuals(question, judges)
-    .slice(0, CHANGES_MAX)
-    .map((change) => ({
-      kind: change.kind,
-      effect: change.effect,
-      what: wordsOf(change),
-      ...machineForm(change),
-    }))
+  const { found, tried } = counterfactuals(question, judges)
+  // What would have let it pass is never left out for what would not.
+  const inOrder = [...found].sort((a, b) => Number(b.effect === 'allow') - Number(a.effect === 'allow'))
+  return { changes: inOrder.slice(0, CHANGES_MAX).map(changeOf), tried }
 }
 
-function wordsOf(change: Counterfactual): string {
+function changeOf(change: Counterfactual): Explained['changes'][number] {
+  const { effect, kind } = change
+  if (kind !== 'pair') return { kind, effect, what: wordsOf(change), ...machineForm(change) }
+  const both = change.both.map((each) => ({ kind: each.kind, what: wordsOf(each), ...machineForm(each) }))
+  return { kind, effect, what: both.map(({ what }) => what).join(', and '), both }
+}
+
+function wordsOf(change: Change): string {
   if (change.kind === 'approval') return `the approval ${change.approvals.join(' and ')}`
   if (change.kind === 'rule') return `no rule ${change.policy}`
   if (change.kind === 'role') return `the role ${change.role} for ${change.principal}`
@@ -148,7 +151,9 @@ function shown(value: Json): string {
   return value.slice(0, NAMED_MAX).join(', ').slice(0, VALUE_MAX_CHARS)
 }
 
-function machineForm(change: Counterfactual): Omit<Explained['changes'][number], 'kind' | 'effect' | 'what'> {
+type MachineForm = Omit<Explained['changes'][number], 'kind' | 'effect' | 'what' | 'both'>
+
+function machineForm(change: Change): MachineForm {
   if (change.kind === 'approval') return { approvals: [...change.approvals] }
   if (change.kind === 'rule') return { policy: change.policy }
   if (change.kind === 'role') return { role: change.role, principal: change.principal }

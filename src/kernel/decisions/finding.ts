@@ -12,8 +12,14 @@ import { type HistoryPorts, type PastDecision, pastDecision } from './history.ts
 /** RFC 9562 section 5.7: the first 48 bits are Unix time in milliseconds. */
 const UUID_V7 = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 /** A decision is recorded soon after its id was made: denials are counted for a while, and clocks may be set back. */
-const BEFORE_MS = 10 * 60_000
+export const BEFORE_MS = 10 * 60_000
 const PAGE_ENTRIES = 500
+
+/** When an id was made; undefined for one that does not say. */
+export function madeAtMs(id: string): number | undefined {
+  const hex = UUID_V7.exec(id)
+  return hex === null ? undefined : Number.parseInt(`${hex[1]}${hex[2]}`, 16)
+}
 
 /** Throws `not-found`, also for what was pruned: whoever looks for an id cannot know. */
 export async function findDecision(
@@ -47,9 +53,8 @@ async function entryOf(
   id: string,
   size: number,
 ): Promise<Entry | undefined> {
-  const hex = UUID_V7.exec(id)
-  if (hex === null) return undefined
-  const madeMs = Number.parseInt(`${hex[1]}${hex[2]}`, 16)
+  const madeMs = madeAtMs(id)
+  if (madeMs === undefined) return undefined
   const needle = Buffer.from(`"decision":${JSON.stringify(id)}`)
   for (let from = await firstSince(store, madeMs - BEFORE_MS, size); from < size; ) {
     const page = await store.entries({ from, to: size, limit: PAGE_ENTRIES, type: ActionDecided.name })

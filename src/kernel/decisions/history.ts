@@ -10,6 +10,7 @@ import { digestOf } from '../gate/bundle.ts'
 import type { Digest, Effect, Evidence, Mode, Risk } from '../gate/types.ts'
 import { type Entry, parseEntry } from '../log/entry.ts'
 import { BLOB_MAX_BYTES, BLOBS_DIR, blobName, EVIDENCE } from '../log/layout.ts'
+import { BundleActivated, RolloutChanged, RulesReset } from '../rules/facts.ts'
 import type { Static } from '../schema/schema.ts'
 import type { Store } from '../store/store.ts'
 
@@ -19,11 +20,13 @@ export interface HistoryPorts {
   readonly size: number
   /** Entries in order, in batches: at least all the decisions among [from, to), and at most BATCH_DECISIONS at a time. */
   entries(from: number, to: number, signal?: AbortSignal): AsyncIterable<readonly StoredBytes[]>
+  /** Entries that say how far the rules bind, in order. */
+  law(signal?: AbortSignal): AsyncIterable<StoredBytes>
   /** Texts by the digests under which decisions name them, unchecked; those that are not kept are absent. */
   texts(digests: readonly Digest[]): Promise<ReadonlyMap<Digest, string>>
 }
 
-interface StoredBytes {
+export interface StoredBytes {
   readonly seq: number
   readonly bytes: Uint8Array
 }
@@ -83,6 +86,10 @@ export interface PastDecision {
 
 /** Decisions whose entities are fetched together; a snapshot of entities may have a megabyte. */
 const BATCH_DECISIONS = 64
+const LAW_TYPES = [BundleActivated.name, RolloutChanged.name, RulesReset.name]
+const LAW_PAGE_ENTRIES = 500
+/** What entries of these types hold, and a few others may. */
+const LAW_NEEDLES = LAW_TYPES.map((type) => Buffer.from(JSON.stringify(type)))
 /** Texts of entities that are remembered between batches: most decisions share theirs with others. */
 const ENTITIES_REMEMBERED_MAX = 256
 const ENTITIES_REMEMBERED_MAX_CHARS = 8 * 1024 * 1024
@@ -139,6 +146,19 @@ export const storeHistory = (store: Pick<Store, 'entries' | 'load'>, size: numbe
       next = last.seq + 1
     }
   },
+  async *law(signal) {
+    const found: StoredBytes[] = []
+    for (const type of LAW_TYPES)
+      for (let from = 0; from < size; ) {
+        checkAborted(signal)
+        const page = await store.entries({ from, to: size, limit: LAW_PAGE_ENTRIES, type })
+        found.push(...page)
+        const last = page.at(-1)
+        if (last === undefined || page.length < LAW_PAGE_ENTRIES) break
+        from = last.seq + 1
+      }
+    yield* found.sort((a, b) => a.seq - b.seq)
+  },
   async texts(digests) {
     const { value: rows } = await store.load(EVIDENCE, digests)
     return new Map(
@@ -164,6 +184,10 @@ export const exportHistory = (
         const some = batch.slice(at, at + BATCH_DECISIONS).filter(({ seq }) => seq >= from)
         if (some.length > 0) yield some
       }
+  },
+  async *law(signal) {
+    for await (const batch of source.entries(size, signal))
+      yield* batch.filter(({ bytes }) => LAW_NEEDLES.some((needle) => Buffer.from(bytes).includes(needle)))
   },
   async texts(digests) {
     const texts = new Map<Digest, string>()

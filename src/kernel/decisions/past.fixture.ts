@@ -15,13 +15,16 @@ import {
   PLAIN_STANDING,
   type Rollout,
 } from '../gate/types.ts'
-import { parseEntry, sealEntry } from '../log/entry.ts'
+import { type Draft, parseEntry, sealEntry } from '../log/entry.ts'
 import type { HistoryPorts } from './history.ts'
 
 const ACTIONS: readonly ActionDefinition[] = [
   { name: 'state.put@1', facts: { sizeBytes: 'integer?', note: 'string?' } },
   { name: 'mirror.analyze@1' },
 ]
+
+/** When everything happens, unless a test says otherwise. */
+const TIME = '2026-11-20T10:00:00.000Z'
 
 const schema = (await readBundleFiles(STARTER_DIR)).filter(({ name }) => name.endsWith('.cedarschema'))
 
@@ -58,9 +61,12 @@ export class KeptHistory implements Pick<HistoryPorts, 'texts'> {
   readonly kept: Kept[] = []
   readonly evidence = new Map<Digest, string>()
 
-  /** As catalog/decide.ts does it: classify, then decide at the risk that was found. */
-  decide(gate: Gate, request: GateRequest): void {
-    const verdict = gate.decide({ ...request, ...gate.classify({ ...request, solo: false }) })
+  /**
+   * As catalog/decide.ts does it: classify, then decide at the risk that was found. Who agreed is known only then, where
+   * a run passes it on.
+   */
+  decide(gate: Gate, request: GateRequest, time = TIME): void {
+    const verdict = gate.decide({ ...request, ...gate.classify({ ...request, approvals: [] }) })
     const id = `decision-${this.kept.length}`
     const { evidence } = verdict
     this.evidence.set(evidence.entities, evidence.entitiesJson)
@@ -78,10 +84,16 @@ export class KeptHistory implements Pick<HistoryPorts, 'texts'> {
     })
     const env = systemEnv()
     const sealed = sealEntry(
-      { ...draft, actor: actorOf(request.chain), time: '2026-11-20T10:00:00.000Z' },
+      { ...draft, actor: actorOf(request.chain), time },
       { source: 'polity://test' },
       env,
     )
+    this.kept.push({ seq: this.kept.length, bytes: Buffer.from(sealed.text) })
+  }
+
+  /** A fact of the rules, as the log holds it. */
+  record(draft: Draft, time = TIME): void {
+    const sealed = sealEntry({ ...draft, time }, { source: 'polity://test' }, systemEnv())
     this.kept.push({ seq: this.kept.length, bytes: Buffer.from(sealed.text) })
   }
 
@@ -91,6 +103,9 @@ export class KeptHistory implements Pick<HistoryPorts, 'texts'> {
       size: kept.length,
       async *entries(from, to) {
         for (let at = from; at < to; at += 64) yield kept.slice(at, Math.min(to, at + 64))
+      },
+      async *law() {
+        yield* kept.filter(({ bytes }) => Buffer.from(bytes).includes('"type":"gate.'))
       },
       texts: (digests) => this.texts(digests),
     }

@@ -26,6 +26,7 @@ const WHEN = [
   'context has sizeBytes && context.sizeBytes * 4611686018427387904 > 0',
   '!context.inScope',
   'context.solo',
+  '!context.approvals.contains("owner:1")',
   'context.now.toTime() < duration("6h")',
 ] as const
 const OWED = ['', '@obligation("owner:1")', '@obligation("security:2")', '@inviolable("true")'] as const
@@ -133,6 +134,17 @@ describe('replay', () => {
     const [past] = await Array.fromAsync(pastDecisions(history.ports))
     expect(past).toMatchObject({ effect: 'denied', reasons: ['polity.unavailable'] })
   })
+})
+
+it('classifies whatever had been agreed to, and although nobody else could agree', async () => {
+  const history = new KeptHistory()
+  const gate = await gateOf(`@id("all") permit (principal, action, resource);
+    @id("first") @risk("high") forbid (principal, action, resource) unless { context.approvals.contains("owner:1") };
+    @id("second") @risk("critical") forbid (principal, action, resource) when { context.solo };`)
+  for (const change of [{}, { approvals: ['owner:1'] }, { solo: true }]) history.decide(gate, asked(change))
+  for await (const past of pastDecisions(history.ports))
+    expect(past).toMatchObject({ risk: 'high', raisedBy: ['first'] })
+  expect(await replayed(history)).toEqual({ agreed: 3, erased: 0 })
 })
 
 it('classifies from what the action declared, not from what the rules made of it', async () => {

@@ -8,6 +8,7 @@ import { type Judges, type Reconsidered, repeat } from '../gate/reconsider.ts'
 import { judgesOf, storedRules } from '../gate/stored.ts'
 import type { Digest, Uid } from '../gate/types.ts'
 import { checkAborted, type HistoryPorts, type PastDecision } from './history.ts'
+import { type ModeFound, openModesThen } from './mode-then.ts'
 
 /** What of a decision is compared: what it says of itself, and what judging anew comes to. */
 export const COMPARED = [
@@ -15,6 +16,7 @@ export const COMPARED = [
   'actor',
   'action',
   'resource',
+  'mode',
   'effect',
   'wouldEffect',
   'reasons',
@@ -45,6 +47,8 @@ export interface Replayed {
   readonly difference?: Difference
 }
 
+type ReplayPorts = Pick<HistoryPorts, 'texts' | 'law'>
+
 export interface ReplayOptions {
   readonly signal?: AbortSignal
   /** Called now and then with how many decisions were judged again. */
@@ -60,7 +64,7 @@ const TURN_DECISIONS = 50
 /** Throws `cancelled`, and what reading the history throws. What was tampered with is a difference, and no error. */
 export async function replayHistory(
   history: AsyncIterable<PastDecision>,
-  ports: Pick<HistoryPorts, 'texts'>,
+  ports: ReplayPorts,
   { signal, onProgress, isErased = async () => false }: ReplayOptions = {},
 ): Promise<Replayed> {
   const replay = openReplay(ports)
@@ -87,12 +91,13 @@ export interface Judged {
 }
 
 /** Judges decisions one by one; holds the rules of the last few bundles ready. */
-export function openReplay(ports: Pick<HistoryPorts, 'texts'>): (past: PastDecision) => Promise<Judged> {
+export function openReplay(ports: ReplayPorts): (past: PastDecision) => Promise<Judged> {
   const rulesOf = openStoredRules(ports)
+  const modesThen = openModesThen(ports)
   return async (past) => {
     try {
       const verdict = verdictOf(past, await rulesOf(past.evidence.bundle))
-      const difference = differenceOf(past, verdict)
+      const difference = differenceOf(past, verdict, await modesThen(past))
       return difference === undefined ? { verdict } : { verdict, difference }
     } catch (error) {
       const { code, message } = asPolityError(error)
@@ -127,14 +132,21 @@ function verdictOf({ evidence, declaredRisk, mode }: PastDecision, judges: Judge
   return repeat({ evidence: { entitiesJson, context, requests }, declaredRisk, mode }, judges)
 }
 
-function differenceOf(past: PastDecision, verdict: Reconsidered): Difference | undefined {
+function differenceOf(
+  past: PastDecision,
+  verdict: Reconsidered,
+  modes: readonly ModeFound[] | undefined,
+): Difference | undefined {
   const { evidence } = past
+  const met = { mode: past.mode, by: past.modeBy }
+  const isMet = modes?.some(({ mode, by }) => mode === met.mode && by === met.by) ?? true
   const [first] = evidence.requests
   const replayed: Readonly<Record<(typeof COMPARED)[number], unknown>> = {
     evidence: evidence.context.risk === past.risk ? 'fits' : 'its risk is another',
     actor: evidence.requests.map(({ principal }) => actorText(principal)).join(' > '),
     action: first?.action.id,
     resource: first?.resource.id,
+    mode: modeText(isMet ? met : modes?.[0]),
     effect: verdict.effect,
     wouldEffect: verdict.wouldEffect,
     reasons: verdict.reasons,
@@ -144,12 +156,14 @@ function differenceOf(past: PastDecision, verdict: Reconsidered): Difference | u
     shadow: verdict.shadow,
     solo: verdict.solo,
   }
-  const recorded = { ...past, evidence: 'fits' }
+  const recorded = { ...past, evidence: 'fits', mode: modeText(met) }
   for (const what of COMPARED)
     if (textOf(recorded[what]) !== textOf(replayed[what]))
       return differs(past, what, textOf(recorded[what]), textOf(replayed[what]))
   return undefined
 }
+
+const modeText = (found: ModeFound | undefined) => found && `${found.mode} by ${found.by}`
 
 const actorText = ({ type, id }: Uid): string =>
   `${type.slice(type.lastIndexOf(':') + 1).toLowerCase()}:${id}`

@@ -4,6 +4,7 @@ import { factTypes } from '../catalog/decide.ts'
 import { defineRoom, type RoomHost } from '../catalog/room.ts'
 import { loadBundle } from '../gate/bundle.ts'
 import { type Gate, openGate } from '../gate/gate.ts'
+import { enforcedWith } from '../gate/rollout.ts'
 import * as contract from './contract.ts'
 import { explain, PAGE_DECISIONS, replay, severities, whatIf } from './contract.ts'
 import { explainDecision } from './explain.ts'
@@ -53,14 +54,18 @@ export const decisionsRoom = defineRoom(
   },
 )
 
-/** A gate of its own over rules that are not in force, and the actions of this hub. Throws `gate.bundle.invalid`. */
+/**
+ * A gate of its own over rules that are not in force, with the actions of this hub and the states that policies have in
+ * its roll-out: as they would be if they were loaded. Throws `gate.bundle.invalid`.
+ */
 const candidateOf = async (
-  host: Pick<RoomHost, 'definitions'>,
+  host: Pick<RoomHost, 'definitions' | 'gate'>,
   files: readonly { readonly name: string; readonly text: string }[],
 ): Promise<Gate> =>
   openGate({
     bundle: await loadBundle(files),
     actions: host.definitions().map((each) => ({ name: each.name, facts: factTypes(each) })),
+    rollout: enforcedWith(host.gate()?.rollout),
   })
 
 /** Some decisions from a place on, and where whoever asked goes on. */

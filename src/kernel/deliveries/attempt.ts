@@ -164,7 +164,8 @@ async function tellSender(
 ): Promise<void> {
   try {
     if (outcome.kind !== 'dropped' && outcome.attempt.status === GONE) await sender.gone?.(delivery)
-    if (delivery.state !== 'due') await sender.settled?.(delivery)
+    if (delivery.state === 'due') await sender.failed?.(delivery)
+    else await sender.settled?.(delivery)
   } catch (error) {
     onFailure(asPolityError(error))
   }

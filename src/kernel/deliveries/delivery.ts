@@ -13,6 +13,8 @@ export interface Sender {
   prepare(delivery: Delivery, nowMs: number): Promise<PreparedDelivery | undefined>
   /** The receiver has answered 410: wants nothing any more. At least once. */
   gone?(delivery: Delivery): Promise<void>
+  /** An attempt failed, and there will be another one. At least once. */
+  failed?(delivery: Delivery): Promise<void>
   /** It arrived, the last attempt failed, or nobody wanted it. At least once. */
   settled?(delivery: Delivery): Promise<void>
 }

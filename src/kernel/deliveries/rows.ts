@@ -13,6 +13,8 @@ export const DELIVERIES = 'deliveries'
 export const DELIVERY_LANES = 'deliveries.lanes'
 /** Sender, lane and order -> QueueRow: only what is due. Derived from DELIVERIES, and dropped without a tombstone. */
 export const DELIVERY_QUEUE = 'deliveries.queue'
+/** Sender -> LeaseRow: which hub carries its deliveries. */
+export const DELIVERY_LEASES = 'deliveries.leases'
 /** Drafts that were committed with what caused them, in the area of their sender; key -> OutboxRow. */
 export const outboxOf = (sender: string): string => `${sender}.outbox`
 

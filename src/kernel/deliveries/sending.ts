@@ -3,16 +3,16 @@
 import { pause } from '../env.ts'
 import { asPolityError } from '../errors.ts'
 import { openRetrying } from '../failing.ts'
-import { RENEW_MS } from '../lease.ts'
+import { acquireLease, type Lease, type LeasePorts, RENEW_MS } from '../lease.ts'
 import type { Log } from '../log/log.ts'
 import { SCAN_LIMIT_MAX, type StoreReader } from '../store/store.ts'
 import { type AttemptPorts, attemptDelivery, type Queued } from './attempt.ts'
 import type { Sender } from './delivery.ts'
 import { isIdle, type Lane, newLane, readyAtMs } from './lane.ts'
-import { acquireLease, type Lease, type LeasePorts } from './lease.ts'
 import { type OutboxPorts, takeOutbox } from './outbox.ts'
 import {
   afterLane,
+  DELIVERY_LEASES,
   DELIVERY_QUEUE,
   laneOfQueueKey,
   lanePrefix,
@@ -115,7 +115,8 @@ class SendingLoop {
     while (!isOver()) {
       try {
         this.#held = undefined
-        const lease = await acquireLease(this.#ports, this.#sender.name)
+        const place = { table: DELIVERY_LEASES, key: this.#sender.name }
+        const lease = await acquireLease(this.#ports, place)
         if (lease === undefined) {
           await pause(env, RENEW_MS, this.#signal)
           continue

@@ -3,17 +3,14 @@
 import { type Env, pause } from '../env.ts'
 import { PolityError } from '../errors.ts'
 import type { Entry } from '../log/entry.ts'
-import type { QueuedItem } from './item-queue.ts'
-import type { ParkedItem, SubscriptionOptions } from './subscription.ts'
+import type { Picked } from './items.ts'
+import type { SubscriptionOptions } from './subscription.ts'
 
 /** Whoever does not end when aborted is left behind after so long. */
 const END_WAIT_MAX_MS = 5_000
 
-export interface Attempt {
+export interface Attempt extends Picked {
   readonly seq: number
-  /** Fresh from the log; otherwise it was set aside. */
-  readonly item: QueuedItem | undefined
-  readonly parked: ParkedItem | undefined
   readonly deadlineMs: number
   controller?: AbortController
   /** Why it is aborted, also before it asks for its signal. */
@@ -40,7 +37,7 @@ export class Attempts {
     return this.#underWay.size
   }
 
-  begin(item: QueuedItem | undefined, parked: ParkedItem | undefined, ackWaitMs: number): Attempt {
+  begin({ item, parked }: Picked, ackWaitMs: number): Attempt {
     const attempt: Attempt = {
       seq: item?.seq ?? parked?.seq ?? 0,
       item,

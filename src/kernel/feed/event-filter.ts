@@ -14,7 +14,7 @@ export function requirePatterns(types: readonly string[]): void {
     }
 }
 
-/** Throws `input.invalid` for what is no CESQL, and for what could never be evaluated. */
+/** Throws `input.invalid` for what is no CESQL, with its place in the text, and for what could never be evaluated. */
 export function filterOf(text: string): Expression {
   let expression: Expression
   try {

@@ -10,6 +10,8 @@ export interface PullOptions {
   readonly name: string
   /** Pure; an entry on which it throws is a dead item. */
   readonly wants: (entry: Entry) => boolean
+  /** Pure; what was handed out and is over by the time it comes again is let go, as if nobody had seen it. */
+  readonly isOver?: (entry: Entry) => boolean
   /** Items of one key are leased in order, one at a time over all consumers; undefined: no order. Default: all in order (one key). */
   readonly key?: (entry: Entry) => string | undefined
   /** Items leased at a time, over all consumers; default 1, at most 256. */

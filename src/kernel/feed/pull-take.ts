@@ -123,7 +123,8 @@ async function reconsider(state: Take, item: OpenItem): Promise<void> {
     return bury(state, item, `not acknowledged within ${state.ackWaitMs} ms`)
   else if (!isSpent && state.room > 0) {
     const entry = await entryOf(state, item)
-    if (entry === undefined) return
+    // What nobody gets any more holds up nothing of its key.
+    if (entry === undefined || !(await isStillWanted(state, item, entry))) return
     await lease(state, item, entry)
   }
   if (key !== undefined) state.busy.add(key)
@@ -139,6 +140,29 @@ async function entryOf(state: Take, item: OpenItem): Promise<Entry | undefined> 
     await bury(state, item, error.message)
     return undefined
   }
+}
+
+/**
+ * It may have expired since it was handed out: then it goes. Where it is only for somebody else now (a route, a role),
+ * it is dead, because that may be taken back.
+ */
+async function isStillWanted(state: Take, item: OpenItem, entry: Entry): Promise<boolean> {
+  const { options, rows, tables, nowMs } = state
+  try {
+    if (options.isOver?.(entry) === true) {
+      if (!(await isStill(state, item))) return false
+      rows.write(gone(tables.items, itemKey(options.name, item.seq), nowMs))
+      state.open -= 1
+      state.isChanged = true
+      return false
+    }
+    if (options.wants(entry)) return true
+  } catch (thrown) {
+    await bury(state, item, asPolityError(thrown).message)
+    return false
+  }
+  if (state.dead < DEAD_MAX) await bury(state, item, 'it is not for this subscription any more')
+  return false
 }
 
 async function lease(state: Take, item: OpenItem, entry: Entry): Promise<void> {

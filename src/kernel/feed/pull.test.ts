@@ -117,6 +117,24 @@ describe('taking', () => {
     expect(await take(FREE)).toMatchObject({ items: [], next: { position: 5 } })
   })
 
+  it('sets aside what is for somebody else by the time it comes again, and goes on behind it', async () => {
+    const { record, create, take, clock, commit, pull } = await lab()
+    await record(3)
+    await create()
+    expect(seqs(await take())).toEqual([0])
+    clock.atMs += 60_000
+    const others = { wants: (entry: Entry) => nOf(entry) !== 0 }
+    expect(seqs(await take(others))).toEqual([1])
+    const parked = await commit((rows) => pull.parked(rows, 'group', { limit: 9 }))
+    expect(parked).toMatchObject([
+      { seq: 0, state: 'dead', attempts: 1, reason: expect.stringContaining('not for') },
+    ])
+    // It may be taken back.
+    await commit((rows) => pull.retry(rows, 'group', [0]))
+    clock.atMs += 60_000
+    expect(seqs(await take())).toEqual([0])
+  })
+
   it('gives one item of a key at a time, whoever asks, and all of them in order', async () => {
     const { record, create, take, ack } = await lab()
     await record(9, (n) => 'abc'[n % 3] ?? '')

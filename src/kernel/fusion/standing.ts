@@ -8,6 +8,7 @@ import type { ReputationReads } from '../trust/reading.ts'
 import { type LeastTrusted, leastTrusted } from '../trust/standing.ts'
 import type { Scenes } from './signals.ts'
 import { type Signals, unifiedDecision } from './unified-decision.ts'
+import { principalActedOn } from './watched.ts'
 
 /**
  * Advice is about changing something. Looking at what is ill is how it gets well, and a heartbeat is no act: nothing is
@@ -42,6 +43,8 @@ export function trustSignal(least: LeastTrusted | undefined): Signals['trust'] {
 /** Who is ill must still be able to say so, and to leave: its own state does not speak against acts on itself. */
 export function asSeenBy(chain: Chain, resource: string, signals: Signals): Signals {
   const actor = chain.at(-1)
-  const isSelf = actor !== undefined && resource === labelOf(actor).replace(':', '/')
+  const own = actor === undefined ? undefined : labelOf(actor)
+  const isSelf =
+    own !== undefined && (resource === own.replace(':', '/') || principalActedOn(resource) === own)
   return isSelf ? { ...signals, health: 'unknown' } : signals
 }

@@ -1,5 +1,6 @@
 // The unified decision: each veto by example, what the original arithmetic let through, and what no signals may ever give.
 
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Advice, Risk, Standing } from '../gate/types.ts'
@@ -79,6 +80,66 @@ describe('the advice', () => {
   it('does not reject whoever is unknown, or was unlucky once', () => {
     expect(unifiedDecision(NOTHING_KNOWN).advice).toBe('execute')
     expect(adviceOf({ risk: 'low', trust: { score: 190, outcomes: 4 } })).toBe('execute')
+  })
+})
+
+describe('each veto that is documented', () => {
+  /** Signals under which it applies, and no other. */
+  const ALONE: Readonly<Record<string, Partial<Signals>>> = {
+    'trust-lost': { risk: 'low', trust: { score: 199, outcomes: 5 } },
+    'health-critical': { health: 'critical' },
+    'degraded-after-failure': {
+      health: 'degraded',
+      memory: { failed: 1, unknown: 0, sinceFailedMs: null },
+    },
+    'quorum-missing': { quorum: 'missing' },
+    'outcome-unknown': { memory: { failed: 0, unknown: 1, sinceFailedMs: null } },
+    'keeps-failing': { learning: { good: 2, of: 5 } },
+    'just-failed': { memory: { failed: 1, unknown: 0, sinceFailedMs: 29_999 } },
+    'low-support': {
+      risk: 'critical',
+      health: 'unknown',
+      trust: { score: 500, outcomes: 10 },
+      quorum: 'not-required',
+      learning: { good: 10, of: 20 },
+    },
+  }
+  const documented = [
+    ...readFileSync(new URL('../../../docs/trust.md', import.meta.url), 'utf8').matchAll(
+      /^\| `([a-z-]+)` \| .* \| `([a-z]+)` \|$/gm,
+    ),
+  ].map(([, id = '', advice = '']) => [id, advice] as const)
+
+  it('has an example here, in the order in which they are looked at', () => {
+    expect(documented.map(([id]) => id)).toEqual(Object.keys(ALONE))
+    const all = unifiedDecision({
+      risk: 'critical',
+      health: 'critical',
+      trust: { score: 0, outcomes: 9 },
+      quorum: 'missing',
+      learning: { good: 0, of: 20 },
+      memory: { failed: 3, unknown: 1, sinceFailedMs: 0 },
+    }).vetoes.map(({ id }) => id)
+    expect(all).toEqual(documented.map(([id]) => id).filter((id) => id !== 'degraded-after-failure'))
+  })
+
+  it.each(documented)('%s advises to %s, alone, and not without its reason', (id, advice) => {
+    const decision = unifiedDecision({ ...WELL, ...ALONE[id] })
+    expect(decision.vetoes.map((veto) => [veto.id, veto.advice])).toEqual([[id, advice]])
+    expect(decision.advice).toBe(advice)
+    expect(unifiedDecision(WELL).vetoes).toEqual([])
+  })
+
+  it.each<[string, Partial<Signals>]>([
+    ['trust-lost', { trust: { score: 200, outcomes: 5 } }],
+    ['trust-lost', { trust: { score: 0, outcomes: 4 } }],
+    ['degraded-after-failure', { health: 'degraded' }],
+    ['keeps-failing', { learning: { good: 2, of: 4 } }],
+    ['keeps-failing', { memory: { failed: 2, unknown: 0, sinceFailedMs: null } }],
+    ['just-failed', { memory: { failed: 1, unknown: 0, sinceFailedMs: 30_000 } }],
+  ])('%s does not apply just short of it: %j', (id, part) => {
+    const { vetoes } = unifiedDecision({ ...WELL, risk: 'low', ...part })
+    expect(vetoes.map((veto) => veto.id)).not.toContain(id)
   })
 })
 

@@ -11,8 +11,18 @@ export interface WatchedTarget {
   readonly asOfMs: number
 }
 
+const PRINCIPAL = /(?:^|\/)((?:agent|service|component):[A-Za-z0-9][A-Za-z0-9._@-]*)$/
+/** Areas of measures about somebody, which must not wait until he is well. */
+const MEASURES = ['halts/', 'trust/'] as const
+
+/** `kind:id` of whom a resource names at its end, such as `mesh/to/agent:bot`, unless the act is a measure about him. */
+export function principalActedOn(resource: string): string | undefined {
+  if (MEASURES.some((area) => resource.startsWith(area))) return undefined
+  return PRINCIPAL.exec(resource)?.[1]
+}
+
 export interface TargetHealth {
-  /** Of the resource of an action, `component/shop`; undefined where nobody watches it. */
+  /** Of the resource of an action, `component/shop` or `mesh/to/agent:bot`; undefined where nobody watches it. */
   of(resource: string): Promise<WatchedTarget | undefined>
 }
 

@@ -2,7 +2,8 @@
 
 import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { asPolityError, PolityError } from '../errors.ts'
+import { fileFault } from '../../kit/file-fault.ts'
+import { PolityError } from '../errors.ts'
 
 export interface BundleFile {
   /** Ends in `.cedar` (policies) or `.cedarschema` (the schema). */
@@ -12,6 +13,11 @@ export interface BundleFile {
 
 export const MAX_FILES = 256
 export const MAX_FILE_BYTES = 256 * 1024
+/**
+ * What a running hub is handed at once, as JSON: over HTTP a body has at most 1 MiB, and other fields need room. A folder
+ * that a hub starts with may hold as much as its files may have.
+ */
+const HANDED_SIZE_MAX_BYTES = 1_000_000
 const MAX_FOLDER_NAMES = 4096
 
 export const isPolicyFile = (name: string): boolean => name.endsWith('.cedar')
@@ -31,6 +37,19 @@ export async function readBundleFiles(dir: string): Promise<BundleFile[]> {
   const files: BundleFile[] = []
   for (const name of wanted) files.push({ name, text: await readText(join(dir, name), name) })
   return files
+}
+
+/** Throws `gate.bundle.invalid` for more than a running hub takes: before any of it is sent. */
+export function requireHandable(files: readonly BundleFile[]): void {
+  let sizeBytes = 0
+  for (const { name, text } of files) {
+    sizeBytes += Buffer.byteLength(JSON.stringify({ name, text })) + 1
+    if (sizeBytes > HANDED_SIZE_MAX_BYTES)
+      refuse(
+        name,
+        `is where the bundle gets larger than the ${HANDED_SIZE_MAX_BYTES} bytes that a running hub takes as JSON: start the hub with the folder (--policy) instead`,
+      )
+  }
 }
 
 async function readText(path: string, name: string): Promise<string> {
@@ -62,7 +81,7 @@ async function readBounded(path: string): Promise<Buffer> {
 }
 
 function refuse(file: string, problem: string, cause?: unknown): never {
-  const detail = cause === undefined ? '' : ` (${asPolityError(cause).message})`
+  const detail = cause === undefined ? '' : ` (${fileFault(cause)})`
   throw new PolityError(
     'gate.bundle.invalid',
     `${file} ${problem}${detail}`,

@@ -51,6 +51,17 @@ describe('loadBundle', () => {
     expect([...starter.policies.values()].every(({ description }) => description !== undefined)).toBe(true)
   })
 
+  it('places what was read before in the file in which it stands now', async () => {
+    const text = '@id("a") permit (principal, action, resource);'
+    const at = async (...files: { name: string; text: string }[]) =>
+      (await loadBundle([SCHEMA, ...files])).policies.get('a')?.place
+    const first = { file: '0.cedar', line: 1, column: 1 }
+    expect(await at({ name: '0.cedar', text })).toEqual(first)
+    expect(await at({ name: '0.cedar', text })).toEqual(first)
+    expect(await at({ name: '1.cedar', text })).toEqual({ ...first, file: '1.cedar' })
+    expect(await at({ name: '0.cedar', text: `\n ${text}` })).toEqual({ ...first, line: 2, column: 2 })
+  })
+
   it('holds no policy at all when none is given', async () => {
     expect((await load()).policies.size).toBe(0)
   })

@@ -59,6 +59,10 @@ const STANDARD = {
 /** Whether it is an attribute that every context has. */
 export const isStandard = (name: string): boolean => Object.hasOwn(STANDARD, name)
 
+/** What a request states of its deed: the facts of its action, and its conduct. */
+export const statedIn = (context: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(Object.entries(context).filter(([name]) => name === 'conduct' || !isStandard(name)))
+
 /** What every action may state about itself, once for all of them in a schema. */
 export const CONDUCT_TYPES: Readonly<Record<string, AttributesOrContext<string>>> = {
   [CONDUCT_TYPE]: {
@@ -142,8 +146,7 @@ const FACT_TYPES: readonly FactType[] = ['string', 'boolean', 'integer', 'string
  */
 export function contextOf(request: ContextInput, shape: FactShape = new Map()): Context {
   const { risk = 'high', inScope, approvals, solo, facts, conduct = {}, standing } = request
-  const now = utcTime(request.now)
-  const at = new Date(now)
+  const at = utcTime(request.now)
   if (!RISKS.includes(risk)) throw badRequest('the risk is none of low, medium, high, critical', {})
   if (typeof inScope !== 'boolean' || typeof solo !== 'boolean')
     throw badRequest('inScope and solo are booleans', {})
@@ -154,17 +157,23 @@ export function contextOf(request: ContextInput, shape: FactShape = new Map()): 
     conduct: factsOf(conduct, CONDUCT_SHAPE),
     hour: at.getUTCHours(),
     inScope,
-    now: { __extn: { fn: 'datetime', arg: now } },
+    now: { __extn: { fn: 'datetime', arg: request.now } },
     risk,
     solo,
     // ISO 8601: Monday is 1.
     weekday: at.getUTCDay() === 0 ? 7 : at.getUTCDay(),
   }
-  const sizeBytes = Buffer.byteLength(canonicalize(context))
-  if (sizeBytes > MAX_CONTEXT_BYTES) {
-    throw badRequest(`the facts of the request take more than ${MAX_CONTEXT_BYTES} bytes`, { sizeBytes })
-  }
+  requireSize(context)
   return context
+}
+
+/** Throws `input.invalid` for one whose canonical form takes more than MAX_CONTEXT_BYTES. */
+function requireSize(context: Context): void {
+  // Both forms write the same members; a UTF-16 unit takes at most three bytes.
+  if (JSON.stringify(context).length * 3 <= MAX_CONTEXT_BYTES) return
+  const sizeBytes = Buffer.byteLength(canonicalize(context))
+  if (sizeBytes > MAX_CONTEXT_BYTES)
+    throw badRequest(`the facts of the request take more than ${MAX_CONTEXT_BYTES} bytes`, { sizeBytes })
 }
 
 /** The same context with more approvals. */
@@ -231,11 +240,11 @@ function stringSet(value: unknown, what: string, maxItems: number, maxChars: num
   return [...new Set(items)].sort()
 }
 
-function utcTime(now: unknown): string {
+function utcTime(now: unknown): Date {
   if (typeof now === 'string' && UTC_TIME.test(now)) {
     const date = new Date(now)
     // A day that the month does not have would roll over into another date.
-    if (!Number.isNaN(date.getTime()) && date.toISOString().startsWith(now.slice(0, 19))) return now
+    if (!Number.isNaN(date.getTime()) && date.toISOString().startsWith(now.slice(0, 19))) return date
   }
   throw badRequest('now is not a UTC time such as 2026-11-20T10:00:00.000Z', {})
 }

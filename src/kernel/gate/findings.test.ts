@@ -5,11 +5,12 @@ import { loadBundle, STARTER_DIR } from './bundle.ts'
 import { readBundleFiles } from './bundle-files.ts'
 import { checkRules } from './findings.ts'
 import type { TestedAction } from './rule-tests.ts'
+import { STARTER_ACTIONS } from './starter-actions.fixture.ts'
 
 const ACTIONS: readonly TestedAction[] = [
   { name: 'state.put@1', risk: 'low', facts: { namespace: 'string' } },
   { name: 'state.get@1', risk: 'low' },
-  { name: 'log.read@1', risk: 'high' },
+  ...STARTER_ACTIONS,
 ]
 const [schema = { name: '', text: '' }] = (await readBundleFiles(STARTER_DIR)).filter(({ name }) =>
   name.endsWith('.cedarschema'),
@@ -27,6 +28,33 @@ const found = async (text: string, declared = '') =>
   ).map(({ rule, level, policy, line }) => [rule, level, policy, line])
 
 describe('findings', () => {
+  it('are the states that a hub holds rules in, gravest where it meant another text', async () => {
+    const kept = '@id("kept") permit (principal, action, resource);'
+    const text = `${kept}\n@id("other") permit (principal, action == Polity::Action::"state.put@1", resource);`
+    const files = [schema, { name: 'x.cedar', text }]
+    const held = new Map([
+      ['kept', { state: 'shadow', text: kept }],
+      ['other', { state: 'draft', text: kept }],
+      ['gone', { state: 'draft', text: undefined }],
+    ] as const)
+    const all = await checkRules(files, ACTIONS, held)
+    const states = all.filter(({ rule }) => rule === 'held-state')
+    expect(states).toMatchObject([
+      { policy: 'kept', level: 'note', line: 1 },
+      { policy: 'other', level: 'warning', line: 2, message: expect.stringContaining('of an earlier rule') },
+    ])
+    const same = new Map([['other', { state: 'enforced', text: kept }]] as const)
+    expect((await checkRules(files, ACTIONS, same)).filter(({ rule }) => rule === 'held-state')).toEqual([])
+  })
+
+  it('tell rules apart whose numbers are beyond those of JSON', async () => {
+    const vast = (id: string, last: number) =>
+      `@id("${id}") forbid (principal, action, resource) when { context.trust + 922337203685477580${last} > 9 };`
+    expect((await found(`${OPEN} ${vast('a', 1)} ${vast('b', 2)}`)).map(([rule]) => rule)).not.toContain(
+      'duplicate',
+    )
+  })
+
   it('has nothing to say of the starter rules but that some are drafts', async () => {
     const drafts = [...(await loadBundle(STARTER_DIR)).policies.values()].filter(
       ({ state }) => state === 'draft',
@@ -67,6 +95,14 @@ describe('findings', () => {
     const all = '@id("x") forbid (principal, action, resource);'
     expect(await found(`${OPEN}\n${all}`)).toEqual([['contradiction', 'error', 'x', 2]])
   })
+
+  it.each(['when { true }', 'unless { false }', 'when { true } unless { false }'])(
+    'takes what always holds for no condition: %s',
+    async (condition) => {
+      const text = `@id("x") forbid (principal, action, resource) ${condition};`
+      expect(await found(`${OPEN}\n${text}`)).toEqual([['contradiction', 'error', 'x', 2]])
+    },
+  )
 
   it.each([
     'forbid (principal, action, resource) when { context.autonomous };',

@@ -1,6 +1,6 @@
 // What is certainly wrong with rules before anybody asks them anything: found in their texts, with the place of each.
 
-import type { ValidationError } from '@cedar-policy/cedar-wasm/nodejs'
+import type { PolicyJson, ValidationError } from '@cedar-policy/cedar-wasm/nodejs'
 import { canonicalize, type Json } from '../../kit/canonical-json.ts'
 import { asPolityError } from '../errors.ts'
 import { type Bundle, loadBundle } from './bundle.ts'
@@ -11,7 +11,7 @@ import { readsContext } from './reading.ts'
 import type { TestedAction } from './rule-tests.ts'
 import { type Rules, rulesOf, validated } from './rules.ts'
 import { canApply } from './shards.ts'
-import type { Risk } from './types.ts'
+import type { PolicyState, Risk } from './types.ts'
 
 /** In the words of SARIF 2.1.0 (3.27.10). */
 export type FindingLevel = 'error' | 'warning' | 'note'
@@ -36,23 +36,33 @@ export type FindingRule =
   | 'duplicate'
   | 'draft'
   | 'raises-nothing'
+  | 'held-state'
 
 const RISKS: readonly Risk[] = ['low', 'medium', 'high', 'critical']
 /** A role and how many of it, or a committee. */
 const ANSWERABLE = /^(?:[A-Za-z0-9][A-Za-z0-9._-]*:[1-9][0-9]{0,2}|committee\.[A-Za-z0-9][A-Za-z0-9._-]*)$/
 const NAMES_SHOWN = 5
 
+/** What the roll-out of a hub says of a rule by its name, and the text of the rule in force of that name. */
+export interface Held {
+  readonly state: PolicyState
+  readonly text: string | undefined
+}
+
 /**
  * Rules from a folder or from files at hand, against the actions that can be asked for. Rules that would be refused are
  * one finding, `invalid`, at the place of the fault; whatever else is found is ordered by place.
+ *
+ * @param held by id of the policy, where the rules are for a hub
  */
 export async function checkRules(
   source: string | readonly BundleFile[],
   actions: readonly TestedAction[],
+  held: ReadonlyMap<string, Held> = new Map(),
 ): Promise<readonly Finding[]> {
   try {
     const bundle = await loadBundle(source)
-    return findingsOf(bundle, rulesOf(bundle, actions), actions)
+    return findingsOf(bundle, rulesOf(bundle, actions), actions, held)
   } catch (thrown) {
     const { code, message, facts } = asPolityError(thrown)
     if (code !== 'gate.bundle.invalid') throw thrown
@@ -63,11 +73,17 @@ export async function checkRules(
   }
 }
 
-function findingsOf(bundle: Bundle, rules: Rules, actions: readonly TestedAction[]): Finding[] {
+function findingsOf(
+  bundle: Bundle,
+  rules: Rules,
+  actions: readonly TestedAction[],
+  held: ReadonlyMap<string, Held>,
+): Finding[] {
   const policies = [...bundle.policies.values()]
   const found = [
     ...warningsOf(bundle, rules),
     ...policies.flatMap((policy) => [...obligationFindings(policy), ...draftFindings(policy)]),
+    ...policies.flatMap((policy) => heldFindings(policy, held.get(policy.id))),
     ...policies.filter(isClassifying).flatMap((policy) => riskFindings(policy, rules, actions)),
     ...contradictions(policies, rules),
     ...unpermitted(bundle, policies, rules),
@@ -132,6 +148,20 @@ const draftFindings = (policy: Policy): Finding[] =>
     ? [findingAt(policy, 'draft', 'note', 'a draft: checked, and never evaluated')]
     : []
 
+/** What was said of the rule that is in force is meant; of another text under the same name, perhaps not. */
+function heldFindings(policy: Policy, held: Held | undefined): Finding[] {
+  if (held === undefined || held.state === policy.state) return []
+  const isSame = held.text === policy.text
+  return [
+    findingAt(
+      policy,
+      'held-state',
+      isSame ? 'note' : 'warning',
+      `${held.state} at the hub, not ${policy.state}: its roll-out says so${isSame ? '' : ' of an earlier rule of this name'} (polity gate mode --remove --policy ${policy.id})`,
+    ),
+  ]
+}
+
 /** Only where every action that it can meet says how risky it is. */
 function riskFindings(policy: Policy, rules: Rules, actions: readonly TestedAction[]): Finding[] {
   const met = actions.filter(({ name }) => covers(policy, name, rules))
@@ -171,8 +201,12 @@ function contradictions(policies: readonly Policy[], rules: Rules): Finding[] {
 function isTotal(policy: Policy): boolean {
   if (!isDeciding(policy) || policy.effect !== 'forbid' || policy.obligation !== undefined) return false
   const json = jsonOf(policy)
-  return json?.principal.op === 'All' && json.resource.op === 'All' && json.conditions.length === 0
+  return json?.principal.op === 'All' && json.resource.op === 'All' && json.conditions.every(isAlwaysMet)
 }
+
+/** `when { true }` and `unless { false }` are no conditions. */
+const isAlwaysMet = ({ kind, body }: PolicyJson['conditions'][number]): boolean =>
+  'Value' in body && body.Value === (kind === 'when')
 
 function unpermitted({ schemaPlace }: Bundle, policies: readonly Policy[], rules: Rules): Finding[] {
   const permits = policies.filter((policy) => isDeciding(policy) && policy.effect === 'permit')
@@ -210,8 +244,16 @@ function duplicates(policies: readonly Policy[]): Finding[] {
 function meaningOf(policy: Policy): string {
   const { annotations: _, ...said } = jsonOf(policy) ?? {}
   const { obligation = null, risk = null, state, inviolable } = policy
-  return canonicalize([said, obligation, risk, state, inviolable] as unknown as Json)
+  const rest = [obligation, risk, state, inviolable]
+  // Cedar counts farther than JSON is read: such rules are told apart by how they are written.
+  const meaning = (hasVastNumber(said) ? policy.text : said) as Json
+  return canonicalize([meaning, ...rest])
 }
+
+const hasVastNumber = (node: unknown): boolean =>
+  typeof node === 'number'
+    ? !Number.isSafeInteger(node)
+    : typeof node === 'object' && node !== null && Object.values(node).some(hasVastNumber)
 
 function jsonOf({ text, place }: Policy) {
   const parsed = tryOn(parserEngine(), place, (cedar) => cedar.policyToJson(text))

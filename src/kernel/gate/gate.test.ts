@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { type Bundle, loadBundle, STARTER_DIR } from './bundle.ts'
 import { readBundleFiles } from './bundle-files.ts'
 import { openGate } from './gate.ts'
+import { STARTER_ACTIONS } from './starter-actions.fixture.ts'
 import {
   type ActionDefinition,
   type Fact,
@@ -20,7 +21,7 @@ const ACTIONS: readonly ActionDefinition[] = [
     facts: { namespace: 'string?', sizeBytes: 'integer?', tags: 'strings?', isNew: 'boolean?' },
   },
   { name: 'mirror.analyze@1' },
-  { name: 'log.read@1' },
+  ...STARTER_ACTIONS,
 ]
 const owner: Principal = { kind: 'user', id: 'alice', roles: ['owner'] }
 const auditor: Principal = { kind: 'user', id: 'ada', roles: ['auditor'] }
@@ -127,6 +128,62 @@ describe('the starter bundle', async () => {
     )
     expect(gate.decide(request({ risk: 'critical' })).sentence).toContain('owner:1 must agree')
     expect(gate.decide(request({ chain: [agent], risk: 'high' })).sentence).toContain('no rule permits it')
+  })
+
+  it('promises nobody that an agreement would help where it would not', async () => {
+    // Nothing permits it: that it is critical, too, is beside the point.
+    expect(gate.decide(request({ chain: [agent], risk: 'critical' })).sentence).toBe(
+      'agent "bot" may not run "state.put@1" on "state/ns": no rule permits it, whoever agrees; also forbidden by critical-needs-owner.',
+    )
+    // What nobody can lift is told, although the other comes first.
+    expect(gate.decide(request({ inScope: false, risk: 'critical' })).sentence).toBe(
+      'user "alice" may not run "state.put@1" on "state/ns": forbidden by critical-needs-owner, token-scope (The token does not cover this action).',
+    )
+    const young = { ...PLAIN_STANDING, autonomous: true, trust: 0 }
+    const bare = { chain: [agent], risk: 'medium', standing: young } as const
+    for (const mode of ['enforce', 'log-only'] as const)
+      expect((await gateOf(starter, mode)).decide(request(bare)).sentence).toContain(
+        ': no rule permits it, whoever agrees; also forbidden by guardrail-medium.',
+      )
+  })
+
+  it('keeps what a rule says of an agreement to itself where another rule is in the way', async () => {
+    const ask = (id: string, who: string, rest = '') =>
+      `@id("${id}") @obligation("${who}:1") @description("Earn trust, or have the agreement of ${who}")
+        forbid (principal, action, resource) ${rest} unless { context.approvals.contains("${who}:1") };`
+    const sentence = async (chain: Principal[], ...texts: string[]) =>
+      (await gateOf(rules(...texts))).decide(request({ chain })).sentence.split('": ')[1]
+    const total = '@id("zero") forbid (principal, action, resource);'
+    expect(await sentence([owner], PERMIT_ALL, ask('a', 'owner'), total)).toBe('forbidden by a, zero.')
+    // The agreement meets a rule that stops whatever was agreed to.
+    const never = `@id("never") forbid (principal, action, resource) when { context.approvals.contains("owner:1") };`
+    expect(await sentence([owner], PERMIT_ALL, ask('a', 'owner'), never)).toBe(
+      'forbidden by a, whoever agrees.',
+    )
+    // Nothing permits the one link, and the rule that asks for an agreement stops the other.
+    const some = '@id("some") permit (principal in Polity::Role::"owner", action, resource);'
+    const ofOwner = ask('a', 'owner').replace('principal,', 'principal in Polity::Role::"owner",')
+    expect(await sentence([owner, agent], some, ofOwner)).toBe(
+      'no rule permits it, whoever agrees; also forbidden by a.',
+    )
+  })
+
+  it('finds the same risk whoever has agreed, and whether or not anybody else could', async () => {
+    const text = `@id("all") permit (principal, action, resource);
+      @id("r") @risk("high") forbid (principal, action, resource) unless { context.approvals.contains("owner:1") };
+      @id("s") @risk("critical") forbid (principal, action, resource) when { context.solo };`
+    const [schema] = (await readBundleFiles(STARTER_DIR)).filter(({ name }) => name.endsWith('schema'))
+    if (schema === undefined) throw new Error('no schema')
+    const risky = await openGate({
+      bundle: await loadBundle([schema, { name: 'x.cedar', text }]),
+      actions: ACTIONS,
+    })
+    for (const change of [{}, { approvals: ['owner:1'] }, { solo: true }])
+      expect(risky.classify(request({ risk: 'low', ...change }))).toEqual({
+        risk: 'high',
+        declaredRisk: 'low',
+        raisedBy: ['r'],
+      })
   })
 
   it('denies an action that nobody declared', () => {
@@ -437,6 +494,22 @@ describe('swapping bundles', () => {
     gate.load(await rules())
     expect(gate.decide(request()).effect).toBe('denied')
     expect(gate.decide(request()).evidence.bundle).toBe(gate.bundle.digest)
+  })
+
+  it('keeps what the rules before said, each apart from the other', async () => {
+    const gate = await gateOf(rules(PERMIT_ALL))
+    expect(gate.decideBefore(request())).toBeUndefined()
+    const open = gate.bundle.digest
+    gate.load(await rules())
+    for (let at = 0; at < 3; at++) {
+      expect(gate.decide(request()).effect).toBe('denied')
+      expect(gate.decideBefore(request())).toMatchObject({ effect: 'allow', evidence: { bundle: open } })
+    }
+    gate.load(gate.source, undefined, { mode: 'log-only' })
+    expect([gate.decide(request()).effect, gate.decideBefore(request())?.effect]).toEqual(['allow', 'allow'])
+    gate.load(await rules(PERMIT_ALL))
+    expect([gate.decide(request()).effect, gate.decideBefore(request())?.effect]).toEqual(['allow', 'allow'])
+    expect(gate.decideBefore(request())).toMatchObject({ wouldEffect: 'denied' })
   })
 
   it('can bring other actions', async () => {

@@ -7,7 +7,7 @@ import { type Bundle, digestOf } from './bundle.ts'
 import { type Context, contextOf } from './context.ts'
 import { Engine } from './engine.ts'
 import { ACTION_TYPE, checkText, sliceOf } from './entities.ts'
-import { applying, type Evaluate } from './judge.ts'
+import { applying, type Evaluate, isAnswer } from './judge.ts'
 import { Memo } from './memo.ts'
 import { type Reading, readsContext } from './reading.ts'
 import { type Reconsidered, type Reconsidering, reconsider } from './reconsider.ts'
@@ -44,7 +44,7 @@ export interface Gate {
   readonly rollout: Rollout
   /**
    * The risk of a request: what its action declares, raised by the `@risk` rules that apply to it or cannot be
-   * evaluated. Looks at everything of the request but `solo`.
+   * evaluated. Looks at everything of the request but `approvals` and `solo`: who agrees changes nothing about the deed.
    *
    * Errors: as `decide`.
    */
@@ -56,6 +56,12 @@ export interface Gate {
    * Errors: `input.invalid` (a request outside the bounds, or with facts that its action does not declare).
    */
   decide(request: GateRequest): Verdict
+  /**
+   * What the rules said that were in force before these, with the roll-out of then; undefined where there were none.
+   *
+   * Errors: as `decide`.
+   */
+  decideBefore(request: GateRequest): Verdict | undefined
   /**
    * What the rules in force say to a request of which the evidence was kept: classified and judged anew, as `enforce`
    * would have it. Undefined where nobody declares its action any more.
@@ -92,6 +98,7 @@ export async function openGate({ bundle, actions, rollout = ENFORCED }: GateOpti
     }
   }
   let inForce = install(bundle, actions, rollout)
+  let before: (() => InForce) | undefined
   return {
     get bundle() {
       return inForce.rules.bundle
@@ -104,10 +111,34 @@ export async function openGate({ bundle, actions, rollout = ENFORCED }: GateOpti
     },
     classify: (request) => classify(request, inForce),
     decide: (request) => decide(request, inForce),
+    decideBefore(request) {
+      const past = before?.()
+      if (past === undefined) return undefined
+      const { declaredRisk = request.risk } = request
+      const asked = { ...request, risk: declaredRisk, raisedBy: [] }
+      return decide({ ...asked, ...classify(asked, past) }, past)
+    },
     reconsider: (question) => reconsider(question, inForce),
     load(next, definitions = inForce.definitions, how = inForce.rollout) {
+      const past = inForce
       inForce = install(next, definitions, how)
+      if (inForce.rules.bundle.digest !== past.rules.bundle.digest) before = asideOf(past)
     },
+  }
+}
+
+/** The same rules on an engine of their own, once somebody asks: two that share one would meet each other's policies. */
+function asideOf(past: InForce): () => InForce {
+  let aside: InForce | undefined
+  return () => {
+    if (aside !== undefined) return aside
+    const engine = new Engine()
+    const [answers, slices] = [
+      new Memo<readonly AuthorizationAnswer[]>(ANSWERS_MAX),
+      new Memo<Slice>(SLICES_MAX),
+    ]
+    aside = { ...past, engine, shards: new Shards(engine, past.rules), answers, slices }
+    return aside
   }
 }
 
@@ -123,11 +154,14 @@ interface InForce {
   readonly slices: Memo<Slice>
 }
 
+/** What a rule that classifies sees of who agrees. */
+const UNAGREED = { approvals: [], solo: false } as const
+
 function classify(request: GateRequest, inForce: InForce): Classification {
   const declaredRisk = request.risk ?? 'high'
   const { risks } = inForce.shards.of(request.action)
   if (risks.policies.size === 0) return { risk: declaredRisk, declaredRisk, raisedBy: [] }
-  const question = questionOf(request, inForce)
+  const question = questionOf({ ...request, ...UNAGREED }, inForce)
   const raisedBy = applying(risks.policies, evaluationOf(risks, question, inForce), question.context)
   const risk = highest([declaredRisk, ...raisedBy.map((id) => risks.policies.get(id)?.risk ?? 'critical')])
   return { risk, declaredRisk, raisedBy }
@@ -219,26 +253,25 @@ function sliceFor(chain: Chain, name: string, path: string, { rules, slices }: I
 function evaluationOf(shard: Shard, { isDeclared, slice }: Question, inForce: InForce): Evaluate {
   return (context) => {
     if (!isDeclared) throw new PolityError('gate.failed', 'the action is not declared')
-    const key = JSON.stringify([shard.key, slice.who, ...seenBy(shard.reads, slice.resource, context)])
+    const seen = seenOf(shard.reads, context)
+    const key = JSON.stringify([shard.key, slice.who, shard.reads.resource ? slice.resource.id : null, seen])
     const known = inForce.answers.get(key)
     if (known !== undefined) return known
     const answers = slice.requests.map((request) => {
       const preparsedPolicySetId = inForce.shards.nameOf(shard)
-      const call = { ...request, context, entities: [...slice.entities], preparsedPolicySetId }
+      const call = { ...request, context: seen, entities: [...slice.entities], preparsedPolicySetId }
       return inForce.engine.run((cedar) => cedar.statefulIsAuthorized(call))
     })
-    if (answers.every(({ type }) => type === 'success')) inForce.answers.set(key, answers)
+    if (answers.every(isAnswer)) inForce.answers.set(key, answers)
     return answers
   }
 }
 
-/** What of a request some rules can tell apart. */
-const seenBy = (reads: Reading, resource: Uid, context: Context): readonly unknown[] => [
-  reads.resource ? resource.id : null,
+/** What of a context some rules can tell apart: handing over more would take time and change nothing. */
+const seenOf = (reads: Reading, context: Context): Context =>
   reads.context === 'everything'
     ? context
-    : Object.fromEntries(Object.entries(context).filter(([name]) => readsContext(reads, name))),
-]
+    : Object.fromEntries(Object.entries(context).filter(([name]) => readsContext(reads, name)))
 
 function evidenceOf({ context, slice }: Question, { rules, version }: InForce): Evidence {
   const { requests, entitiesJson, digest } = slice

@@ -16,6 +16,10 @@ export interface Judgement {
   /** What is owed, sorted; only when suspended. */
   readonly obligations: readonly string[]
   readonly errors: readonly PolicyFailure[]
+  /** Denied although everything that is owed could be met: nothing permits it. Absent where nobody can tell. */
+  readonly isUnpermitted?: true
+  /** Denied although each deciding forbid names who could agree: with all of that, it would be denied still. */
+  readonly isInVain?: true
 }
 
 /** Which denials count: all of them, or only those of policies annotated `@inviolable`. */
@@ -39,10 +43,14 @@ export function judge(
   const { errors } = first
   if (first.isAllowed) return { effect: 'allow', reasons: first.permits, obligations: [], errors }
   const denied: Judgement = { effect: 'denied', reasons: first.forbids, obligations: [], errors }
-  const obligations = first.isFinal ? [] : obligationsOf(policies, first.forbids)
+  const obligations = obligationsOf(policies, first.forbids)
   if (obligations.length === 0) return denied
+  // For another link of the chain nobody needs to be asked: nothing permits it.
+  if (first.isFinal) return first.isUnpermitted ? { ...denied, isUnpermitted: true } : denied
   const granted = weigh(policies, tryEvaluate(evaluate, withApprovals(context, obligations)), weight)
-  return granted.isAllowed ? { ...denied, effect: 'suspended', obligations } : denied
+  if (granted.isAllowed) return { ...denied, effect: 'suspended', obligations }
+  if (granted.forbids.length > 0) return { ...denied, isInVain: true }
+  return granted.isUnpermitted ? { ...denied, isUnpermitted: true } : denied
 }
 
 /**
@@ -69,6 +77,8 @@ interface Weighed {
   readonly isAllowed: boolean
   /** No approval can change this denial. */
   readonly isFinal: boolean
+  /** Of some link there is neither a permit nor a forbid. */
+  readonly isUnpermitted: boolean
   readonly permits: readonly string[]
   readonly forbids: readonly string[]
   readonly errors: readonly PolicyFailure[]
@@ -103,6 +113,7 @@ function weigh(
   return {
     isAllowed: !isFinal && forbids.length === 0,
     isFinal,
+    isUnpermitted,
     permits: sorted(allowing.flatMap(({ diagnostics }) => diagnostics.reason)),
     forbids,
     errors,
@@ -111,10 +122,18 @@ function weigh(
 
 function failuresOf(answer: AuthorizationAnswer | PolicyFailure): PolicyFailure[] {
   if ('policy' in answer) return [{ policy: '', message: clip(answer.message) }]
-  if (answer.type === 'success') return []
+  if (isAnswer(answer)) return []
+  if (answer.type === 'success') return [{ policy: '', message: 'the engine answered neither yes nor no' }]
   const messages = answer.errors.map(({ message }) => message)
   return [{ policy: '', message: clip(messages.join('; ')) }]
 }
+
+/** What is neither allowed for a reason nor denied is no answer, and must not be taken for what was not denied. */
+export const isAnswer = (answer: AuthorizationAnswer): boolean =>
+  answer.type === 'success' && isWhole(answer.response)
+
+const isWhole = ({ decision, diagnostics }: Partial<Response> = {}): boolean =>
+  decision === 'deny' || (decision === 'allow' && (diagnostics?.reason.length ?? 0) > 0)
 
 // Without an answer nobody knows which forbid would have held, so it is a denial wherever one could.
 function unanswered(
@@ -123,7 +142,7 @@ function unanswered(
   weight: Weight,
 ): Weighed {
   const isAllowed = weight === 'inviolable' && ![...policies.values()].some(({ inviolable }) => inviolable)
-  return { isAllowed, isFinal: true, permits: [], forbids: [], errors }
+  return { isAllowed, isFinal: true, isUnpermitted: false, permits: [], forbids: [], errors }
 }
 
 function errorsOf(responses: readonly Response[]): PolicyFailure[] {

@@ -5,6 +5,7 @@ import { PolityError } from '../errors.ts'
 import { parserEngine } from './engine.ts'
 import { ROLE_TYPE } from './entities.ts'
 import type { Policy } from './policies.ts'
+import { pathOf } from './reading.ts'
 
 /** `context.trust`, `context.conduct.isExternal`, `principal.id`, `resource.path`. */
 export interface LookedAt {
@@ -52,7 +53,7 @@ function visit(node: unknown, found: Found): void {
     return
   }
   for (const [operator, operand] of Object.entries(node)) {
-    const path = operator === '.' || operator === 'has' ? pathOf(operand) : undefined
+    const path = pathOf(operator, operand)
     if (path !== undefined) note(path, [], found)
     else if (COMPARISONS.has(operator))
       for (const side of pathsIn(operand)) note(side, constantsIn(operand), found)
@@ -80,24 +81,11 @@ function note(path: readonly string[], constants: readonly Constant[], found: Fo
   found.set(key, known)
 }
 
-/** Undefined where it is not an attribute of a variable, or of a record in one. */
-function pathOf(operand: unknown): readonly string[] | undefined {
-  const { left, attr } = operand as { readonly left?: object; readonly attr?: unknown }
-  if (typeof attr !== 'string' || left === undefined) return undefined
-  const below = baseOf(left)
-  return below === undefined ? undefined : [...below, attr]
-}
-
-function baseOf(node: object): readonly string[] | undefined {
-  if ('Var' in node) return [String(node.Var)]
-  return '.' in node ? pathOf(node['.']) : undefined
-}
-
 function pathsIn(node: unknown): readonly (readonly string[])[] {
   if (typeof node !== 'object' || node === null) return []
   if (Array.isArray(node)) return node.flatMap(pathsIn)
   return Object.entries(node).flatMap(([operator, operand]) => {
-    const path = operator === '.' || operator === 'has' ? pathOf(operand) : undefined
+    const path = pathOf(operator, operand)
     return path === undefined ? pathsIn(operand) : [path]
   })
 }

@@ -2,10 +2,14 @@
 
 export class Memo<T> {
   readonly #max: number
+  readonly #weigh: (key: string) => number
   readonly #known = new Map<string, T>()
+  #weight = 0
 
-  constructor(max: number) {
+  /** @param weigh how much of `max` an answer takes, by its key; one by default */
+  constructor(max: number, weigh: (key: string) => number = () => 1) {
     this.#max = max
+    this.#weigh = weigh
   }
 
   get(key: string): T | undefined {
@@ -17,10 +21,16 @@ export class Memo<T> {
   }
 
   set(key: string, value: T): void {
-    this.#known.delete(key)
+    this.#forget(key)
     this.#known.set(key, value)
-    if (this.#known.size <= this.#max) return
-    const [oldest] = this.#known.keys()
-    if (oldest !== undefined) this.#known.delete(oldest)
+    this.#weight += this.#weigh(key)
+    for (const oldest of this.#known.keys()) {
+      if (this.#weight <= this.#max) return
+      this.#forget(oldest)
+    }
+  }
+
+  #forget(key: string): void {
+    if (this.#known.delete(key)) this.#weight -= this.#weigh(key)
   }
 }

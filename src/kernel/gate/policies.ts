@@ -4,6 +4,7 @@ import type { ActionConstraint, DetailedError, EntityUidJson } from '@cedar-poli
 import { asPolityError, PolityError } from '../errors.ts'
 import type { BundleFile } from './bundle-files.ts'
 import type { Engine } from './engine.ts'
+import { Memo } from './memo.ts'
 import { type Reading, readingOf } from './reading.ts'
 import type { PolicyState, Risk, Uid } from './types.ts'
 
@@ -58,13 +59,26 @@ const MAX_POLICY_CHARS = 16 * 1024
 const MAX_LEVELS = 256
 const MAX_DESCRIPTION_CHARS = 400
 
+/** Characters of files and their names. A bundle is read when it is proposed, when it is put in force, and with each later one. */
+const READ_BEFORE_MAX_CHARS = 1024 * 1024
+const readBefore = new Memo<readonly Policy[]>(READ_BEFORE_MAX_CHARS, ({ length }) => length)
+
 /**
  * Cedar itself numbers the policies of a text (policy0, policy1) and ignores `@id`, so a file is
  * split and each policy is handed on under its own id.
  *
  * Errors: `gate.bundle.invalid` with file, line and column.
  */
-export function policiesOf(file: BundleFile, engine: Engine): Policy[] {
+export function policiesOf(file: BundleFile, engine: Engine): readonly Policy[] {
+  const key = JSON.stringify([file.name, file.text])
+  const known = readBefore.get(key)
+  if (known !== undefined) return known
+  const policies = read(file, engine)
+  readBefore.set(key, policies)
+  return policies
+}
+
+function read(file: BundleFile, engine: Engine): readonly Policy[] {
   const parts = tryOn(engine, placeAt(file, 0), (cedar) => cedar.policySetTextToParts(file.text))
   if (parts.type === 'failure') throw errorAt(parts.errors, (offset) => placeAt(file, offset))
   const [template] = parts.policy_templates

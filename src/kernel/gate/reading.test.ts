@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { loadBundle, STARTER_DIR } from './bundle.ts'
 import { readBundleFiles } from './bundle-files.ts'
 import { openGate } from './gate.ts'
-import { Memo } from './memo.ts'
+import { lookedAt } from './looked-at.ts'
 import { readingOf } from './reading.ts'
 import { type GateRequest, PLAIN_STANDING } from './types.ts'
 
@@ -39,6 +39,23 @@ describe('what a policy looks at', () => {
     ['resource', 'principal.id == "context" && "resource" == "Var"', [[], false]],
   ])('%s, %s', (head, condition, expected) => {
     expect(reading(head, condition)).toEqual(expected)
+  })
+})
+
+describe('the paths that a policy names', () => {
+  it.each([
+    ['context.risk == "high"', ['context.risk: high']],
+    ['context["conduct"]["cost"] > 3', ['context.conduct.cost: 3']],
+    // Asked for in one breath, or step by step.
+    ['context has conduct.cost', ['context.conduct.cost: ']],
+    ['context has conduct && context.conduct has cost', ['context.conduct: ', 'context.conduct.cost: ']],
+    ['principal.id like "a*" || resource.path == "b"', ['principal.id: ', 'resource.path: b']],
+    ['{ a: context.hour }.a == 3', ['context.hour: 3']],
+    ['context == context', []],
+  ])('%s', (condition, expected) => {
+    const text = `@id("p") forbid (principal, action, resource) when { ${condition} };`
+    const { facts } = lookedAt({ id: 'p', text })
+    expect(facts.map(({ path, constants }) => `${path.join('.')}: ${constants.join(' ')}`)).toEqual(expected)
   })
 })
 
@@ -111,15 +128,4 @@ describe('a gate that remembers', () => {
       { numRuns: 25 },
     )
   }, 60_000)
-})
-
-describe('a memo', () => {
-  it('keeps what was used last, and no more than it may', () => {
-    const memo = new Memo<number>(2)
-    memo.set('a', 1)
-    memo.set('b', 2)
-    expect(memo.get('a')).toBe(1)
-    memo.set('c', 3)
-    expect([memo.get('a'), memo.get('b'), memo.get('c')]).toEqual([1, undefined, 3])
-  })
 })

@@ -44,18 +44,30 @@ function look(node: unknown, found: Found): void {
   }
   if (typeof node !== 'object' || node === null) return
   for (const [operator, operand] of Object.entries(node)) {
-    const attribute = operator === '.' || operator === 'has' ? attributeOf(operand) : undefined
-    if (attribute !== undefined) found.context.add(attribute)
+    const [base, name] = pathOf(operator, operand) ?? []
+    if (base === 'context' && name !== undefined) found.context.add(name)
     else if (operator === 'Var' && operand === 'context') found.isEverything = true
     else if (operator === 'Var' && operand === 'resource') found.isResource = true
     else look(operand, found)
   }
 }
 
-/** Of the context itself; undefined for anything else. */
-function attributeOf(operand: unknown): string | undefined {
-  const { left, attr } = operand as { left?: { Var?: unknown }; attr?: unknown }
-  // `context has a.b` is a list of names: the first is the context's own.
-  const first: unknown = Array.isArray(attr) ? attr[0] : attr
-  return left?.Var === 'context' && typeof first === 'string' ? first : undefined
+/**
+ * What an attribute is named by: `context.conduct.isExternal` as three names, variable first. Undefined where the node is
+ * no `.` or `has`, or not of a variable or a record in one.
+ */
+export function pathOf(operator: string, operand: unknown): readonly string[] | undefined {
+  if (operator !== '.' && operator !== 'has') return undefined
+  const { left, attr } = operand as { readonly left?: object; readonly attr?: unknown }
+  // `context has a.b` is a list of names.
+  const names: readonly unknown[] = Array.isArray(attr) ? attr : [attr]
+  if (left === undefined || names.length === 0 || !names.every((name) => typeof name === 'string'))
+    return undefined
+  const below = baseOf(left)
+  return below && [...below, ...names]
+}
+
+function baseOf(node: object): readonly string[] | undefined {
+  if ('Var' in node) return [String(node.Var)]
+  return '.' in node ? pathOf('.', node['.']) : undefined
 }

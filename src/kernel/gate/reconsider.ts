@@ -91,7 +91,7 @@ function rejudge(
       )
     }
   const solo = context.solo === true
-  const asked: Context = { ...context, risk: declaredRisk, solo: false }
+  const asked: Context = { ...context, risk: declaredRisk, approvals: [], solo: false }
   const raisedBy = of.risks.policies.size === 0 ? [] : applying(of.risks.policies, evaluate(of.risks), asked)
   const risk = highest([declaredRisk, ...raisedBy.map((id) => of.risks.policies.get(id)?.risk ?? 'critical')])
   const settled = settle(of, evaluate, { context: { ...context, risk }, mode, risk, solo })

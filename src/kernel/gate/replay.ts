@@ -4,10 +4,7 @@ import type { AuthorizationCall, EntityJson, Schema } from '@cedar-policy/cedar-
 import { asPolityError, PolityError } from '../errors.ts'
 import { digestOf } from './bundle.ts'
 import { type Context, withApprovals } from './context.ts'
-import { parserEngine } from './engine.ts'
-import { judge } from './judge.ts'
-import { policiesOf } from './policies.ts'
-import type { Digest, Effect, Evidence } from './types.ts'
+import type { Digest, Evidence } from './types.ts'
 
 /**
  * One call of the stock, stateless `isAuthorized` per link of the chain. How to read the answers:
@@ -42,66 +39,6 @@ export function replayInputs(
     policies: { staticPolicies: { ...policies } },
     entities,
   }))
-}
-
-/** What a decision comes to, from its evidence alone. */
-export interface ReplayedVerdict {
-  readonly effect: Effect
-  /** Ids of the deciding policies, sorted. */
-  readonly reasons: readonly string[]
-}
-
-/**
- * Decides again with what was stored. An `allow` or `denied` of a mode that blocks nothing is what `enforce` would
- * have said, so compare it with `wouldEffect ?? effect`.
- *
- * Errors: as `replayInputs`; `gate.bundle.invalid` for a bundle that no gate would have taken.
- */
-export function replayVerdict(
-  evidence: Omit<Evidence, 'entitiesJson'>,
-  bundle: Uint8Array,
-  entitiesJson: string,
-): ReplayedVerdict {
-  const stored: Evidence = { ...evidence, entitiesJson }
-  // Checks both texts before anything in them is used.
-  replayInputs(stored, bundle, entitiesJson)
-  const { policies } = bundleParts(parseJson('bundle', new TextDecoder().decode(bundle)))
-  const engine = parserEngine()
-  const parsed = Object.entries(policies).flatMap(([id, text]) =>
-    policiesOf({ name: `${id}.cedar`, text }, engine),
-  )
-  const { effect, reasons } = judge(
-    new Map(parsed.map((policy) => [policy.id, policy])),
-    (context) =>
-      replayInputs({ ...stored, context }, bundle, entitiesJson).map((call) =>
-        engine.run((cedar) => cedar.isAuthorized(call)),
-      ),
-    stored.context as Context,
-  )
-  return { effect, reasons }
-}
-
-/** Private values of a decision's input, and what became of them. */
-export interface DecisionInputs {
-  readonly decision: string
-  /** Commitments of values that were kept when it was decided. */
-  readonly kept: readonly string[]
-  /** Those of them that still open. */
-  readonly open: ReadonlySet<string>
-}
-
-/**
- * A verdict about values that nobody can look at any more is no verdict that anybody could check: there is none then,
- * rather than one about something else. Throws `inputs-erased`.
- */
-export function requireInputs({ decision, kept, open }: DecisionInputs): void {
-  const erased = kept.filter((commitment) => !open.has(commitment))
-  if (erased.length === 0) return
-  throw new PolityError(
-    'inputs-erased',
-    `private inputs of the decision ${decision} were erased: it cannot be replayed, and what the log holds of it stays valid`,
-    { decision, erased },
-  )
 }
 
 function checkDigest(what: string, content: string | Uint8Array, expected: Digest): void {

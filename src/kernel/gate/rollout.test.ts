@@ -47,6 +47,22 @@ describe('a roll-out', () => {
     expect([within(0, 'x'), within(100, 'x')]).toEqual([false, true])
   })
 
+  it('lets nobody out of a share by whom he says to act for', () => {
+    const share = { percent: 50, by: 'principal', seed: 's' } as const
+    const modeFor = (...ids: string[]) =>
+      modeOf(
+        { mode: 'enforce', share },
+        { ...asked('a.b@1'), chain: ids.map((id) => ({ kind: 'agent', id, roles: [] }) as const) },
+      ).mode
+    const ids = Array.from({ length: 40 }, (_, at) => `agent-${at}`)
+    const [bound, free] = [
+      ids.find((id) => modeFor(id) === 'enforce') ?? '',
+      ids.find((id) => modeFor(id) === 'log-only') ?? '',
+    ]
+    for (const id of ids) expect([modeFor(id, bound), modeFor(bound, id)]).toEqual(['enforce', 'enforce'])
+    expect(modeFor(free, free)).toBe('log-only')
+  })
+
   it('does not loosen what the law itself is made of', () => {
     const open = { mode: 'log-only', actions: [{ prefix: 'gate', mode: 'log-only' }] } as const
     for (const action of ['gate.mode@1', 'token.create@1', 'approvals.approve@1', 'halts.release@1'])

@@ -8,6 +8,10 @@ import type { GateRequest, Mode, ModeOrigin, PolicyState, Risk, Rollout } from '
 /** Everything is enforced, for everybody. */
 export const ENFORCED: Rollout = { mode: 'enforce' }
 
+/** Everything is enforced, by policies in the states that a roll-out gives them. */
+export const enforcedWith = ({ policies }: Pick<Rollout, 'policies'> = {}): Rollout =>
+  policies === undefined ? ENFORCED : { ...ENFORCED, policies }
+
 const MODES: readonly Mode[] = ['log-only', 'enforce-critical', 'enforce']
 const STATES: readonly PolicyState[] = ['draft', 'shadow', 'enforced']
 const RISKS: readonly Risk[] = ['low', 'medium', 'high', 'critical']
@@ -90,15 +94,22 @@ const covers = (prefix: string, action: string): boolean =>
     ? action.startsWith(prefix)
     : action.startsWith(`${prefix}.`) || action.startsWith(`${prefix}@`))
 
-/** 0 to SLOTS - 1: a principal keeps its slot, so that a growing share only ever takes in. */
+/**
+ * 0 to SLOTS - 1: a principal keeps its slot, so that a growing share only ever takes in. A chain has the lowest of its
+ * links, so that no program leaves the share by naming whom it acts for.
+ */
 function slotOf(
   { by, seed }: NonNullable<Rollout['share']>,
   { chain, action, resource, now }: Asked,
 ): number {
   const who = chain.map(({ kind, id }) => [kind, id])
-  const text = JSON.stringify(by === 'principal' ? [seed, who] : [seed, who, action, resource, now])
-  return Number.parseInt(hash('sha256', text, 'hex').slice(0, 12), 16) % SLOTS
+  return by === 'principal'
+    ? Math.min(...who.map((link) => slotIn([seed, [link]])))
+    : slotIn([seed, who, action, resource, now])
 }
+
+const slotIn = (parts: readonly unknown[]): number =>
+  Number.parseInt(hash('sha256', JSON.stringify(parts), 'hex').slice(0, 12), 16) % SLOTS
 
 export const isBinding = (mode: Mode, risk: Risk | undefined): boolean =>
   mode === 'enforce' || (mode === 'enforce-critical' && risk === 'critical')

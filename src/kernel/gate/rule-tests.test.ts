@@ -3,9 +3,10 @@
 import { describe, expect, it } from 'vitest'
 import { loadBundle, STARTER_DIR } from './bundle.ts'
 import { type RuleTestResult, runRuleTests, type TestedAction } from './rule-tests.ts'
+import { STARTER_ACTIONS } from './starter-actions.fixture.ts'
 
 const ACTIONS: readonly TestedAction[] = [
-  { name: 'log.read@1', risk: 'high' },
+  ...STARTER_ACTIONS,
   { name: 'state.put@1', risk: 'low', facts: { namespace: 'string' }, conduct: { changes: ['policy'] } },
 ]
 const bundle = await loadBundle(STARTER_DIR)

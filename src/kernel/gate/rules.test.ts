@@ -4,12 +4,13 @@ import { describe, expect, it } from 'vitest'
 import { loadBundle, STARTER_DIR } from './bundle.ts'
 import { readBundleFiles } from './bundle-files.ts'
 import { rulesOf } from './rules.ts'
+import { STARTER_ACTIONS } from './starter-actions.fixture.ts'
 import type { ActionDefinition } from './types.ts'
 
 const ACTIONS: readonly ActionDefinition[] = [
   { name: 'state.put@1', facts: { namespace: 'string', sizeBytes: 'integer?' } },
   { name: 'mirror.analyze@1' },
-  { name: 'log.read@1' },
+  ...STARTER_ACTIONS,
 ]
 const starter = await readBundleFiles(STARTER_DIR)
 const [schema] = starter.filter(({ name }) => name.endsWith('.cedarschema'))

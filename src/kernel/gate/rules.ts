@@ -12,8 +12,9 @@ import { type Bundle, bundleOf, withStates } from './bundle.ts'
 import { CONDUCT_TYPES, contextTypeOf, type FactShape, factShapeOf, isStandard } from './context.ts'
 import { type Engine, parserEngine } from './engine.ts'
 import { ACTION_TYPE, APPLIES_TO, badRequest, sampleEntities, uidKey } from './entities.ts'
+import { Memo } from './memo.ts'
 import { errorAt, type Place, type Policy, placeIn, policiesOf, tryOn, withoutComments } from './policies.ts'
-import type { ActionDefinition, PolicyState, Uid } from './types.ts'
+import { type ActionDefinition, type PolicyState, type Uid, UNAVAILABLE } from './types.ts'
 
 export interface ActionRules {
   readonly uid: Uid
@@ -71,6 +72,9 @@ export function rulesOf(
   }
 }
 
+/** Whatever a decision depends on could not be asked. */
+export const UNAVAILABLE_RULE = 'polity.unavailable'
+
 /** In force under every bundle, so that an outsider who replays a decision meets them, too. */
 const BUILT_IN = `
 @id("polity.halted")
@@ -85,11 +89,11 @@ when { context.halted.containsAny(["kill", "quarantine", "quarantine:command"]) 
 forbid (principal, action, resource)
 when { context.halted.contains("quarantine:query") && context.risk != "low" };
 
-@id("polity.unavailable")
+@id("${UNAVAILABLE_RULE}")
 @inviolable("true")
 @description("Something that the decision depends on could not be asked")
 forbid (principal, action, resource)
-when { context.halted.contains("unavailable") };
+when { context.halted.contains("${UNAVAILABLE}") };
 `
 
 export { BUILT_IN_PREFIX } from './bundle.ts'
@@ -188,12 +192,23 @@ export interface Validated {
   readonly warnings: readonly ValidationError[]
 }
 
+/** By digest of the bundle: one is checked when it is proposed, when findings are looked for, and when it is put in force. */
+const validatedBefore = new Memo<Validated>(16)
+
 /**
  * Checking every policy for every action takes seconds once there are many of both. A policy that names no action and
  * looks at nothing but what every context has is typed the same for all of them, so that one stands for all.
  * Throws `gate.bundle.invalid` for a schema that is none.
  */
-export function validated({ schema, schemaPlace, policies }: Bundle, engine: Engine): Validated {
+export function validated(bundle: Bundle, engine: Engine): Validated {
+  const known = validatedBefore.get(bundle.digest)
+  if (known !== undefined) return known
+  const fresh = validate(bundle, engine)
+  validatedBefore.set(bundle.digest, fresh)
+  return fresh
+}
+
+function validate({ schema, schemaPlace, policies }: Bundle, engine: Engine): Validated {
   const all = [...policies.values()]
   const parts = [
     { under: schema, some: all.filter((policy) => !isGeneral(policy)) },

@@ -41,11 +41,21 @@ function actor({ chain }: GateRequest): string {
   return names.join(' for ')
 }
 
-function reasonOf({ reasons, errors }: Judgement, policies: ReadonlyMap<string, Policy>): string {
+function reasonOf(
+  { effect, reasons, errors, isUnpermitted, isInVain }: Judgement,
+  policies: ReadonlyMap<string, Policy>,
+): string {
   const broken = errors.find(({ policy }) => policy === '' || reasons.includes(policy))
   if (broken !== undefined) return failureOf(broken)
   if (reasons.length === 0) return 'no rule permits it'
-  const description = reasons.map((id) => policies.get(id)?.description).find((text) => text !== undefined)
+  if (isUnpermitted) return `no rule permits it, whoever agrees; also forbidden by ${list(reasons)}`
+  if (isInVain) return `forbidden by ${list(reasons)}, whoever agrees`
+  // What nobody's agreement lifts is why it is denied: the others speak of an agreement that would not help.
+  const isWhy = (id: string) => effect !== 'denied' || policies.get(id)?.obligation === undefined
+  const description = reasons
+    .filter(isWhy)
+    .map((id) => policies.get(id)?.description)
+    .find((text) => text !== undefined)
   const said = description === undefined ? '' : ` (${printable(description).replace(/[.\s]+$/, '')})`
   return `forbidden by ${list(reasons)}${said}`
 }

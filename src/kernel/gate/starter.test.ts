@@ -4,14 +4,14 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { loadBundle, STARTER_DIR } from './bundle.ts'
-import { runRuleTests, type TestedAction } from './rule-tests.ts'
+import { runRuleTests } from './rule-tests.ts'
+import { STARTER_ACTIONS } from './starter-actions.fixture.ts'
 
-const ACTIONS: readonly TestedAction[] = [{ name: 'log.read@1' }]
 const bundle = await loadBundle(STARTER_DIR)
 const files = readdirSync(STARTER_DIR)
   .filter((name) => name.endsWith('.test.yaml'))
   .map((name) => ({ name, text: readFileSync(join(STARTER_DIR, name), 'utf8') }))
-const results = await runRuleTests({ bundle, actions: ACTIONS, files })
+const results = await runRuleTests({ bundle, actions: STARTER_ACTIONS, files })
 
 describe('the starter rules', () => {
   it('have tests', () => {

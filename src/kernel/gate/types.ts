@@ -55,6 +55,9 @@ export interface Standing {
 
 export type Advice = 'execute' | 'pause' | 'reject' | 'escalate' | 'retry' | 'rollback'
 
+/** In `halted`: something that the decision depends on could not be asked. The rules read it as the word it is. */
+export const UNAVAILABLE = 'unavailable'
+
 /** Somebody whom nothing limits and of whom nothing bad is known. */
 export const PLAIN_STANDING: Standing = {
   autonomous: false,
@@ -82,7 +85,7 @@ export interface GateRequest {
   /** What is known of the deed itself, in the words of `CONDUCT` (conduct.ts). */
   readonly conduct?: Readonly<Record<string, Fact>>
   readonly standing: Standing
-  /** What of it could not be found out; `standing.halted` says `unavailable` then. */
+  /** What of it could not be found out; `standing.halted` says UNAVAILABLE then. */
   readonly failures?: readonly PolicyFailure[]
   /** Whether the token of the caller covers this action. */
   readonly inScope: boolean
@@ -135,6 +138,8 @@ export interface PolicyFailure {
   /** Policy id; empty when the evaluation as a whole gave no answer. */
   readonly policy: string
   readonly message: string
+  /** What could not be asked, where it is not the rules themselves. */
+  readonly source?: string
 }
 
 export type Digest = `sha256:${string}`

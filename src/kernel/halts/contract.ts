@@ -8,8 +8,9 @@ import { Described, type Static, Timestamp, Type } from '../schema/schema.ts'
 /** Principals that are stopped at a time. */
 export const HALTS_MAX = 1000
 
+/** Whoever may stand in a chain can be stopped, also whom only a program names: see `SubjectId` in outside/contract.ts. */
 const Halted = Type.String({
-  pattern: '^(user|agent|service|component):[A-Za-z0-9][A-Za-z0-9._@-]*$',
+  pattern: '^(user|agent|service|component):[A-Za-z0-9][A-Za-z0-9._@+=|~-]*$',
   maxLength: 160,
   description: 'a principal such as agent:NAME',
 })
@@ -89,17 +90,19 @@ const stopping = {
   effect: 'atomic',
   resource: ({ principal }: { principal: string }) => `halts/${principal}`,
   facts: ['principal'],
-  cli: { positional: ['principal', 'reason'] },
 } as const
+const positional = ['principal', 'reason'] as const
 
 export const kill = command('halts.kill@1', {
   ...stopping,
   summary: 'Stops a principal at once: nothing is permitted in which it takes part, and its runs are held.',
+  cli: { positional, shortcut: 'kill' },
 })
 
 export const quarantine = command('halts.quarantine@1', {
   ...stopping,
-  summary: 'As halts.kill, but the principal may still ask queries of low risk.',
+  summary: 'Stops a principal as a kill does, but it may still ask queries of low risk.',
+  cli: { positional, shortcut: 'quarantine' },
 })
 
 export const release = command('halts.release@1', {

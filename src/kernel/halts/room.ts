@@ -8,7 +8,10 @@ import { defineRoom, type RoomHost } from '../catalog/room.ts'
 import type { StandingSource } from '../catalog/standing.ts'
 import { PolityError } from '../errors.ts'
 import type { Feed } from '../feed/feed.ts'
+import { labelOf } from '../log/audience.ts'
 import type { Static } from '../schema/schema.ts'
+import { factAgainst } from '../trust/alerting.ts'
+import { ANY_FAMILY } from '../trust/evidence.ts'
 import * as contract from './contract.ts'
 import {
   HALTED_KEY,
@@ -57,6 +60,9 @@ async function openHalts(host: RoomHost): Promise<OpenedModule> {
     standing: haltSource({ changes: () => changes, onHalted: hold }),
     commands: [kill.handle(stop('kill')), quarantine.handle(stop('quarantine')), release.handle(lift)],
     queries: [listHalts.handle((ctx, input) => pageOf(ctx, halts, input, ({ value }) => value))],
+    gauges: async () => ({
+      halts_in_force: (await host.realm.committed.get(haltedNames, HALTED_KEY))?.value.names.length ?? 0,
+    }),
     close: async () => holding?.close(),
   }
 }
@@ -106,7 +112,11 @@ async function place(
     )
   await requireOwnerLeft(host, ctx, principal, names)
   const placed = { principal, how, runs, reason }
-  ctx.record(HaltPlaced(placed, { subject: `halts/${principal}`, time: ctx.now }))
+  const fact = HaltPlaced(placed, { subject: `halts/${principal}`, time: ctx.now })
+  // Whoever stops himself, or is stopped by whom he sent, did what is to be wished for.
+  const isOwn = ctx.chain.some((link) => labelOf(link) === principal)
+  const severity = how === 'kill' ? 'critical' : 'high'
+  ctx.record(...(isOwn ? [fact] : factAgainst(principal, { family: ANY_FAMILY, severity, fact })))
   return { ...placed, placedAt: ctx.now, placedBy: actorOf(ctx.chain) }
 }
 

@@ -12,8 +12,11 @@ import { ownTables, readWorking, workingWrite } from '../catalog/working-rows.ts
 import type { Env } from '../env.ts'
 import type { PolityError } from '../errors.ts'
 import { type Feed, type FeedOptions, openFeed } from '../feed/feed.ts'
+import { withTail } from '../feed/tail.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { Identity } from '../identity/identity.ts'
+import { underLease } from '../lease.ts'
+import { isViewTable } from '../log/view.ts'
 import type { Realm } from '../realm/realm.ts'
 import { resolveSecret } from '../secrets/secrets.ts'
 import { keyidOf } from '../system/genesis.ts'
@@ -58,8 +61,9 @@ export async function openHosted(
     opened.push(each)
   }
   const feeds = opening.adopt<Feed[]>([], closeFeeds)
+  const { log, holder, isAlone } = ports.realm
+  const reader = withTail(ports.realm.reader)
   const follow = (options: FeedOptions) => {
-    const { log, reader, holder, isAlone } = ports.realm
     const feed = openFeed({ ...ports, log, reader, holder, isAlone }, options)
     feeds.push(feed)
     return feed
@@ -109,6 +113,9 @@ const roomHost = (
   follow,
 })
 
+/** Module and name -> LeaseRow: which hub acts for all of them. */
+const HUB_LEASES = 'hub.leases'
+
 function moduleHost(
   ports: HostPorts,
   name: string,
@@ -142,9 +149,12 @@ function moduleHost(
     reveal: (publicForm) => realm.vault.reveal(publicForm),
     rows: readWorking(realm.reader, requireOwn),
     record: (drafts, { changes = [], expect = [] } = {}) => {
-      for (const { table } of [...changes, ...expect]) requireOwn(table)
+      for (const { table } of changes) requireOwn(table)
+      for (const { table } of expect) if (!isViewTable(table)) requireOwn(table)
       return recordAsHub({ log: realm.log, env, source }, drafts, { rows: changes.map(workingWrite), expect })
     },
+    underLease: (each, act) =>
+      underLease({ ...realm, env }, { table: HUB_LEASES, key: `${name}/${each}` }, act),
     log,
     secret: resolveSecret,
     face,

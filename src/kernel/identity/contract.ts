@@ -56,6 +56,18 @@ export const TokenIssued = entryType('identity.token-issued@1', {
   verifier: Type.String({ pattern: '^[0-9a-f]{64}$' }),
 })
 
+const DIGEST_OF_NOTHING = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+
+/**
+ * All zeroes and the like, and the digest of nothing, are of no secret that anybody drew. More than this cannot be seen
+ * from a digest: whoever makes the secret answers for its 256 random bits.
+ */
+const SecretDigest = Type.String({
+  pattern: `^(?!(.)\\1{63}$)(?!${DIGEST_OF_NOTHING}$)[0-9a-f]{64}$`,
+  description:
+    'hex SHA-256 of a secret of your own, of which the hub then sees nothing else: 32 random bytes as 43 characters of base64url',
+})
+
 export const TokenRevoked = entryType('identity.token-revoked@1', { id: TokenId })
 
 export const SessionOpened = entryType('identity.session-opened@1', {
@@ -76,8 +88,22 @@ export const tokens = view<TokenRow, typeof TokenIssued | typeof TokenRevoked>('
   },
 })
 
+/** By whom a token was revoked first. */
+export const revocations = view<{ readonly by: string }, typeof TokenRevoked>('identity.revocations', 1, {
+  from: [TokenRevoked],
+  keys: ({ data }) => [data.id],
+  fold: (row, { actor = '' }) => row?.value ?? { by: actor },
+})
+
+/** Which token has a secret of this digest, good or not: a secret is used once. */
+export const verifiers = view<{ readonly id: string }, typeof TokenIssued>('identity.verifiers', 1, {
+  from: [TokenIssued],
+  keys: ({ data }) => [data.verifier],
+  fold: (row, { data }) => row?.value ?? { id: data.id },
+})
+
 export const issueToken = command('token.create@1', {
-  summary: 'Issues a token for a principal; its text is shown once.',
+  summary: 'Issues a token for a principal; its text is shown once, or known to nobody but who made it.',
   input: {
     kind: Described(PrincipalKind, 'what the principal is'),
     id: PrincipalId,
@@ -95,16 +121,21 @@ export const issueToken = command('token.create@1', {
         description: 'for how long it is valid; default: until it is revoked',
       }),
     ),
+    secretDigest: Type.Optional(SecretDigest),
   },
-  /** What was issued, as the log holds it, and the text, which nobody can show again. */
+  /** What was issued, as the log holds it, and the text where the hub made it, which nobody can show again. */
   output: Closed({
     id: TokenId,
-    token: Private(Type.String()),
+    token: Type.Optional(Private(Type.String())),
     principal: PrincipalShape,
     scopes: Type.Optional(Type.Array(Scope, { maxItems: 64 })),
     expiresAt: Type.Optional(Timestamp),
   }),
-  errors: ['denied'],
+  errors: ['denied', 'approvals.answer-lost', 'token.digest-used'],
+  answeredOnce: ({ secretDigest }) =>
+    secretDigest === undefined
+      ? 'make the secret of the token yourself, and send its SHA-256 as secretDigest'
+      : undefined,
   risk: 'high',
   conduct: { changes: ['credentials', 'privileges'], resourceClass: 'identity', reversible: true },
   effect: 'atomic',

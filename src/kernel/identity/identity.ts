@@ -15,6 +15,7 @@ import type { Log } from '../log/log.ts'
 import type { Views } from '../log/views.ts'
 import { KnownOpenings } from '../schema/privacy.ts'
 import type { Store } from '../store/store.ts'
+import { isAlone } from './alone.ts'
 import * as contract from './contract.ts'
 import {
   createSignIn,
@@ -26,8 +27,12 @@ import {
   TokenRevoked,
   type TokenRow,
   tokens,
+  verifiers,
 } from './contract.ts'
+import { neverBack } from './never-back.ts'
 import { openRoles } from './roles.ts'
+import { digestOf, idOfDigest, readText, SECRET_SIZE_BYTES, textOf } from './token-text.ts'
+import { expiryOf, isGood } from './validity.ts'
 
 /** Working state: hash of a used sign-in code -> nothing. */
 const USED_CODES = 'identity.used-codes'
@@ -36,8 +41,6 @@ export const SESSIONS = 'identity.sessions'
 
 export const SIGN_IN_VALID_MS = 10 * 60_000
 export const SESSION_VALID_MS = 12 * 3600_000
-const TOKEN_FORM = /^pol_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/
-const TOKENS_PAGE_SIZE = 1000
 
 export const OWNER: Principal = { kind: 'user', id: 'owner', roles: ['owner'] }
 
@@ -50,6 +53,8 @@ export interface IdentityPorts {
   readonly views: Views
   readonly reader: Store
   readonly env: Env
+  /** What has expired by then stays so, whatever the clock says: see never-back.ts. */
+  readonly notBeforeMs?: number
   readonly source: string
   /** Key of this hub for codes that it issues and reads itself. */
   readonly codeKey: Uint8Array
@@ -89,7 +94,7 @@ export const identityContract = {
 }
 
 export function openIdentity(given: IdentityPorts): Identity {
-  const ports = { ...given, env: neverBack(given.env) }
+  const ports = { ...given, env: neverBack(given.env, given.notBeforeMs) }
   const { env, log, reader, views } = ports
   const mint = () => mintToken(env)
   const codes = signInCodes(ports)
@@ -97,9 +102,9 @@ export function openIdentity(given: IdentityPorts): Identity {
 
   return {
     async byToken(token) {
-      const [, id, secret] = TOKEN_FORM.exec(token) ?? []
-      const row = id === undefined ? undefined : await views.get(tokens, id)
-      if (!row || !secret || !equalHex(row.value.verifier, hash('sha256', secret, 'hex'))) throw invalid()
+      const read = readText(token)
+      const row = read && (await views.get(tokens, read.id))
+      if (!row || !equalHex(row.value.verifier, digestOf(read.secret))) throw invalid()
       requireGood(row.value, env.now())
       const { principal, scopes } = row.value
       return { chain: [principal], token: row.key, ...(scopes === undefined ? {} : { scopes }) }
@@ -178,22 +183,10 @@ export function openIdentity(given: IdentityPorts): Identity {
       return token
     },
     async isSolo() {
-      return isSolo(views, env.now())
+      return isAlone(views, env.now())
     },
     rolesOf: openRoles(views, env, isGood),
     module: identityModule(mint, codes, env),
-  }
-}
-
-/** What has expired stays so: somebody who sets the clock back must not bring a token or a session back with it. */
-function neverBack(env: Env): Env {
-  let latestMs = -Infinity
-  return {
-    ...env,
-    now: () => {
-      latestMs = Math.max(latestMs, env.now())
-      return latestMs
-    },
   }
 }
 
@@ -202,7 +195,8 @@ export const WORKING_TABLES = [USED_CODES, SESSIONS] as const
 function identityModule(mint: () => MintedToken, codes: SignInCodes, env: Env): OpenedModule {
   return {
     commands: [
-      issueToken.handle(async (ctx, { kind, id: principalId, roles = [], scopes, expiresInSeconds }) => {
+      issueToken.handle(async (ctx, input) => {
+        const { kind, id: principalId, roles = [], scopes, expiresInSeconds, secretDigest } = input
         const granted = scopes ?? ctx.scopes
         refuseWider(granted, ctx.scopes)
         const own = await liveToken(ctx, ctx.token, env.now())
@@ -210,7 +204,8 @@ function identityModule(mint: () => MintedToken, codes: SignInCodes, env: Env): 
           expiryOf(own),
           expiresInSeconds === undefined ? Infinity : env.now() + expiresInSeconds * 1000,
         )
-        const { id, token, verifier } = mint()
+        const { id, verifier, ...shown } =
+          secretDigest === undefined ? mint() : await given(ctx, secretDigest)
         const issued = {
           id,
           principal: { kind, id: principalId, roles },
@@ -218,7 +213,7 @@ function identityModule(mint: () => MintedToken, codes: SignInCodes, env: Env): 
           ...(expiresAtMs === Infinity ? {} : { expiresAt: new Date(expiresAtMs).toISOString() }),
         }
         ctx.record(TokenIssued({ ...issued, verifier }))
-        return { ...issued, token }
+        return { ...issued, ...shown }
       }),
       revokeToken.handle(async (ctx, { id }) => {
         const row = await ctx.get(tokens, id)
@@ -249,9 +244,6 @@ function requireGood(token: TokenRow, nowMs: number): void {
   if (expiryOf(token) <= nowMs) throw expired()
 }
 
-const expiryOf = (token: TokenRow | undefined): number =>
-  token?.expiresAt === undefined ? Infinity : Date.parse(token.expiresAt)
-
 /** The token that a session, a code or a run rests on; a caller without one is the embedder's own. */
 async function liveToken(
   reads: Pick<Reads, 'get'>,
@@ -274,29 +266,6 @@ function refuseWider(scopes: readonly string[] | undefined, own: readonly string
     })
 }
 
-/** Every token is looked at: one owner more than was seen would let a critical action pass alone. */
-async function isSolo(views: Views, nowMs: number): Promise<boolean> {
-  const owners = new Set<string>()
-  let after: string | undefined
-  for (;;) {
-    const page = await views.list(tokens, {
-      limit: TOKENS_PAGE_SIZE,
-      ...(after === undefined ? {} : { after }),
-    })
-    for (const { value } of page) if (isLiveOwner(value, nowMs)) owners.add(value.principal.id)
-    if (owners.size > 1) return false
-    after = page.at(-1)?.key
-    if (page.length < TOKENS_PAGE_SIZE) return true
-  }
-}
-
-/** People only: nobody else has a vote. */
-const isLiveOwner = (token: TokenRow, nowMs: number): boolean =>
-  token.principal.kind === 'user' && token.principal.roles.includes('owner') && isGood(token, nowMs)
-
-const isGood = (token: TokenRow, nowMs: number): boolean =>
-  token.revokedAt === undefined && expiryOf(token) > nowMs
-
 interface MintedToken {
   readonly id: string
   readonly token: string
@@ -305,8 +274,26 @@ interface MintedToken {
 
 export function mintToken(env: Env): MintedToken {
   const id = Buffer.from(env.random(8)).toString('hex')
-  const secret = Buffer.from(env.random(32)).toString('base64url')
-  return { id, token: `pol_${id}_${secret}`, verifier: hash('sha256', secret, 'hex') }
+  const secret = Buffer.from(env.random(SECRET_SIZE_BYTES)).toString('base64url')
+  return { id, token: textOf(id, secret), verifier: digestOf(secret) }
+}
+
+/**
+ * Of a secret that the hub never sees. Whoever reads the log knows the digests in it: a second token of the same secret
+ * would make its holder somebody else. Throws `token.digest-used`.
+ */
+async function given(
+  reads: Pick<Reads, 'get'>,
+  digest: string,
+): Promise<Pick<MintedToken, 'id' | 'verifier'>> {
+  const id = idOfDigest(digest)
+  const known = (await reads.get(verifiers, digest)) ?? (await reads.get(tokens, id))
+  if (known)
+    throw new PolityError(
+      'token.digest-used',
+      'there is, or was, a token of this secret, or of one whose digest begins alike: make another',
+    )
+  return { id, verifier: digest }
 }
 
 interface SignInCodes {

@@ -40,6 +40,7 @@ async function openKeys(host: RoomHost): Promise<OpenedModule> {
   const { log, reader } = host.realm
   await settle(host)
   await nameCosigner(host)
+  // One hub hears of it, which is all there are: hubs that share a log cannot hand over (`keys.external`).
   const following = host.follow({
     name: 'keys',
     types: [KeyRotated.name, KeyRetired.name],

@@ -2,17 +2,9 @@
 
 import { Buffer } from 'node:buffer'
 import { hash } from 'node:crypto'
-import {
-  closeSync,
-  existsSync,
-  fdatasyncSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  statSync,
-} from 'node:fs'
+import { closeSync, existsSync, fdatasync, fstatSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { promisify } from 'node:util'
 import type { Awaitable } from '../env.ts'
 import { PolityError } from '../errors.ts'
 import { syncFolder, writeFully } from './files.ts'
@@ -25,15 +17,20 @@ export interface Anchor {
   close(): Awaitable<void>
 }
 
-/** An anchor that answers at once: a file, or memory. */
-export interface LocalAnchor extends Anchor {
+export interface FileAnchor extends Anchor {
+  load(): string | undefined
+  swap(next: string): Promise<void>
+  close(): void
+}
+
+export interface MemoryAnchor extends Anchor {
   load(): string | undefined
   swap(next: string): void
   close(): void
 }
 
 /** For the memory store and the simulator: survives a crash of the writer, as a file would. */
-export function memoryAnchor(state: { note?: string } = {}): LocalAnchor {
+export function memoryAnchor(state: { note?: string } = {}): MemoryAnchor {
   let mine = state.note
   return {
     load: () => state.note,
@@ -58,7 +55,7 @@ interface Slot {
 }
 
 /** A file of two slots written in turn: a torn write spoils one of them and the other still stands. */
-export function fileAnchor(path: string): LocalAnchor {
+export function fileAnchor(path: string): FileAnchor {
   let file = openAnchor(path)
   let last = newest(file)
   // What a failed swap may have left behind: written, but never known to be synced.
@@ -72,7 +69,7 @@ export function fileAnchor(path: string): LocalAnchor {
     )
   return {
     load: () => last?.note,
-    swap(next) {
+    async swap(next) {
       // Removed or replaced under us: writing on to a file that nobody finds again would protect nothing.
       if (statSync(path, { throwIfNoEntry: false })?.ino !== fstatSync(file).ino) {
         // Opened before the old one is let go: where that fails, the next swap tries again.
@@ -84,7 +81,7 @@ export function fileAnchor(path: string): LocalAnchor {
       const there = newest(file)
       if (!isSameSlot(there, last) && !(attempted && isSameSlot(there, attempted))) throw conflict(path)
       attempted = { counter: (last?.counter ?? 0n) + 1n, note: next }
-      writeSlot(file, path, attempted)
+      await writeSlot(file, path, attempted)
       last = attempted
     },
     close: () => closeSync(file),
@@ -136,7 +133,8 @@ function readSlot(file: number, position: number): Slot | undefined {
   return { counter, note: bytes.toString('utf8', HEADER_SIZE_BYTES, end) }
 }
 
-function writeSlot(file: number, path: string, { counter, note }: Slot): void {
+/** Synced beside the thread: whoever commits meanwhile waits for his own sync only. */
+async function writeSlot(file: number, path: string, { counter, note }: Slot): Promise<void> {
   const text = Buffer.from(note)
   if (text.length > NOTE_SIZE_MAX_BYTES)
     throw unwritable(path, new RangeError(`a checkpoint of ${text.length} bytes does not fit`))
@@ -151,11 +149,13 @@ function writeSlot(file: number, path: string, { counter, note }: Slot): void {
   )
   try {
     writeFully(file, bytes, Number(counter % 2n) * SLOT_SIZE_BYTES)
-    fdatasyncSync(file)
+    await sync(file)
   } catch (error) {
     throw unwritable(path, error)
   }
 }
+
+const sync = promisify(fdatasync)
 
 const unwritable = (path: string, cause: unknown): PolityError =>
   new PolityError(

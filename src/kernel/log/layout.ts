@@ -58,15 +58,19 @@ export const blobName = (sha256Hex: string): string => `sha256-${sha256Hex}`
 /** Where an export puts retained checkpoints: `<size>`, and their timestamps beside them as `<size>.tsr`. */
 export const CHECKPOINTS_DIR = 'checkpoints'
 
+type Variables = Readonly<Record<string, string | undefined>>
+
 /**
- * `$XDG_STATE_HOME/polity/anchors/<16 hex digits of SHA-256(origin)>.anchor`. The XDG Base Directory
+ * `$XDG_STATE_HOME/polity`: what a user's programs keep beside the folders of hubs. The XDG Base Directory
  * Specification says that a relative XDG_STATE_HOME is to be ignored.
  */
-export function defaultAnchorPath(origin: string, env: Readonly<Record<string, string | undefined>>): string {
-  const { XDG_STATE_HOME: stated = '', HOME: home } = env
-  const state = isAbsolute(stated) ? stated : join(home || homedir(), '.local', 'state')
-  return join(state, 'polity', 'anchors', `${hash('sha256', origin, 'hex').slice(0, 16)}.anchor`)
+export function stateFolder({ XDG_STATE_HOME: stated = '', HOME: home }: Variables): string {
+  return join(isAbsolute(stated) ? stated : join(home || homedir(), '.local', 'state'), 'polity')
 }
+
+/** `anchors/<16 hex digits of SHA-256(origin)>.anchor` in the user's state folder. */
+export const defaultAnchorPath = (origin: string, env: Variables): string =>
+  join(stateFolder(env), 'anchors', `${hash('sha256', origin, 'hex').slice(0, 16)}.anchor`)
 
 /** Keys a row by a number: 16 digits hold every safe integer, and sort as the numbers do. */
 export const numberKey = (number: number): string => String(number).padStart(16, '0')

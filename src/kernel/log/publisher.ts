@@ -1,6 +1,7 @@
 // Makes what is committed visible: sign a checkpoint, move the anchor, then tell everyone; in this order and never another.
 
 import { type Checkpoint, formatCheckpoint, parseCheckpoint } from '../../kit/checkpoint.ts'
+import type { NoteKey } from '../../kit/note-key.ts'
 import { formatNote, openNote } from '../../kit/signed-note.ts'
 import { treeRoot } from '../../kit/tile-tree.ts'
 import type { Env } from '../env.ts'
@@ -133,9 +134,25 @@ export async function checkAnchor(
 ): Promise<Published | undefined> {
   const note = await anchor.load()
   if (note === undefined) return undefined
-  const anchored = readAnchored(note, origin, signer)
+  const { size } = await checkNote(
+    origin,
+    signersOf(signer).map(({ key }) => key),
+    note,
+    store,
+  )
+  return { size, checkpoint: note }
+}
+
+/** The same for whoever has the public keys alone. */
+export async function checkNote(
+  origin: string,
+  keys: readonly NoteKey[],
+  note: string,
+  store: Store,
+): Promise<Checkpoint> {
+  const anchored = readAnchored(note, origin, keys)
   await checkHistory(store, anchored)
-  return { size: anchored.size, checkpoint: note }
+  return anchored
 }
 
 /**
@@ -173,18 +190,19 @@ async function checkHistory(store: Store, { size, root }: Checkpoint): Promise<v
 
 function readIfOurs(note: string, origin: string, signer: Signer): Checkpoint | undefined {
   try {
-    return readAnchored(note, origin, signer)
+    return readAnchored(
+      note,
+      origin,
+      signersOf(signer).map(({ key }) => key),
+    )
   } catch {
     return undefined
   }
 }
 
-function readAnchored(note: string, origin: string, signer: Signer): Checkpoint {
+function readAnchored(note: string, origin: string, keys: readonly NoteKey[]): Checkpoint {
   try {
-    const { text, verified } = openNote(
-      note,
-      signersOf(signer).map(({ key }) => key),
-    )
+    const { text, verified } = openNote(note, keys)
     const checkpoint = parseCheckpoint(text)
     if (verified.length === 0 || checkpoint.origin !== origin)
       throw new TypeError(`it speaks for ${checkpoint.origin}`)

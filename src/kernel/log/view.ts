@@ -42,7 +42,12 @@ export function view<V, E extends AnyKind>(
 }
 
 /** The table of a view; a new version is a new table. */
-export const viewTable = ({ name, version }: ViewName): string => `view:${name}@${version}`
+export const viewTable = ({ name, version }: ViewName): string => `${VIEW_PREFIX}${name}@${version}`
+
+const VIEW_PREFIX = 'view:'
+
+/** Only the writer writes there; whoever reads may expect its rows. */
+export const isViewTable = (table: string): boolean => table.startsWith(VIEW_PREFIX)
 
 /** A row has this version now, or the proposal is refused. 0 means: was never written. */
 export interface Expectation {

@@ -1,6 +1,7 @@
 // What others may know of decisions for other programs: the deeds that they ask about, and what they report of them.
 
 import { command, noun, query } from '../catalog/definition.ts'
+import { face } from '../catalog/face.ts'
 import { CONDUCT } from '../gate/conduct.ts'
 import type { Fact, FactType, Risk } from '../gate/types.ts'
 import { entryType } from '../log/entry.ts'
@@ -212,5 +213,12 @@ export const take = command('outside.take@1', {
   facts: ['decision'],
   cli: { positional: ['decision'], isHidden: true },
 })
+
+export interface OutsideReports {
+  /** Whether the outcome of a deed was told, also where its run has not heard of it yet. */
+  isReported(run: string): Promise<boolean>
+}
+
+export const outsideReports = face<OutsideReports>('outside.reports')
 
 export { suspended } from './suspended.ts'

@@ -10,8 +10,8 @@ import type { RunsRoomPorts } from '../runs/room.ts'
 import { isEnded, RUNS, type RunRow } from '../runs/run.ts'
 import { Closed, Integer, type Static, Type, validate } from '../schema/schema.ts'
 import * as contract from './contract.ts'
-import { act, CostReported, check, get, OUTCOME_WITHIN_S, report, take } from './contract.ts'
-import { ownRun, stateOf } from './state.ts'
+import { act, CostReported, check, get, OUTCOME_WITHIN_S, outsideReports, report, take } from './contract.ts'
+import { isReported, ownRun, stateOf } from './state.ts'
 
 /** Working state: id of a decision that people have agreed to -> nothing, once it was handed out. */
 const TAKEN = 'outside.taken'
@@ -34,6 +34,7 @@ export const outsideContract = { url: new URL('./contract.ts', import.meta.url).
 export const outsideRoom = (ports: Promise<RunsRoomPorts>): Room =>
   defineRoom('outside', outsideContract, (host) => ({
     sweptTables: [TAKEN],
+    faces: [outsideReports.provide({ isReported: (run) => isReported(host.realm.reader, run) })],
     commands: [
       act.handle(awaitOutcome),
       report.handle(async (ctx, { decision, ...outcome }) => {

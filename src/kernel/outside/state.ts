@@ -4,6 +4,8 @@ import type { Reads } from '../catalog/context.ts'
 import { actorOf } from '../catalog/recorder.ts'
 import { PolityError } from '../errors.ts'
 import type { Chain, Principal } from '../gate/types.ts'
+import { halts } from '../halts/contract.ts'
+import { type ControlRow, RUNS_CONTROL } from '../runs/control.ts'
 import { RUNS, type RunRow } from '../runs/run.ts'
 import type { Static } from '../schema/schema.ts'
 import type { StoreReader } from '../store/store.ts'
@@ -31,7 +33,10 @@ export async function stateOf(
   isTaken: (id: string) => Promise<boolean>,
 ): Promise<State> {
   const row = (await reads.get(suspended, decision))?.value
-  if (row === undefined) return allowedState(await ownRun(reader, { decision, chain }), {}, true)
+  if (row === undefined) {
+    const run = await ownRun(reader, { decision, chain })
+    return unlessHalted(reads, run, allowedState(run, {}, !(await isReported(reader, run.id))))
+  }
   if (askerOf(row.actor) !== askerNow(chain)) throw noDecision(decision)
   const { resumed } = row
   if (resumed === undefined) return suspendedState(decision, row)
@@ -43,7 +48,16 @@ export async function stateOf(
   const run = await loadRun(reader, id)
   return run === undefined
     ? { decision: false, id, effect: 'allow', ...how }
-    : allowedState(run, how, !before)
+    : unlessHalted(reads, run, allowedState(run, how, !before && !(await isReported(reader, id))))
+}
+
+/** Who asks how it stands is decided by himself; the deed is that of its whole chain, and a yes to it is a yes now. */
+async function unlessHalted(reads: Pick<Reads, 'get'>, { chain }: RunRow, state: State): Promise<State> {
+  if (!state.decision) return state
+  const found = await Promise.all(chain.map((link) => reads.get(halts, nameOf(link))))
+  const [halt] = found.flatMap((row) => row?.value ?? [])
+  if (halt === undefined) return state
+  return { ...state, decision: false, sentence: `${halt.principal} is stopped, and the deed with it` }
 }
 
 const suspendedState = (decision: string, { sentence, obligations, at }: SuspendedRow): State => ({
@@ -70,6 +84,12 @@ export async function ownRun(reader: Reader, { decision, chain }: Asked): Promis
   const run = await loadRun(reader, decision)
   if (run === undefined || askerOf(actorOf(run.chain)) !== askerNow(chain)) throw noDecision(decision)
   return run
+}
+
+/** A report stands from the commit that tells the run, which hears of it a moment later. */
+export async function isReported(reader: Reader, id: string): Promise<boolean> {
+  const found = (await reader.load(RUNS_CONTROL, [id])).value.get(id)
+  return found?.value != null && (JSON.parse(found.value) as ControlRow).signals !== undefined
 }
 
 async function loadRun(reader: Reader, id: string): Promise<RunRow | undefined> {

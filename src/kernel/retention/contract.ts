@@ -244,6 +244,10 @@ export const replay = query('decision.replay@1', {
     recorded: Verdict,
     replayed: Verdict,
     isSame: Type.Boolean(),
+    /** The first thing in which they differ: one of those that `gate.replay` compares. */
+    difference: Type.Optional(
+      Closed({ what: Type.String(), recorded: Type.String(), replayed: Type.String() }),
+    ),
   }),
   errors: ['inputs-erased', 'log.pruned', 'not-found', 'verify.failed'],
   risk: 'high',

@@ -1,26 +1,32 @@
 // Replays a recorded decision, unless what it was about has been erased.
 
-import { Buffer } from 'node:buffer'
 import type { QueryContext } from '../catalog/context.ts'
 import { ActionDecided } from '../catalog/records.ts'
+import { findDecision } from '../decisions/finding.ts'
+import { type PastDecision, storeHistory } from '../decisions/history.ts'
 import { keptInputs } from '../decisions/inputs.ts'
+import { type Difference, openReplay } from '../decisions/replay.ts'
 import { PolityError } from '../errors.ts'
-import { type ReplayedVerdict, replayVerdict, requireInputs } from '../gate/replay.ts'
-import type { Digest, Effect, Evidence } from '../gate/types.ts'
-import { EVIDENCE } from '../log/layout.ts'
+import type { Effect } from '../gate/types.ts'
 import type { Realm } from '../realm/realm.ts'
-import type { Static } from '../schema/schema.ts'
 import { openPayloads } from '../vault/vault.ts'
 
 export type ReplayPorts = Pick<Realm, 'reader' | 'vaultKey'>
-type Decided = Static<typeof ActionDecided.schema>
+
+interface Verdict {
+  readonly effect: Effect
+  readonly reasons: string[]
+}
 
 export interface ReplayedDecision {
   readonly decision: string
   readonly action: string
-  readonly recorded: { effect: Effect; reasons: string[] }
-  readonly replayed: { effect: Effect; reasons: string[] }
+  /** Both as the rules of then would have had it if they were enforced. */
+  readonly recorded: Verdict
+  readonly replayed: Verdict
   readonly isSame: boolean
+  /** The first thing in which they differ, be it none of the above. */
+  readonly difference?: Pick<Difference, 'what' | 'recorded' | 'replayed'>
 }
 
 /** Throws `not-found` for an entry that decides nothing, `log.pruned`, `inputs-erased`, `verify.failed`. */
@@ -32,54 +38,46 @@ export async function replayDecision(
   const { entry } = await log.entry(seq)
   if (entry.type !== ActionDecided.name)
     throw new PolityError('not-found', `entry ${seq} is no decision`, { seq, type: entry.type })
-  const decided = entry.data as Decided
-  await checkInputs(ports, seq, decided)
-  const replayed = replayVerdict(evidenceOf(decided), ...(await textsOf(ports, decided)))
-  const recorded = { effect: (decided.wouldEffect ?? decided.effect) as Effect, reasons: decided.reasons }
+  const history = storeHistory(ports.reader, seq + 1)
+  const past = await findDecision(ports.reader, history, `${seq}`)
+  await requireInputs(ports, past)
+  const { verdict, difference } = await openReplay(history)(past)
+  if (verdict === undefined)
+    throw new PolityError('verify.failed', difference?.replayed ?? 'there is no verdict', { seq })
   return {
-    decision: decided.decision,
-    action: decided.action,
-    recorded: plain(recorded),
-    replayed: plain(replayed),
-    isSame:
-      recorded.effect === replayed.effect && recorded.reasons.join('\n') === replayed.reasons.join('\n'),
+    decision: past.id,
+    action: past.action,
+    recorded: strict(past),
+    replayed: strict(verdict),
+    isSame: difference === undefined,
+    ...(difference === undefined ? {} : { difference: shown(difference) }),
   }
 }
 
-const plain = ({ effect, reasons }: ReplayedVerdict) => ({ effect, reasons: [...reasons] })
-
-async function checkInputs(ports: ReplayPorts, seq: number, decided: Decided): Promise<void> {
-  const kept = await keptInputs(ports.reader, { ...decided, seq, id: decided.decision })
-  if (kept.length === 0) return
-  const open = new Set((await openPayloads(kept, ports.reader, ports.vaultKey)).keys())
-  requireInputs({ decision: decided.decision, kept, open })
-}
-
-const evidenceOf = ({
-  bundle,
-  entities,
-  context,
-  requests,
-  engine,
-}: Decided): Omit<Evidence, 'entitiesJson'> => ({
-  bundle: bundle as Digest,
-  entities: entities as Digest,
-  context: context as Evidence['context'],
-  requests: requests as Evidence['requests'],
-  engine: engine as Evidence['engine'],
+const strict = ({
+  effect,
+  wouldEffect,
+  reasons,
+}: Pick<PastDecision, 'effect' | 'wouldEffect' | 'reasons'>): Verdict => ({
+  effect: wouldEffect ?? effect,
+  reasons: [...reasons],
 })
 
-/** The bundle and the entities, kept beside the log under their digests. */
-async function textsOf(
-  { reader }: Pick<ReplayPorts, 'reader'>,
-  { bundle, entities }: Decided,
-): Promise<[Uint8Array, string]> {
-  const { value: rows } = await reader.load(EVIDENCE, [bundle, entities])
-  const [rules, snapshot] = [bundle, entities].map((digest) => {
-    const value = rows.get(digest)?.value
-    if (value == null)
-      throw new PolityError('not-found', `the evidence ${digest} is not kept here`, { digest })
-    return JSON.parse(value) as string
-  })
-  return [Buffer.from(rules ?? ''), snapshot ?? '']
+const shown = ({ what, recorded, replayed }: Difference) => ({ what, recorded, replayed })
+
+/**
+ * A verdict about values that nobody can look at any more is no verdict that anybody could check: there is none then,
+ * rather than one about something else. Throws `inputs-erased`.
+ */
+async function requireInputs({ reader, vaultKey }: ReplayPorts, past: PastDecision): Promise<void> {
+  const kept = await keptInputs(reader, past)
+  if (kept.length === 0) return
+  const open = await openPayloads(kept, reader, vaultKey)
+  const erased = kept.filter((commitment) => !open.has(commitment))
+  if (erased.length === 0) return
+  throw new PolityError(
+    'inputs-erased',
+    `private inputs of the decision ${past.id} were erased: it cannot be replayed, and what the log holds of it stays valid`,
+    { decision: past.id, erased },
+  )
 }

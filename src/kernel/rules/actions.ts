@@ -3,9 +3,14 @@
 import { command, paging, query } from '../catalog/definition.ts'
 import { MAX_FILE_BYTES, MAX_FILES } from '../gate/bundle-files.ts'
 import { Closed, Integer, Sha256, Timestamp, Type } from '../schema/schema.ts'
-import { ActionPrefix, Mode, PolicyId, Reason, RolloutForm, ShareBy, State } from './facts.ts'
+import { ActionName, ActionPrefix, Mode, PolicyId, Reason, RolloutForm, ShareBy, State } from './facts.ts'
 
 const WATCH_MAX_MS = 3600_000
+const WatchMs = Type.Integer({
+  minimum: 0,
+  maximum: WATCH_MAX_MS,
+  description: 'for how many milliseconds it is watched; default 0: one look',
+})
 const DAYS_MAX = 366
 
 const Files = Type.Array(
@@ -35,6 +40,8 @@ const Flip = Closed({
 const Rehearsal = Closed({
   /** Digest of the source that was rehearsed against. */
   against: Type.Optional(Sha256),
+  /** Of the log of which the decisions are. */
+  size: Type.Optional(Integer),
   /** Decisions of the past that were decided again. */
   looked: Integer,
   /** Of them: those that would come out otherwise. */
@@ -44,9 +51,14 @@ const Rehearsal = Closed({
   added: Type.Array(Type.String()),
   removed: Type.Array(Type.String()),
   changed: Type.Array(Type.String()),
+  /** New and changed ones that the roll-out holds in another state than they say themselves. */
+  held: Type.Optional(Type.Array(Closed({ policy: Type.String(), state: State, declaredState: State }))),
 })
 
-/** `high`, and not critical: what needs agreement is `gate.activate`, which it asks for once there is something to agree to. */
+/**
+ * `high`, and not critical: what needs agreement is `gate.activate`, which it asks for once there is something to agree
+ * to. Its run waits until people have answered; what they agree to comes into force then, and is watched.
+ */
 export const load = command('gate.load@1', {
   summary:
     'Checks a policy bundle, rehearses it on past decisions, puts it in force, watches, and takes it back if it does harm.',
@@ -55,13 +67,7 @@ export const load = command('gate.load@1', {
     isRehearsalOnly: Type.Optional(
       Type.Boolean({ description: 'check and rehearse it only; nothing changes' }),
     ),
-    watchMs: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: WATCH_MAX_MS,
-        description: 'for how many milliseconds it is watched; default 0: one look',
-      }),
-    ),
+    watchMs: Type.Optional(WatchMs),
     ifDigest: Type.Optional(Sha256),
     deniedShareMaxPercent: Type.Optional(
       Type.Integer({
@@ -79,17 +85,12 @@ export const load = command('gate.load@1', {
       Type.Literal('rehearsed'),
       Type.Literal('active'),
       Type.Literal('unchanged'),
-      Type.Literal('suspended'),
       Type.Literal('rolled-back'),
     ]),
     /** Of the files. */
     digest: Sha256,
     policies: Integer,
     reason: Type.Optional(Type.String()),
-    /** What still has to be agreed to before it is in force. */
-    obligations: Type.Optional(Type.Array(Type.String())),
-    /** The decision that waits for it. */
-    decision: Type.Optional(Type.String()),
     rehearsal: Rehearsal,
   }),
   errors: ['gate.bundle.invalid', 'gate.rules-changed', 'gate.lock-out'],
@@ -107,6 +108,8 @@ export const activate = command('gate.activate@1', {
     files: Files,
     /** The source against which it was rehearsed: if another one is in force now, it is refused. */
     replaces: Type.Optional(Sha256),
+    /** Every hub counts for whoever watches, until then. */
+    watchMs: Type.Optional(WatchMs),
     reason: Type.Optional(Reason),
   },
   output: Activated,
@@ -202,6 +205,29 @@ export const rules = query('gate.rules@1', {
     after: Type.Optional(Type.String()),
   }),
   risk: 'low',
+})
+
+const FactWord = Type.String({ pattern: '^(string|strings|boolean|integer)\\??$' })
+const ConductValue = Type.Union([Type.String(), Type.Boolean(), Integer, Type.Array(Type.String())])
+
+export const actions = query('gate.actions@1', {
+  summary: 'What can be asked for at this hub, as rules see it: risk, facts and conduct of every action.',
+  input: { ...paging(ActionName) },
+  output: Closed({
+    items: Type.Array(
+      Closed({
+        name: Type.String(),
+        /** Absent: nobody classified it. */
+        risk: Type.Optional(Type.String()),
+        /** A question mark at the end: it may be missing. */
+        facts: Type.Record(Type.String(), FactWord),
+        conduct: Type.Optional(Type.Record(Type.String(), ConductValue)),
+      }),
+    ),
+    after: Type.Optional(Type.String()),
+  }),
+  risk: 'low',
+  cli: { isHidden: true },
 })
 
 export const rollout = query('gate.rollout@1', {

@@ -30,14 +30,14 @@ interface Activated {
 /** What was rehearsed was rehearsed against something: if that is not in force any more, the answer counts for nothing. */
 export async function activateOne(
   ctx: CommandContext,
-  { files, replaces, reason }: InputOf<typeof activate>,
+  { files, replaces, watchMs, reason }: InputOf<typeof activate>,
   ports: ActivatingPorts,
 ): Promise<Activated> {
   const before = await lawOf(ctx)
   if (replaces !== undefined) requireActive(before, replaces)
   const source = sourceOf(files)
   const previous = before.source === source.digest ? before.previous : before.source
-  return putInForce(ctx, ports, { before, source, previous, cause: 'loaded', reason })
+  return putInForce(ctx, ports, { before, source, previous, cause: 'loaded', reason, watchMs })
 }
 
 export async function rollBackOne(
@@ -63,12 +63,13 @@ interface Activation {
   readonly previous: string | undefined
   readonly cause: 'loaded' | 'rolled-back'
   readonly reason: string | undefined
+  readonly watchMs?: number | undefined
 }
 
 async function putInForce(
   ctx: CommandContext,
   { host, inForce }: ActivatingPorts,
-  { before, source, previous, cause, reason }: Activation,
+  { before, source, previous, cause, reason, watchMs }: Activation,
 ): Promise<Activated> {
   const { rollout } = before
   const bundle: Bundle = await compile(source, host.definitions(), rollout ?? {})
@@ -83,6 +84,7 @@ async function putInForce(
         ...(before.source === undefined ? {} : { replaced: before.source }),
         cause,
         ...(reason === undefined ? {} : { reason }),
+        ...(watchMs === undefined ? {} : { watchMs }),
       },
       { subject: 'gate' },
     ),

@@ -20,6 +20,12 @@ export const ActionPrefix = Type.String({
   maxLength: 128,
   description: 'the name of an action or a part of it up to a dot: state, state.put or state.put@1',
 })
+/** `state.put@1`. */
+export const ActionName = Type.String({
+  pattern: '^[a-z][a-z0-9-]*(\\.[a-z][a-z0-9-]*)+@[1-9][0-9]*$',
+  maxLength: 128,
+  description: 'the name of an action, such as state.put@1',
+})
 export const PolicyId = Type.String({
   pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
   maxLength: 128,
@@ -72,6 +78,8 @@ export const BundleActivated = entryType('gate.bundle-activated@1', {
   ),
   configured: Type.Optional(Configured),
   reason: Type.Optional(Reason),
+  /** For how long whoever put it in force watches it; absent: nobody does. */
+  watchMs: Type.Optional(Integer),
 })
 
 /** How far the rules bind has changed. */

@@ -11,24 +11,29 @@ import { canonicalText } from '../schema/canonical.ts'
 import { bundleEvidence } from './compiling.ts'
 import { bundleOfSource, readSource } from './source.ts'
 import { ACTIVE, type Law, law } from './views.ts'
+import { openWatchCounts, type WatchCounts } from './watch-counts.ts'
 import { watched } from './watching.ts'
 
-export type InForcePorts = Pick<RoomHost, 'realm' | 'env' | 'record'>
+export type InForcePorts = Pick<RoomHost, 'realm' | 'env' | 'record' | 'onFailure'>
 
 /** What the gate holds, and the version of the row that says so. */
 interface Held {
   readonly version: number
   readonly source: string
   readonly rollout: string
+  /** Wall clock, milliseconds; 0: nobody watches. */
+  readonly watchedUntilMs: number
 }
 
 export interface InForce {
+  /** Whether somebody watches what the rules in force do. */
+  isWatched(): boolean
   readonly gate: Gate
   readonly standing: StandingSource
   /** Takes over what the log says. Never rejects: while it cannot be taken over, everything is denied. */
   refresh(): Promise<void>
-  /** Why the rules in force do harm, as far as this hub has seen; undefined: none that can be seen. */
-  harm(deniedShareMaxPercent: number): string | undefined
+  /** What was asked under the rules in force, at all hubs that share the log. */
+  readonly counts: WatchCounts
   /** Why what the log says cannot be taken over; undefined while it can. */
   fault(): PolityError | undefined
 }
@@ -37,10 +42,15 @@ export interface InForce {
 const AGAIN_MS = 1000
 
 /** @param held what the gate was opened with; version 0: not known yet */
-export function openInForce(ports: InForcePorts, opened: Gate, initial: Omit<Held, 'version'>): InForce {
-  const { gate, fault: harm } = watched(opened)
+export function openInForce(
+  ports: InForcePorts,
+  opened: Gate,
+  initial: Pick<Held, 'source' | 'rollout'>,
+): InForce {
   const { realm, env } = ports
-  let held: Held = { ...initial, version: 0 }
+  let held: Held = { ...initial, version: 0, watchedUntilMs: 0 }
+  const isWatched = () => env.now() < held.watchedUntilMs
+  const { gate, counts: own } = watched(opened, isWatched)
   let fault: PolityError | undefined
   let failedAtMs = 0
   let underWay: Promise<void> | undefined
@@ -56,7 +66,8 @@ export function openInForce(ports: InForcePorts, opened: Gate, initial: Omit<Hel
       gate.load(await bundleOfSource(source), undefined, next.rollout ?? ENFORCED)
       await keepEvidence(ports, gate)
     }
-    held = { version, source: next.source, rollout: rolloutText }
+    const { source, watchedUntilMs = 0 } = next
+    held = { version, source, rollout: rolloutText, watchedUntilMs }
     fault = undefined
   }
 
@@ -79,12 +90,23 @@ export function openInForce(ports: InForcePorts, opened: Gate, initial: Omit<Hel
     return mine
   }
 
+  const counts = openWatchCounts({
+    host: ports,
+    own: () => ({
+      digest: gate.bundle.digest,
+      source: held.source,
+      watchedUntilMs: held.watchedUntilMs,
+      counts: own(),
+    }),
+  })
+
   const isDue = () => fault !== undefined && env.monotonic() - failedAtMs >= AGAIN_MS
 
   return {
+    isWatched,
     gate,
     refresh,
-    harm,
+    counts,
     fault: () => fault,
     standing: {
       name: 'the rules in force',

@@ -10,12 +10,13 @@ import type { Static, Type } from '../schema/schema.ts'
 import { activate, type load, rollBack } from './actions.ts'
 import { actionsOf } from './compiling.ts'
 import type { InForce } from './in-force.ts'
-import { REHEARSED_MAX, type Rehearsal, rehearse, requireMendable } from './rehearsing.ts'
+import { REHEARSED_MAX, type Rehearsal, rehearse, rehearsedSince, requireMendable } from './rehearsing.ts'
 import { bundleOfSource, type Source, sourceOf } from './source.ts'
 import { ACTIVE, law } from './views.ts'
+import { harmIn } from './watching.ts'
 
 const DENIED_SHARE_MAX_PERCENT = 50
-const WATCH_EVERY_MS = 1000
+export const WATCH_EVERY_MS = 1000
 const REASON_MAX_CHARS = 1000
 
 export interface LoadingPorts {
@@ -30,18 +31,9 @@ export async function loadOne(ctx: CommandContext, input: Input, ports: LoadingP
   const { host } = ports
   const loading = loadingOf(ctx, input, ports)
   const window = { watchMs: input.watchMs ?? 0, everyMs: WATCH_EVERY_MS }
-  const about = async () => ({
-    digest: loading.source.digest,
-    policies: (await loading.candidate()).source.policies.size,
-  })
-  try {
-    const { status, rehearsal, ...rest } = await carryChange(ctx, host.env, loading.change, window)
-    return { status: statusOf(status, input), ...(await about()), ...rest, rehearsal }
-  } catch (thrown) {
-    const [owed, rehearsal] = [owedOf(thrown), loading.rehearsal()]
-    if (owed === undefined || rehearsal === undefined) throw thrown
-    return { status: 'suspended', ...(await about()), ...owed, rehearsal }
-  }
+  const { status, rehearsal, ...rest } = await carryChange(ctx, host.env, loading.change, window)
+  const policies = (await loading.candidate()).source.policies.size
+  return { status: statusOf(status, input), digest: loading.source.digest, policies, ...rest, rehearsal }
 }
 
 function statusOf(
@@ -53,33 +45,25 @@ function statusOf(
   return status === 'changed' ? 'active' : status
 }
 
-/** People have to agree to the activation: it is kept for them, and comes into force when they do. */
-function owedOf(thrown: unknown): Pick<Output, 'reason' | 'obligations' | 'decision'> | undefined {
-  if (!(thrown instanceof PolityError) || thrown.facts.action !== activate.name) return undefined
-  const { obligations, decision } = thrown.facts
-  if (!Array.isArray(obligations)) return undefined
-  return { reason: thrown.message, obligations: obligations.map(String), decision: String(decision) }
-}
-
 interface Loading {
   readonly source: Source
   readonly candidate: () => Promise<Gate>
   readonly change: Change<Rehearsal>
-  /** Once it is known. */
-  readonly rehearsal: () => Rehearsal | undefined
 }
 
 function loadingOf(ctx: CommandContext, input: Input, { host, inForce }: LoadingPorts): Loading {
   const { realm, env } = host
   const { deniedShareMaxPercent = DENIED_SHARE_MAX_PERCENT, isRehearsalOnly, isLockOutAccepted } = input
+  const { watchMs = 0 } = input
   const source = sourceOf(input.files)
   let opened: Promise<Gate> | undefined
   const candidate = () => {
     opened ??= openCandidate(source, host, inForce())
     return opened
   }
-  let known: Rehearsal | undefined
   const lawNow = async () => (await realm.committed.get(law, ACTIVE))?.value
+  const onProgress = (looked: number) =>
+    ctx.progress({ done: looked, total: REHEARSED_MAX, note: 'rehearsing on past decisions' })
   const change: Change<Rehearsal> = {
     async validate() {
       const gate = await candidate()
@@ -88,30 +72,36 @@ function loadingOf(ctx: CommandContext, input: Input, { host, inForce }: Loading
     },
     async rehearse() {
       const against = (await lawNow())?.source
-      const onProgress = (looked: number) =>
-        ctx.progress({ done: looked, total: REHEARSED_MAX, note: 'rehearsing on past decisions' })
       const gate = await candidate()
       const before = inForce().gate.source
       return rehearse(host, { before, candidate: gate, against }, { signal: ctx.signal, onProgress })
     },
-    isIdle(rehearsal) {
-      known = rehearsal
-      return isRehearsalOnly === true || rehearsal.against === source.digest
-    },
+    isIdle: (rehearsal) => isRehearsalOnly === true || rehearsal.against === source.digest,
     async swap({ against }) {
       const { files } = input
-      await ctx.invoke(activate, { files, ...(against === undefined ? {} : { replaces: against }) })
+      await ctx.invoke(activate, {
+        files,
+        ...(against === undefined ? {} : { replaces: against }),
+        ...(watchMs === 0 ? {} : { watchMs }),
+      })
+    },
+    async rehearseSince(rehearsal, { signal }) {
+      const active = await lawNow()
+      if (active?.source !== source.digest || active.seq === undefined) return rehearsal
+      const since = { rehearsal, candidate: await candidate(), toSeq: active.seq }
+      return rehearsedSince(host, since, { signal, onProgress })
     },
     async fault() {
       const active = await lawNow()
       // Somebody else has put others in force: what happens now is not the fault of these.
-      return active?.source === source.digest ? inForce().harm(deniedShareMaxPercent) : undefined
+      if (active?.source !== source.digest) return undefined
+      return harmIn(await inForce().counts.look(), deniedShareMaxPercent)
     },
     async rollBack(_, reason) {
       await ctx.invoke(rollBack, { reason: reason.slice(0, REASON_MAX_CHARS), ifDigest: source.digest })
     },
   }
-  return { source, candidate, change, rehearsal: () => known }
+  return { source, candidate, change }
 }
 
 /** As it would be if everything were enforced, with the states that policies have here. */

@@ -7,9 +7,9 @@ import { type Flip, flipsUnder } from '../decisions/what-if.ts'
 import { PolityError } from '../errors.ts'
 import type { Bundle } from '../gate/bundle.ts'
 import type { Gate } from '../gate/gate.ts'
-import { type Chain, PLAIN_STANDING } from '../gate/types.ts'
+import { type Chain, type GateRequest, PLAIN_STANDING } from '../gate/types.ts'
 import type { Static } from '../schema/schema.ts'
-import type { load } from './actions.ts'
+import { activate, load, rollBack } from './actions.ts'
 
 export type Rehearsal = Static<(typeof load)['output']>['rehearsal']
 
@@ -40,12 +40,35 @@ export async function rehearse(
   const fromSeq = await lastDecisions(reader, size)
   const history = pastDecisions(storeHistory(reader, size), { fromSeq }, { signal: watching.signal })
   const { looked, flipped, flips } = await flipsUnder(history, candidate, watching)
+  const different = differences(before, candidate.source)
   return {
     ...(against === undefined ? {} : { against }),
+    size,
     looked,
     flipped,
     flips: kindsOf(flips),
-    ...differences(before, candidate.source),
+    ...different,
+    held: heldStates(candidate, [...different.added, ...different.changed]),
+  }
+}
+
+/** With what was decided since, up to `toSeq`: before rules are in force, people may have taken days to agree. */
+export async function rehearsedSince(
+  { realm: { reader } }: Pick<RoomHost, 'realm'>,
+  { rehearsal, candidate, toSeq }: { rehearsal: Rehearsal; candidate: Gate; toSeq: number },
+  watching: Watching,
+): Promise<Rehearsal> {
+  const { size } = rehearsal
+  if (size === undefined || toSeq <= size) return rehearsal
+  const range = { fromSeq: Math.max(size, await lastDecisions(reader, toSeq)) }
+  const history = pastDecisions(storeHistory(reader, toSeq), range, { signal: watching.signal })
+  const { looked, flipped, flips } = await flipsUnder(history, candidate, watching)
+  return {
+    ...rehearsal,
+    size: toSeq,
+    looked: rehearsal.looked + looked,
+    flipped: rehearsal.flipped + flipped,
+    flips: joined(rehearsal.flips, kindsOf(flips)),
   }
 }
 
@@ -72,13 +95,20 @@ async function lastDecisions(
 
 /** Flips of the same action to the same effect by the same policies are one kind. */
 function kindsOf(flips: readonly Flip[]): Rehearsal['flips'] {
-  const kinds = new Map<string, Rehearsal['flips'][number]>()
-  for (const { action, before, after, reasons, nowReasons, count, decision } of flips) {
+  const all = flips.map(({ action, before, after, reasons, nowReasons, count, decision: example }) => {
     const policies = (after === 'allow' ? reasons : nowReasons).slice(0, POLICIES_SHOWN_MAX)
+    return { action, before, after, policies, count, example }
+  })
+  return joined(all)
+}
+
+function joined(...all: readonly Rehearsal['flips'][]): Rehearsal['flips'] {
+  const kinds = new Map<string, Rehearsal['flips'][number]>()
+  for (const flip of all.flat()) {
+    const { action, before, after, policies, count } = flip
     const key = JSON.stringify([action, before, after, policies])
     const known = kinds.get(key)
-    if (known !== undefined) known.count += count
-    else kinds.set(key, { action, before, after, policies, count, example: decision })
+    kinds.set(key, known === undefined ? flip : { ...known, count: known.count + count })
   }
   return [...kinds.values()].sort((a, b) => b.count - a.count).slice(0, KINDS_MAX)
 }
@@ -95,28 +125,42 @@ function differences(before: Bundle, after: Bundle): Pick<Rehearsal, 'added' | '
   }
 }
 
-/** What somebody needs to mend rules that turn out wrong. */
-const MENDING = ['gate.load@1', 'gate.roll-back@1'] as const
+/** What was said of a rule by its name outlives its text: whoever wrote another one under that name should know. */
+function heldStates(
+  { rollout: { policies = {} }, source }: Gate,
+  ids: readonly string[],
+): NonNullable<Rehearsal['held']> {
+  return [...ids].sort().flatMap((policy) => {
+    const [state, declaredState] = [policies[policy], source.policies.get(policy)?.state]
+    if (!Object.hasOwn(policies, policy) || state === undefined || declaredState === undefined) return []
+    return state === declaredState ? [] : [{ policy, state, declaredState }]
+  })
+}
 
-/** Throws `gate.lock-out`. */
+/** What somebody needs to mend rules that turn out wrong: a load asks for the second of them by itself. */
+const MENDING = [load, activate, rollBack] as const
+
+/** As the hub would decide it, so that rules which raise the risk have their say. Throws `gate.lock-out`. */
 export function requireMendable(candidate: Gate, chain: Chain, nowMs: number): void {
-  for (const action of MENDING) {
-    const { effect, sentence } = candidate.decide({
+  for (const { name: action, risk, conduct = {} } of MENDING) {
+    const request: GateRequest = {
       chain,
       action,
       resource: 'gate/rules',
-      risk: 'high',
+      risk,
       facts: {},
+      conduct,
       standing: PLAIN_STANDING,
       inScope: true,
       approvals: [],
       solo: true,
       now: new Date(nowMs).toISOString(),
-    })
+    }
+    const { effect, sentence } = candidate.decide({ ...request, ...candidate.classify(request) })
     if (effect === 'denied')
       throw new PolityError(
         'gate.lock-out',
-        `with these rules you could not ask for ${action} any more (${sentence}): permit it, or say that it is meant with isLockOutAccepted`,
+        `with these rules you could not ask for ${action} any more (${sentence}): permit it, or say that it is meant (isLockOutAccepted, --accept-lock-out)`,
         { action },
       )
   }

@@ -2,17 +2,19 @@
 
 import type { Definition } from '../catalog/definition.ts'
 import { defineRoom, type Room, type RoomHost } from '../catalog/room.ts'
+import { pause } from '../env.ts'
 import { PolityError } from '../errors.ts'
+import { openRetrying } from '../failing.ts'
 import { reconcileWithLog } from '../feed/reconciling.ts'
 import type { Gate } from '../gate/gate.ts'
-import { activate, graduation, load, rollBack, rollout, rules, setMode } from './actions.ts'
+import { actions, activate, graduation, load, rollBack, rollout, rules, setMode } from './actions.ts'
 import { activateOne, rollBackOne, setModeOne } from './activating.ts'
 import * as contract from './contract.ts'
 import { formOf } from './form.ts'
 import { graduate } from './graduation.ts'
 import { type InForce, openInForce } from './in-force.ts'
-import { rulesPage } from './listing.ts'
-import { loadOne } from './loading.ts'
+import { actionsPage, rulesPage } from './listing.ts'
+import { loadOne, WATCH_EVERY_MS } from './loading.ts'
 import { type RulesSettings, startLaw } from './starting.ts'
 import { ACTIVE, law } from './views.ts'
 
@@ -34,7 +36,7 @@ export function rulesRoom(settings: RulesSettings): RulesRoom {
   let opened: RoomHost | undefined
   let started: InForce | undefined
   const closing = new AbortController()
-  let following: Promise<void> = Promise.resolve()
+  let following: Promise<unknown> = Promise.resolve()
   const inForce = () => {
     if (started === undefined) throw new PolityError('hub.starting', 'the rules are not loaded yet')
     return started
@@ -59,6 +61,7 @@ export function rulesRoom(settings: RulesSettings): RulesRoom {
         async close() {
           closing.abort()
           await following
+          await started?.counts.close()
         },
       }
     }),
@@ -67,26 +70,51 @@ export function rulesRoom(settings: RulesSettings): RulesRoom {
       const { gate, ...held } = await startLaw(opened, settings, definitions)
       started = openInForce(opened, gate, held)
       await started.refresh()
-      const { realm, env, onFailure } = opened
       // What another hub puts in force shows here although nobody asks for anything.
-      if (!realm.isAlone)
-        following = reconcileWithLog(
-          { log: realm.log, env, onFailure },
-          () => follow(inForce()),
-          closing.signal,
-        )
+      if (!opened.realm.isAlone) following = followOthers(opened, started, closing.signal)
       return started.gate
     },
   }
 }
 
-async function follow({ refresh, fault }: InForce): Promise<void> {
-  await refresh()
-  const failed = fault()
-  if (failed !== undefined) throw failed
+type Following = Pick<RoomHost, 'env' | 'realm' | 'onFailure'>
+
+async function followOthers(host: Following, inForce: InForce, signal: AbortSignal): Promise<void> {
+  const { realm, env, onFailure } = host
+  let joining: Promise<void> | undefined
+  const follow = async () => {
+    await inForce.refresh()
+    const failed = inForce.fault()
+    if (failed !== undefined) throw failed
+    if (!inForce.isWatched()) return
+    joining ??= joinWatch(host, inForce, signal).finally(() => {
+      joining = undefined
+    })
+  }
+  await reconcileWithLog({ log: realm.log, env, onFailure }, follow, signal)
+  await joining
 }
 
-const queriesOf = ({ realm, env }: RoomHost, inForce: () => InForce) => [
+/** What is asked here counts for the rules that another hub watches. Never rejects. */
+async function joinWatch(
+  { env, realm, onFailure }: Following,
+  { counts, isWatched }: InForce,
+  signal: AbortSignal,
+): Promise<void> {
+  const retrying = openRetrying(env, onFailure)
+  while (isWatched() && !signal.aborted && !realm.log.lost.aborted)
+    try {
+      await counts.join()
+      retrying.works()
+      await pause(env, WATCH_EVERY_MS, signal)
+    } catch (error) {
+      if (signal.aborted || realm.log.lost.aborted) return
+      await retrying.fails(error, signal)
+    }
+}
+
+const queriesOf = ({ realm, env, definitions }: RoomHost, inForce: () => InForce) => [
+  actions.handle((_, input) => actionsPage(definitions(), input)),
   rules.handle(async (ctx, input) => {
     const active = (await ctx.get(law, ACTIVE))?.value
     const page = rulesPage(inForce().gate, input)

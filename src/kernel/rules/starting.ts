@@ -48,6 +48,16 @@ const UNREADABLE = 'unreadable'
 const ATTEMPTS_MAX = 8
 
 /**
+ * Reads what the configuration names while something else is waited for, so that it is known where it is read again;
+ * what is wrong with it is said there.
+ */
+export async function readAhead({ policyDir }: Pick<RulesSettings, 'policyDir'>): Promise<void> {
+  await filesOf(policyDir)
+    .then(bundleOfSource)
+    .catch(() => undefined)
+}
+
+/**
  * Opens the gate, and records what comes into force with it.
  *
  * Errors: `gate.bundle.invalid` with file, line and column, `gate.rules-lost`.

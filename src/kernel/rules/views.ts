@@ -15,6 +15,8 @@ export interface Law {
   readonly at?: string
   /** The principal chain. */
   readonly by?: string
+  /** Wall clock, milliseconds: what is asked is counted until then, for whoever watches what it does. */
+  readonly watchedUntilMs?: number
   /** Whether the source came from the configuration, and not from an action. */
   readonly isConfigured: boolean
   readonly isReset: boolean
@@ -25,11 +27,13 @@ export interface Law {
 }
 
 export const ACTIVE = 'active'
+/** A watch begins only when what was decided since the rehearsal has been rehearsed, too. */
+const WATCH_BEGINS_MS = 300_000
 const NOTHING: Law = { isConfigured: false, isReset: false }
 
 type LawFact = typeof BundleActivated | typeof RolloutChanged | typeof RulesReset
 
-export const law = view<Law, LawFact>('gate.law', 1, {
+export const law = view<Law, LawFact>('gate.law', 2, {
   from: [BundleActivated, RolloutChanged, RulesReset],
   keys: () => [ACTIVE],
   fold: (row, { type, seq, time, actor = '', data }) => {
@@ -40,7 +44,7 @@ export const law = view<Law, LawFact>('gate.law', 1, {
       return type === RulesReset.name
         ? { ...NOTHING, isReset: true, ...only('configured', before.configured) }
         : before
-    const { source, previous, bundle, cause } = data
+    const { source, previous, bundle, cause, watchMs = 0 } = data
     // The first releases kept no source: the next start says which it is.
     if (source === undefined) return { ...before, bundle }
     const isSame = source === before.source
@@ -54,6 +58,7 @@ export const law = view<Law, LawFact>('gate.law', 1, {
       seq: isSame ? (before.seq ?? seq) : seq,
       at: isSame ? (before.at ?? time) : time,
       by: isSame ? (before.by ?? actor) : actor,
+      ...only('watchedUntilMs', isSame ? before.watchedUntilMs : watchedUntil(time, watchMs)),
       ...only('configured', configured),
       ...only('rollout', before.rollout ?? configured?.rollout),
       ...only('rolloutAt', before.rolloutAt),
@@ -61,6 +66,9 @@ export const law = view<Law, LawFact>('gate.law', 1, {
     }
   },
 })
+
+const watchedUntil = (time: string, watchMs: number): number | undefined =>
+  watchMs === 0 ? undefined : Date.parse(time) + watchMs + WATCH_BEGINS_MS
 
 const only = <K extends string, V>(key: K, value: V | undefined): { readonly [k in K]?: V } =>
   (value === undefined ? {} : { [key]: value }) as { readonly [k in K]?: V }

@@ -4,12 +4,15 @@ import type { Ask } from '../catalog/ask.ts'
 import { type Caller, callerOf } from '../catalog/caller.ts'
 import type { Agreed } from '../catalog/decide.ts'
 import type { Idempotency } from '../catalog/idempotency.ts'
-import type { Invoke } from '../catalog/invoke.ts'
+import type { ApprovalDesk } from '../catalog/invocation.ts'
+import type { Invoke, InvokeOptions } from '../catalog/invoke.ts'
 import { outputOf } from '../catalog/output-of.ts'
 import { actorOf } from '../catalog/recorder.ts'
+import type { Env } from '../env.ts'
 import { errorFromWire, PolityError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
-import type { Asking, Named } from './asking-port.ts'
+import type { Asking, Begun, Named } from './asking-port.ts'
+import { patiently } from './patient-append.ts'
 import { noRun, type RunRow } from './run.ts'
 import type { Runs } from './runs.ts'
 
@@ -46,39 +49,69 @@ export interface AskingPorts {
   readonly invoke: Invoke
   readonly ask: Ask
   readonly runs: () => Pick<Runs, 'ended' | 'cancel'>
+  readonly desk: () => Pick<ApprovalDesk, 'closed' | 'withdraw'>
+  readonly env: Env
 }
 
-export function openAsking({ identity, idempotency, open, invoke, ask, runs }: AskingPorts): Asking {
+export function openAsking(ports: AskingPorts): Asking {
+  const { identity, idempotency, open, invoke, ask, runs, desk, env } = ports
   const keyOf = (run: RunRow, { name, as }: Named, input: unknown) =>
     idempotency.subKey(run.id, as === undefined ? name : `${name}\n${as}`, input)
+  const begin = async (
+    run: RunRow,
+    definition: Named,
+    input: unknown,
+    more: Pick<InvokeOptions, 'isAnswerOnly'> = {},
+  ): Promise<Begun> => {
+    const asked = invoke(callerOf(run), definition.name, input, {
+      key: keyOf(run, definition, input),
+      wait: false,
+      isPartOfRun: true,
+      parent: run.id,
+      depth: (run.depth ?? 0) + 1,
+      correlationId: run.correlationId,
+      ...agreedOf(run),
+      ...(run.traceparent === undefined ? {} : { traceparent: run.traceparent }),
+      ...more,
+    })
+    // Asked for again after its end: that is the same as having waited for it.
+    const answer = await asked.catch((thrown: unknown) => {
+      throw thrown instanceof PolityError && typeof thrown.facts.run === 'string'
+        ? endOf(thrown.facts.run, definition.name, thrown)
+        : thrown
+    })
+    if (answer.status === 'running') return { status: 'running', run: answer.run }
+    if (answer.status === 'suspended' && answer.approval !== undefined)
+      return { status: 'suspended', approval: answer.approval }
+    return { status: 'done', output: outputOf(answer, definition.name) }
+  }
   return {
     keyOf,
     async begin(run, definition, input) {
-      const caller = callerOf(run)
-      await identity.requireLive(caller)
-      const answer = await invoke(caller, definition.name, input, {
-        key: keyOf(run, definition, input),
-        wait: false,
-        isPartOfRun: true,
-        parent: run.id,
-        depth: (run.depth ?? 0) + 1,
-        correlationId: run.correlationId,
-        ...agreedOf(run),
-        ...(run.traceparent === undefined ? {} : { traceparent: run.traceparent }),
-      })
-      if (answer.status === 'running') return { status: 'running', run: answer.run }
-      return { status: 'done', output: outputOf(answer, definition.name) }
+      await identity.requireLive(callerOf(run))
+      return begin(run, definition, input)
     },
+    async agreed(run, definition, input, approval, signal) {
+      const fate = await patiently(env, signal, () => desk().closed(approval, signal))
+      if (!fate.isDone)
+        throw new PolityError(fate.code, fate.sentence, {
+          action: definition.name,
+          approval,
+          ended: fate.status,
+        })
+      // It was done in the name of whoever started the run, under the key of this asking: whether that token is still good is past.
+      if (fate.run !== undefined) return { status: 'running', run: fate.run }
+      const begun = await begin(run, definition, input, { isAnswerOnly: true })
+      if (begun.status !== 'suspended') return begun
+      throw new PolityError('erased', `${definition.name} was done, and its answer is not to be found`, {
+        approval,
+      })
+    },
+    withdraw: (approval, reason) => desk().withdraw(approval, reason),
     async ended(id, action, signal) {
       const { error, output } = await runs().ended(id, signal)
       if (!error) return open(output)
-      const { code, message, facts } = errorFromWire(error)
-      if (code === 'run.unknown')
-        throw new PolityError(
-          'run.parked',
-          `the run ${id} of ${action} waits for a person to say what became of a step: resolve it, then resume this one`,
-        )
-      throw new PolityError(code, message, { ...facts, action, run: id })
+      throw endOf(id, action, errorFromWire(error))
     },
     cancel: (id, reason) => runs().cancel(id, reason),
     async ask(run, definition, input) {
@@ -94,6 +127,15 @@ export function openAsking({ identity, idempotency, open, invoke, ask, runs }: A
     },
   }
 }
+
+/** What the end of a run is to the run that asked for it. */
+const endOf = (run: string, action: string, error: PolityError): PolityError =>
+  error.code === 'run.unknown'
+    ? new PolityError(
+        'run.parked',
+        `the run ${run} of ${action} waits for a person to say what became of a step: resolve it, then resume this one`,
+      )
+    : new PolityError(error.code, error.message, { ...error.facts, action, run }, error)
 
 const agreedOf = ({ agreed, risk = 'low' }: RunRow): { readonly agreed?: Agreed } =>
   agreed === undefined ? {} : { agreed: { approvals: agreed, risk } }

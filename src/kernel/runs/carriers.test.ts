@@ -10,6 +10,7 @@ import { Closed, Integer } from '../schema/schema.ts'
 import { handlerOf, nobodyIsAsked, stepped } from './lab.fixture.ts'
 import { RUNS, type RunRow } from './run.ts'
 import { openRuns, type RunsPorts } from './runs.ts'
+import { CARRIERS } from './sightings.ts'
 
 const closing: { close(): Promise<void> }[] = []
 afterEach(async () => {
@@ -73,7 +74,66 @@ async function house() {
 /** The same clock, hours later: whoever was not heard of since is gone. */
 const later = (env: Env): Env => ({ ...env, now: () => env.now() + 3_600_000 })
 
+/** Two hubs with one passage of time, which a test makes, and wall clocks apart. */
+function beating(env: Env) {
+  let elapsedMs = 0
+  const beats = new Map<string, () => void>()
+  return {
+    env: (name: string, aheadMs: number): Env => ({
+      ...env,
+      now: () => Date.UTC(2026, 0, 1) + elapsedMs + aheadMs,
+      monotonic: () => elapsedMs,
+      sleepUntil: (_, signal) =>
+        new Promise((resolve, reject) => {
+          beats.set(name, resolve)
+          signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
+        }),
+    }),
+    /** Five seconds pass, and each of these hubs has said that it lives, and looked at the others. */
+    async pass(...names: readonly string[]) {
+      elapsedMs += 5_000
+      for (const name of names) {
+        const beat = beats.get(name)
+        beats.delete(name)
+        beat?.()
+        while (!beats.has(name)) await setImmediate()
+      }
+    },
+  }
+}
+
 describe('a run', () => {
+  it.each([20_000, -20_000])(
+    'of a hub that lives is left to it by one whose clock is %d ms ahead, and is finished by that one when the other is gone',
+    async (aheadMs) => {
+      const { hub, begin, rowOf, env } = await house()
+      const time = beating(env)
+      const first = hub('first', { env: time.env('first', 0) })
+      await first.resume()
+      await begin(first, 'run-1')
+      const second = hub('second', { env: time.env('second', aheadMs) })
+      expect(await second.resume()).toEqual([])
+      for (let turn = 0; turn < 6; turn++) await time.pass('first', 'second')
+      expect(await rowOf('run-1')).toMatchObject({ status: 'running', carrier: 'first' })
+      for (let turn = 0; turn < 2; turn++) await time.pass('second')
+      expect(await rowOf('run-1')).toMatchObject({ status: 'running', carrier: 'first' })
+      await time.pass('second')
+      await second.settled('run-1')
+      expect(await rowOf('run-1')).toMatchObject({ status: 'done', carrier: 'second' })
+    },
+  )
+
+  it('of a hub whose row others would sweep, because their clocks are ahead by hours, is left to it', async () => {
+    const { hub, begin, rowOf, env, realm } = await house()
+    const first = hub('first')
+    await first.resume()
+    await begin(first, 'run-1')
+    const rows = (await realm.reader.rows({ limit: 1000 })).filter(({ table }) => table === CARRIERS)
+    expect(rows.map(({ key }) => key)).toEqual(['first'])
+    for (const { expiresAtMs } of rows) expect(expiresAtMs).toBeGreaterThan(env.now() + 12 * 3_600_000)
+    expect(await rowOf('run-1')).toMatchObject({ carrier: 'first' })
+  })
+
   it('of a hub that lives is left to it', async () => {
     const { hub, begin, rowOf } = await house()
     const first = hub('first')

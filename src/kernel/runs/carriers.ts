@@ -6,16 +6,11 @@ import type { Log } from '../log/log.ts'
 import { pages } from '../store/pages.ts'
 import type { StoreReader } from '../store/store.ts'
 import { type CarriedRun, isEnded, openWrite, RUNS, RUNS_OPEN, type RunRow, runWrite } from './run.ts'
+import { CARRIER_TTL_MS, CARRIERS, type CarrierRow, openSightings, type Sightings } from './sightings.ts'
 
-/** Working state: name of a hub -> CarrierRow. */
-export const CARRIERS = 'run.carriers'
-/** A hub that is not heard of for so long is taken for gone. If it is not, its results are refused all the same. */
-const CARRIER_TTL_MS = 15_000
 const HEARTBEAT_MS = 5_000
-
-interface CarrierRow {
-  readonly untilMs: number
-}
+/** A row that is swept while its hub lives is a beat that nobody hears: whoever sweeps may be ahead by so much. */
+const CARRIER_KEPT_MS = 24 * 3600_000
 
 export interface CarriersPorts {
   readonly log: Log
@@ -41,10 +36,11 @@ export async function openCarriers(
 ): Promise<Carriers> {
   await indexOpenRuns(ports)
   if (!ports.isAlone) await sayAlive(ports)
-  const first = await takeOver(ports)
+  const sightings = openSightings(ports)
+  const first = await takeOver(ports, sightings)
   await takeUp(first)
   const closing = new AbortController()
-  const watching = ports.isAlone ? undefined : watch(ports, takeUp, closing.signal)
+  const watching = ports.isAlone ? undefined : watch(ports, sightings, takeUp, closing.signal)
   return {
     first,
     async close() {
@@ -56,6 +52,7 @@ export async function openCarriers(
 
 async function watch(
   ports: CarriersPorts,
+  sightings: Sightings,
   takeUp: (runs: readonly CarriedRun[]) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -65,7 +62,7 @@ async function watch(
     if (signal.aborted) return
     try {
       await sayAlive(ports)
-      await takeUp(await takeOver(ports))
+      await takeUp(await takeOver(ports, sightings))
     } catch (error) {
       ports.onFailure(asPolityError(error))
     }
@@ -78,7 +75,14 @@ async function sayAlive({ log, env, holder }: CarriersPorts): Promise<void> {
   await log.append(
     {
       entries: [],
-      rows: [{ table: CARRIERS, key: holder, value: JSON.stringify(row), expiresAtMs: untilMs }],
+      rows: [
+        {
+          table: CARRIERS,
+          key: holder,
+          value: JSON.stringify(row),
+          expiresAtMs: untilMs + CARRIER_KEPT_MS,
+        },
+      ],
     },
     { isReserved: true },
   )
@@ -88,18 +92,31 @@ async function sayAlive({ log, env, holder }: CarriersPorts): Promise<void> {
  * Unfinished runs that nobody carries out, now carried out by this hub. Of two hubs that want one, one gets it. One
  * of this hub's own was left behind when a database that went away did not say that it had taken it.
  */
-async function takeOver(ports: CarriersPorts): Promise<CarriedRun[]> {
+async function takeOver(ports: CarriersPorts, sightings: Sightings): Promise<CarriedRun[]> {
+  const runs = await unfinished(ports.reader)
+  const gone = await sightings.gone(othersOf(ports, runs))
   const taken: CarriedRun[] = []
-  for (const run of await unfinished(ports.reader)) {
-    if (await isCarried(ports, run.row)) continue
+  for (const run of runs) {
+    if (isCarried(ports, gone, run.row)) continue
     const won = ports.isAlone ? run : await claim(ports, run)
     if (won) taken.push(won)
   }
   return taken
 }
 
-const isCarried = async (ports: CarriersPorts, { id, carrier }: RunRow): Promise<boolean> =>
-  ports.isAlone || carrier === ports.holder ? ports.isCarrying(id) : isAlive(ports, carrier)
+const othersOf = ({ holder, isAlone }: CarriersPorts, runs: readonly CarriedRun[]): ReadonlySet<string> =>
+  new Set(
+    isAlone
+      ? []
+      : runs.flatMap(({ row: { carrier } }) =>
+          carrier === undefined || carrier === holder ? [] : [carrier],
+        ),
+  )
+
+const isCarried = (ports: CarriersPorts, gone: ReadonlySet<string>, { id, carrier }: RunRow): boolean =>
+  ports.isAlone || carrier === ports.holder
+    ? ports.isCarrying(id)
+    : carrier !== undefined && !gone.has(carrier)
 
 async function unfinished(reader: StoreReader): Promise<CarriedRun[]> {
   const runs: CarriedRun[] = []
@@ -133,12 +150,6 @@ async function indexOpenRuns({ log, reader }: CarriersPorts): Promise<void> {
     if (open.length > 0) await log.append({ entries: [], rows: open }, { isReserved: true })
   }
   await log.append({ entries: [], rows: [{ ...INDEXED, value: 'true' }] }, { isReserved: true })
-}
-
-async function isAlive({ reader, env }: CarriersPorts, carrier: string | undefined): Promise<boolean> {
-  if (carrier === undefined) return false
-  const row = (await reader.load(CARRIERS, [carrier])).value.get(carrier)
-  return row?.value != null && (JSON.parse(row.value) as CarrierRow).untilMs > env.now()
 }
 
 /** Of two hubs that want a run, one gets it. undefined: the other one did. */

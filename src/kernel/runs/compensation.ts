@@ -24,7 +24,7 @@ export async function undoAll(life: Life, root: Scope): Promise<readonly string[
       await takeStep(scope, {
         name: `${UNDO_PREFIX}${name}`,
         kind: 'undo',
-        body: undo,
+        body: (step) => undo(step, scope.context),
         options: { ...options, retry },
       })
     } catch (error) {

@@ -62,13 +62,15 @@ export const RunState = noun('run', {
   startedAt: Timestamp,
   finishedAt: Type.Optional(Timestamp),
   deadline: Type.Optional(Timestamp),
-  /** Why it is parked, and where. */
+  /** Why it is parked, and where; of an unknown one, which step may have happened. */
   reason: Type.Optional(Text),
   step: Type.Optional(Text),
   /** Code and sentence of its error. */
   code: Type.Optional(Text),
   message: Type.Optional(Text),
   notUndone: Type.Optional(Type.Array(Text)),
+  /** What it has asked for and people have to agree to first; `runs.get` tells it. */
+  waitsFor: Type.Optional(Type.Array(Closed({ action: Text, approval: Text }))),
   /** What became of word to the address that its caller named, whose newest attempt was `at`; `runs.get` tells it. */
   callback: Type.Optional(
     Closed({
@@ -93,7 +95,7 @@ export const RunState = noun('run', {
 const StepState = Closed({
   name: Text,
   kind: Text,
-  /** `running`: under way on the hub that answers. `waiting`: for a time, a signal, a run or its next attempt. */
+  /** `running`: under way on the hub that answers. `waiting`: for a time, a signal, a run, people or its next attempt. */
   state: Type.Union([
     Type.Literal('running'),
     Type.Literal('started'),
@@ -105,6 +107,8 @@ const StepState = Closed({
   attempts: Integer,
   at: Type.Optional(Timestamp),
   until: Type.Optional(Timestamp),
+  /** Under which people are asked, where it waits for them. */
+  approval: Type.Optional(Text),
   result: Type.Optional(Private(Json)),
   code: Type.Optional(Text),
   message: Type.Optional(Text),

@@ -4,6 +4,7 @@ import type { Ask } from '../catalog/ask.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Progress } from '../catalog/context.ts'
 import type { Idempotency } from '../catalog/idempotency.ts'
+import type { ApprovalDesk } from '../catalog/invocation.ts'
 import type { Invoke } from '../catalog/invoke.ts'
 import type { Env } from '../env.ts'
 import type { PolityError } from '../errors.ts'
@@ -31,6 +32,7 @@ export interface HostedRunsPorts {
   readonly stepKey: Uint8Array
   readonly invoke: Invoke
   readonly ask: Ask
+  readonly desk: () => ApprovalDesk
   readonly onProgress: (run: RunRow, progress: Progress) => void
   readonly onFailure: (error: PolityError) => void
 }

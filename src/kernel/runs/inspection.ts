@@ -6,13 +6,14 @@ import { PolityError } from '../errors.ts'
 import type { Log } from '../log/log.ts'
 import type { Static } from '../schema/schema.ts'
 import type { Store } from '../store/store.ts'
+import type { Begun } from './asking-port.ts'
 import type { Callbacks } from './callbacks.ts'
 import { controllableBy } from './callers.ts'
 import { openInput } from './carry-out.ts'
 import type { journal as journalQuery, list, RunState } from './contract.ts'
 import { type Control, NO_CONTROL, readControls } from './control.ts'
 import { journalKey } from './endings.ts'
-import { errorOfStep, Journal, type StepRow } from './journal.ts'
+import { errorOfStep, Journal, openInvocations, type StepRow } from './journal.ts'
 import type { LifePorts } from './life.ts'
 import { type Replayed, replayRun } from './replay.ts'
 import { isEnded, noRun, RUNS, type RunRow } from './run.ts'
@@ -90,14 +91,43 @@ function isShown(chain: QueryContext['chain'], row: RunRow): boolean {
 }
 
 export async function getRun(
-  { reader, runs, callbacks }: Pick<InspectionPorts, 'reader' | 'runs' | 'callbacks'>,
+  ports: Pick<InspectionPorts, 'reader' | 'runs' | 'callbacks' | 'cipher'>,
   { chain }: Pick<QueryContext, 'chain'>,
   id: string,
 ): Promise<State> {
+  const { reader, runs, callbacks } = ports
   const row = controllableBy(chain, await runs.get(id))
   const state = stateOf(row, (await readControls(reader, [id])).get(id))
   const callback = await callbacks.stateOf(row)
-  return callback === undefined ? state : { ...state, callback }
+  const waitsFor = isEnded(row) ? [] : await peopleAwaited(ports, id)
+  return {
+    ...state,
+    ...(waitsFor.length === 0 ? {} : { waitsFor }),
+    ...(callback === undefined ? {} : { callback }),
+  }
+}
+
+const AWAITED_MAX = 100
+
+/** What the run has asked for that waits for people, by the rows of its journal. */
+async function peopleAwaited(
+  { reader, cipher }: Pick<InspectionPorts, 'reader' | 'cipher'>,
+  run: string,
+): Promise<NonNullable<State['waitsFor']>> {
+  const found: NonNullable<State['waitsFor']> = []
+  for await (const { name, row } of openInvocations(run, cipher, reader)) {
+    const approval = approvalIn(row)
+    if (approval !== undefined) found.push({ action: name.split('/')[1] ?? '', approval })
+    if (found.length === AWAITED_MAX) break
+  }
+  return found
+}
+
+/** Under which people are asked, where an invocation waits for them. */
+function approvalIn({ kind, state, result }: Pick<StepRow, 'kind' | 'state' | 'result'>): string | undefined {
+  if (kind !== 'invoke' || state !== 'started') return undefined
+  const begun = result as Begun
+  return begun.status === 'suspended' ? begun.approval : undefined
 }
 
 export function stateOf(row: RunRow, control: Pick<Control, 'isPaused'> = NO_CONTROL): State {
@@ -113,11 +143,17 @@ export function stateOf(row: RunRow, control: Pick<Control, 'isPaused'> = NO_CON
     ...(row.finishedAt === undefined ? {} : { finishedAt: row.finishedAt }),
     ...(row.deadline === undefined ? {} : { deadline: row.deadline }),
     ...(parked === undefined ? {} : { reason: parked.reason }),
-    ...(parked?.step === undefined ? {} : { step: parked.step }),
+    ...placeOf(row),
     ...(error === undefined ? {} : { code: error.code, message: error.message }),
     ...(notUndone === undefined ? {} : { notUndone: [...notUndone] }),
     ...(row.journal === undefined ? {} : { journal: row.journal }),
   }
+}
+
+/** The step at which a person has to look. */
+function placeOf({ parked, status, error }: RunRow): Pick<State, 'step'> {
+  const step = status === 'unknown' ? error?.facts.step : parked?.step
+  return typeof step === 'string' ? { step } : {}
 }
 
 const STEPS_PAGE_DEFAULT = 100
@@ -141,7 +177,7 @@ export async function journalOf(
   for (const [name, step] of rest) {
     chars += JSON.stringify(step.result).length
     if (items.length === limit || (items.length > 0 && chars > RESULTS_MAX_CHARS)) break
-    items.push(stepState(name, step, underWay.has(name), isEnded(row)))
+    items.push(stepState(name, step, underWay.has(name), isEnded(row), ports.env.now()))
     last = step.order
   }
   // Steps whose first attempt is under way have no row yet.
@@ -163,17 +199,24 @@ function stepState(
   step: StepRow,
   isUnderWay: boolean,
   hasEnded: boolean,
+  nowMs: number,
 ): JournalAnswer['items'][number] {
   const { kind, state, attempts, atMs, untilMs } = step
-  const isWaiting = state === 'started' && !hasEnded && (untilMs !== undefined || kind !== 'step')
+  const isBody = kind === 'step' || kind === 'undo'
+  // Of a body it says when the attempt begins that is under way by then.
+  const isWaiting = state === 'started' && !hasEnded && (isBody ? (untilMs ?? 0) > nowMs : true)
   const error = state === 'failed' ? errorOfStep(step) : undefined
+  const approval = isWaiting ? approvalIn(step) : undefined
   return {
     name,
     kind,
     state: state !== 'started' ? state : isWaiting ? 'waiting' : isUnderWay ? 'running' : 'started',
     attempts,
     ...(atMs === 0 ? {} : { at: new Date(atMs).toISOString() }),
-    ...(untilMs === undefined || state !== 'started' ? {} : { until: new Date(untilMs).toISOString() }),
+    ...(untilMs === undefined || state !== 'started' || (isBody && !isWaiting)
+      ? {}
+      : { until: new Date(untilMs).toISOString() }),
+    ...(approval === undefined ? {} : { approval }),
     ...(state === 'done' ? { result: step.result } : {}),
     ...(error === undefined ? {} : { code: error.code, message: error.message }),
   }

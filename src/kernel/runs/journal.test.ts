@@ -171,6 +171,9 @@ describe('a journal', () => {
     for (let step = 0; step < STEPS_PER_RUN_MAX; step++) done(journal, `${step}`, null)
     expect(() => journal.visit('one more', 'step')).toThrow(coded('limit'))
     expect(journal.visit('1', 'step')).toMatchObject({ result: null })
+    expect(() => done(Journal.empty(RUN, cipher), 'a', '€'.repeat(STEP_RESULT_MAX_BYTES / 2))).toThrow(
+      coded('payload.too-large'),
+    )
     expect(() => done(Journal.empty(RUN, cipher), 'a', 'x'.repeat(STEP_RESULT_MAX_BYTES))).toThrow(
       coded('payload.too-large'),
     )

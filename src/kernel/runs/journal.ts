@@ -14,6 +14,8 @@ export const RUN_STEPS = 'run.steps'
 export const STEP_NAME_MAX = 512
 /** Before the name of a step stands the name of what undoes it. */
 export const UNDO_PREFIX = 'undo/'
+/** Before the name of an action that the run asks for. */
+export const INVOKE_PREFIX = 'invoke/'
 export const STEPS_PER_RUN_MAX = 10_000
 export const STEP_RESULT_MAX_BYTES = 4 * 1024 * 1024
 
@@ -126,7 +128,7 @@ export class Journal {
   write(name: string, change: StepChange): StepWrite {
     const held = this.#steps.get(name)
     const text = JSON.stringify(change.result ?? null)
-    if (text.length > STEP_RESULT_MAX_BYTES)
+    if (Buffer.byteLength(text) > STEP_RESULT_MAX_BYTES)
       throw new PolityError(
         'payload.too-large',
         `step ${name} answered more than ${STEP_RESULT_MAX_BYTES} bytes`,
@@ -210,6 +212,13 @@ export class Journal {
     return false
   }
 
+  /** Whether a step's body waits for people: it begins again in each life, and that is no sign of what ends hubs. */
+  isAwaitingPeople(): boolean {
+    for (const { row } of this.#steps.values())
+      if (row.state === 'started' && row.kind === 'invoke' && row.isLoose) return true
+    return false
+  }
+
   /** HMAC-SHA-256 (RFC 2104) over [name, result] of every step, in the order in which they were first written. */
   digest(key: Uint8Array): string {
     const mac = createHmac('sha256', key)
@@ -233,6 +242,21 @@ export class Journal {
     this.#ordered += 1
     return this.#ordered
   }
+}
+
+/** The invocations of a run that have begun and have no result, without the rest of its journal. */
+export async function* openInvocations(
+  runId: string,
+  cipher: StepCipher,
+  store: Pick<StoreReader, 'scan'>,
+): AsyncGenerator<{ readonly name: string; readonly row: Pick<StepRow, 'kind' | 'state' | 'result'> }> {
+  for await (const page of pages(store, RUN_STEPS, { prefix: `${runId}/${INVOKE_PREFIX}` }))
+    for (const { key, value } of page) {
+      const { kind, state, sealed } = JSON.parse(value) as StoredStep
+      if (kind !== 'invoke' || state !== 'started') continue
+      const result = JSON.parse(cipher.open(sealed, key)) as unknown
+      yield { name: key.slice(runId.length + 1), row: { kind, state, result } }
+    }
 }
 
 const FIRST_RELEASE = { kind: 'step', attempts: 0, lives: 0, atMs: 0 } as const

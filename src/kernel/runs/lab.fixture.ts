@@ -20,6 +20,8 @@ const refused = () => Promise.reject(new Error('nobody is asked'))
 export const nobodyIsAsked: Asking = {
   keyOf: () => '',
   begin: refused,
+  agreed: refused,
+  withdraw: refused,
   ended: refused,
   cancel: refused,
   ask: refused,
@@ -41,11 +43,13 @@ export const handlerOf =
       effect,
     }).handle(async (ctx) => {
       let total = 0
-      for (let step = 0; step < steps; step++)
+      for (let step = 0; step < steps; step++) {
+        const looked = await ctx.step(`look ${step}`, () => step, { isPure: true })
         total += await ctx.step(`${step}`, ({ record }) => {
           onBody(ctx.id, step)
           if (!isQuiet) record(Stepped({ run: ctx.id, step }))
-          return step
+          return looked
         })
+      }
       return { total }
     })

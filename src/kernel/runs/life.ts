@@ -1,6 +1,6 @@
 // One life of a run: from the moment a hub carries it out to its end, or to the end of that hub. Owns the fence.
 
-import type { Progress, Reads, StepContext, StepOptions } from '../catalog/context.ts'
+import type { AskingOthers, Progress, Reads, StepContext, StepOptions } from '../catalog/context.ts'
 import type { CommandHandler } from '../catalog/definition.ts'
 import { actorOf, type Origin } from '../catalog/recorder.ts'
 import type { Env } from '../env.ts'
@@ -18,9 +18,10 @@ import type { Callbacks } from './callbacks.ts'
 import { type Control, NO_CONTROL } from './control.ts'
 import type { Journal, StepWrite } from './journal.ts'
 import type { Places } from './places.ts'
-import { Recording } from './recording.ts'
+import { type Owing, Recording } from './recording.ts'
 import type { CarriedRun, RunRow } from './run.ts'
 import type { StepCipher } from './step-cipher.ts'
+import { type Suspects, UNSUSPECTED_TAKE_OVERS } from './suspects.ts'
 
 /** Working state: run id -> TakeOvers, while it is taken over again and again. */
 export const RUNS_LIVES = 'runs.lives'
@@ -30,7 +31,7 @@ export const TAKE_OVERS_MAX = 10
 export interface Undo {
   /** Place of the step among the run's. */
   readonly order: number
-  readonly undo: (step: StepContext) => unknown
+  readonly undo: (step: StepContext, asking: AskingOthers) => unknown
   readonly options: Pick<StepOptions<unknown>, 'retry' | 'timeoutMs' | 'heartbeatMs' | 'target'>
 }
 
@@ -59,6 +60,7 @@ export interface LifePorts {
   readonly cipher: StepCipher
   readonly alarms: Alarms
   readonly places: Places
+  readonly suspects: Suspects
   /** Aborted with HubClosing. */
   readonly closing: AbortSignal
 }
@@ -108,6 +110,8 @@ export class Life {
   readonly #recording: Recording
   #hasPlace: boolean
   #taking: Promise<void> | undefined
+  /** Ends its turn among the suspects. */
+  #endTurn: (() => void) | undefined
   /** Lines of execution, and how many of them wait. */
   #lines = 1
   #idle = 0
@@ -192,9 +196,11 @@ export class Life {
         'run.parked',
         `the run was taken over ${TAKE_OVERS_MAX} times without a new step: find out what ends its hubs, then resume or cancel it`,
       )
+    if (count > UNSUSPECTED_TAKE_OVERS)
+      this.#endTurn = await this.idle(() => this.ports.suspects.turn(this.signal))
     const value = JSON.stringify({ count, settled } satisfies TakeOvers)
-    await this.commit(undefined, { rows: [{ table: RUNS_LIVES, key: this.id, value }] })
     // That is no progress of the run.
+    await this.#recording.commit(undefined, { rows: [{ table: RUNS_LIVES, key: this.id, value }] })
     this.hasRecorded = false
   }
 
@@ -230,12 +236,15 @@ export class Life {
 
   /** Gives the place back for good. */
   end(): void {
+    this.#endTurn?.()
     if (this.#hasPlace) this.ports.places.release()
     this.#hasPlace = false
   }
 
   #giveWay(): void {
-    if (!this.#hasPlace || this.#idle < this.#lines) return
+    if (this.#idle < this.#lines) return
+    this.#endTurn?.()
+    if (!this.#hasPlace) return
     this.#hasPlace = false
     this.ports.places.release()
   }
@@ -263,10 +272,10 @@ export class Life {
     this.#recording.ride(write)
   }
 
-  /** A result of a step: recorded before anything new begins. */
-  owe(write: StepWrite): Promise<void> {
-    this.hasRecorded = true
-    return this.#recording.owe(write)
+  /** A result of a step: recorded before any effect begins. */
+  owe(write: StepWrite, how: Owing = {}): Promise<void> {
+    this.#progressed()
+    return this.#recording.owe(write, how)
   }
 
   /** To be awaited before every effect: resolves once the results before it are durable. */
@@ -282,8 +291,13 @@ export class Life {
   /** Records a step's change under the fence. Throws `run.moved` when another hub has the run. Answers the log size. */
   async commit(step: StepWrite | undefined, more: Partial<Proposal> = {}): Promise<number> {
     const size = await this.#recording.commit(step, more)
-    this.hasRecorded = true
+    this.#progressed()
     return size
+  }
+
+  #progressed(): void {
+    this.hasRecorded = true
+    this.#endTurn?.()
   }
 
   /** Writes the run's own row, and with it the next version of the fence. */

@@ -61,6 +61,18 @@ describe('a result that was handed over', () => {
     expect(commits).toHaveLength(1)
   })
 
+  it('of what costs nothing to do again waits for company, and no effect begins without it', async () => {
+    const { recording, done, commits, keysOf } = lab()
+    await recording.owe(done('pure'), { isPure: true })
+    await turns(200)
+    expect(commits).toHaveLength(0)
+    const settled = recording.settle()
+    expect(await isOver(settled)).toBe(false)
+    expect(keysOf(0)).toEqual(['run/pure'])
+    commits[0]?.end.resolve()
+    await settled
+  })
+
   it('is recorded by itself when nothing comes', async () => {
     const { recording, done, keysOf } = lab()
     await recording.owe(done('a'))

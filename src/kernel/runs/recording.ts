@@ -12,6 +12,11 @@ const TOGETHER_MAX_CHARS = 65_536
 /** A handler that goes straight on to its next effect, or to its end, is there within so many turns of promises. */
 const TURNS_MAX = 32
 
+export interface Owing {
+  /** The result can be had again at no cost but time. */
+  readonly isPure?: boolean
+}
+
 export interface RecordingPorts extends PatientPorts {
   readonly closing: AbortSignal
 }
@@ -56,11 +61,13 @@ export class Recording {
     if (this.#isOwed) this.#soon()
   }
 
-  /** Recorded before anything new begins; what is large, before this resolves. */
-  async owe(write: StepWrite): Promise<void> {
+  /** Recorded before any effect begins; what is large, before this resolves. */
+  async owe(write: StepWrite, { isPure = false }: Owing = {}): Promise<void> {
     if (charsOf([...this.#riders, write]) > TOGETHER_MAX_CHARS) return void (await this.commit(write))
     this.#isOwed = true
-    this.ride(write)
+    // What costs nothing to do again waits for company.
+    if (isPure) this.#riders.push(write)
+    else this.ride(write)
   }
 
   /** Resolves once every result that was handed over is durable. To be awaited before every effect. */

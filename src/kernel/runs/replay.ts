@@ -4,9 +4,10 @@ import { callerOf } from '../catalog/caller.ts'
 import type { CommandContext, QueryContext } from '../catalog/context.ts'
 import type { CommandHandler } from '../catalog/definition.ts'
 import type { Env } from '../env.ts'
-import { asPolityError, PolityError } from '../errors.ts'
+import { asPolityError, type ErrorCode, errorFromWire, PolityError } from '../errors.ts'
 import { canonicalText } from '../schema/canonical.ts'
-import { errorOfStep, type Journal, type StepKind } from './journal.ts'
+import { OPEN_ENDED } from './asking.ts'
+import { errorOfStep, INVOKE_PREFIX, type Journal, type StepKind } from './journal.ts'
 import type { RunRow } from './run.ts'
 import { noRows } from './run-context.ts'
 
@@ -34,6 +35,11 @@ export interface ReplayPorts {
 interface Departure {
   readonly step?: string
   readonly sentence: string
+}
+
+/** A branch of a group, and where it came to something that was not recorded: there it had been stopped, or it departs. */
+interface Branch {
+  stopped?: Departure
 }
 
 /** What a replay has seen so far. */
@@ -95,6 +101,8 @@ function orderOf({ ports: { journal }, visited }: Course): Departure | undefined
   const last = new Map<string, string>()
   const places = new Map(journal.inOrder().map(([name], place) => [name, place]))
   for (const step of visited) {
+    // Nor of what was under way at the same time in one scope.
+    if (step.startsWith(INVOKE_PREFIX) || journal.row(step)?.isLoose) continue
     const scope = step.slice(0, step.lastIndexOf('/') + 1)
     const before = last.get(scope)
     if (before !== undefined && (places.get(before) ?? 0) > (places.get(step) ?? 0))
@@ -111,12 +119,13 @@ function missedBy({ ports: { journal }, visited }: Course): Departure | undefine
   return undefined
 }
 
-function contextOf(course: Course, prefix: string): CommandContext {
+/** `branch`: the innermost one, undefined outside of groups. */
+function contextOf(course: Course, prefix: string, branch?: Branch): CommandContext {
   const { ports, row, over } = course
   const refuse = () => {
     throw new PolityError('internal', `${row.action} is a run: that is for atomic commands`)
   }
-  const recorded = async (name: string, kind: StepKind) => recall(course, `${prefix}${name}`, kind)
+  const recorded = async (name: string, kind: StepKind) => recall(course, `${prefix}${name}`, kind, branch)
   return {
     ...ports.reads,
     id: row.id,
@@ -133,47 +142,83 @@ function contextOf(course: Course, prefix: string): CommandContext {
     signalled: (name) => recorded(name, 'signal'),
     parallel: async (name, branches) => {
       const named = Object.entries(branches)
-      const take = ([key, branch]: (typeof named)[number]) =>
-        branch(contextOf(course, `${prefix}${name}/${key}/`))
-      const results = await all(named.map(take))
+      const bodies = named.map(
+        ([key, body]) =>
+          (within: Branch) =>
+            body(contextOf(course, `${prefix}${name}/${key}/`, within)),
+      )
+      const results = await inGroup(course, branch, bodies)
       return Object.fromEntries(named.map(([key], place) => [key, results[place]])) as never
     },
-    forEach: async (name, items, body) =>
-      all(items.map((item, place) => body(contextOf(course, `${prefix}${name}/${place}/`), item, place))),
+    forEach: async (name, items, body) => {
+      const bodies = items.map(
+        (item, place) => (within: Branch) =>
+          body(contextOf(course, `${prefix}${name}/${place}/`, within), item, place),
+      )
+      return (await inGroup(course, branch, bodies)) as never
+    },
     invoke: async (definition, input) => {
-      const name = `invoke/${definition.name}/${ports.askedKey(definition, input)}`
-      return (await recall(course, `${prefix}${name}`, 'invoke')) as never
+      // Recorded by what was asked for, wherever in the run that was.
+      const name = `${INVOKE_PREFIX}${definition.name}/${ports.askedKey(definition, input)}`
+      return (await recall(course, name, 'invoke', branch)) as never
     },
     ask: async (definition, input) => (await ports.ask(definition, input)) as never,
   }
 }
 
-/** As groups do it: all come to their end, and of several failures the first by its place stands. */
-async function all<T>(work: readonly (T | Promise<T>)[]): Promise<T[]> {
-  const ends = await Promise.allSettled(work)
-  const results: T[] = []
-  for (const end of ends) {
-    if (end.status === 'rejected') throw end.reason
-    results.push(end.value)
-  }
-  return results
+/**
+ * As groups do it: all come to their end, and of several failures the first by its place stands. A failure stops the
+ * other branches where they are, so that what these had not recorded is a departure only where none has failed.
+ */
+async function inGroup(
+  course: Course,
+  around: Branch | undefined,
+  bodies: readonly ((within: Branch) => unknown)[],
+): Promise<unknown[]> {
+  const branches = bodies.map((body) => ({ body, within: {} as Branch }))
+  const ends = await Promise.allSettled(branches.map(async ({ body, within }) => body(within)))
+  for (const [place, end] of ends.entries())
+    if (end.status === 'rejected' && !branches[place]?.within.stopped) throw end.reason
+  const stopped = branches.find(({ within }) => within.stopped)?.within.stopped
+  if (stopped) throw departIn(course, around, stopped)
+  return ends.map((end) => (end.status === 'fulfilled' ? end.value : undefined))
 }
 
-async function recall(course: Course, name: string, kind: StepKind): Promise<unknown> {
+async function recall(
+  course: Course,
+  name: string,
+  kind: StepKind,
+  branch: Branch | undefined,
+): Promise<unknown> {
   const row = course.ports.journal.row(name)
-  if (!row || row.state === 'started') throw depart(course, name, `${name} was not recorded, and comes now`)
-  if (row.kind !== kind) throw depart(course, name, `${name} was a ${row.kind}, and is a ${kind} now`)
+  if (!row || row.state === 'started') {
+    const { error } = course.row
+    if (error && UNRECORDED.includes(error.code)) throw errorFromWire(error)
+    throw departIn(course, branch, { step: name, sentence: `${name} was not recorded, and comes now` })
+  }
+  if (row.kind !== kind)
+    throw depart(course, { step: name, sentence: `${name} was a ${row.kind}, and is a ${kind} now` })
   course.visited.add(name)
   if (row.state === 'failed') throw errorOfStep(row)
   return row.result
 }
 
-function depart(course: Course, step: string, sentence: string): PolityError {
+/** With these a run ends at a step and leaves no end of that step behind. */
+const UNRECORDED: readonly ErrorCode[] = ['run.unknown', 'limit', 'internal', ...OPEN_ENDED]
+
+function departIn(course: Course, branch: Branch | undefined, departure: Departure): PolityError {
+  if (!branch) return depart(course, departure)
+  branch.stopped ??= departure
+  return new PolityError('cancelled', departure.sentence)
+}
+
+function depart(course: Course, departure: Departure): PolityError {
   const { error } = course.row
-  const error_ = new PolityError('run.parked', sentence, { step })
+  const { step, sentence } = departure
+  const error_ = new PolityError('run.parked', sentence, step === undefined ? {} : { step })
   // What a run that was stopped had not done is no departure: its code could not have come further.
   if (error?.code === 'run.cancelled' || error?.code === 'run.deadline') return error_
-  course.departure ??= { step, sentence }
+  course.departure ??= departure
   course.over.abort(error_)
   return error_
 }

@@ -106,7 +106,7 @@ export function resolveRun(
   if ((told.failed === undefined) === (told.result === undefined))
     throw new PolityError('input.invalid', 'say either its result, or with which sentence it failed')
   const text = JSON.stringify(told.failed === undefined ? { result: told.result } : { failed: told.failed })
-  if (text.length > STEP_RESULT_MAX_BYTES)
+  if (Buffer.byteLength(text) > STEP_RESULT_MAX_BYTES)
     throw new PolityError('payload.too-large', `a result has at most ${STEP_RESULT_MAX_BYTES} bytes`)
   const others = (control.resolutions ?? []).filter((each) => each.step !== step)
   const sealed = cipher.seal(text, resolutionPlace(run.id, step))

@@ -7,6 +7,7 @@ import { viewsOf } from '../log/view.ts'
 import { type FaultPlan, faultyStore, NO_FAULTS } from '../simulator/faults.ts'
 import { type Life, type Simulation, simulation } from '../simulator/realm.ts'
 import { memoryStore } from '../store/memory/memory-store.ts'
+import { type ControlRow, RUNS_CONTROL } from './control.ts'
 import { RUN_STEPS } from './journal.ts'
 import { handlerOf, nobodyIsAsked, stepped } from './lab.fixture.ts'
 import { RUNS, type RunRow } from './run.ts'
@@ -30,10 +31,12 @@ interface Scene {
 /** A body that begins before the results that it builds upon are durable would outlive them in a crash. */
 function expectRecordedBefore({ data }: Simulation, run: string, step: number): void {
   const rows = data.tables.get(RUN_STEPS)
-  for (let before = 0; before < step; before++) {
-    const { state } = JSON.parse(rows?.get(`${run}/${before}`)?.value ?? '{}') as { state?: string }
-    expect(state, `step ${before} of ${run} when ${step} begins`).toBe('done')
-  }
+  const stateOf = (name: string) =>
+    (JSON.parse(rows?.get(`${run}/${name}`)?.value ?? '{}') as { state?: string }).state
+  for (let before = 0; before < step; before++)
+    expect(stateOf(`${before}`), `step ${before} of ${run} when ${step} begins`).toBe('done')
+  for (let before = 0; before <= step; before++)
+    expect(stateOf(`look ${before}`), `what ${step} of ${run} builds upon`).toBe('done')
 }
 
 function openLifeRuns({ sim, effect, bodies, isQuiet, early }: Scene, life: Life): Runs {
@@ -261,6 +264,30 @@ describe('a run', () => {
     expect(sim.weather.appliedUnheard).toBeGreaterThanOrEqual(STEPS + 1)
     expectOnce(unheard)
     expect([...unheard.bodies.values()]).toEqual([1, 1, 1, 1])
+  })
+
+  it('that is paused before it begins has not begun, and goes on when somebody says so', async () => {
+    const paused = scene(NO_FAULTS)
+    const { sim } = paused
+    const work = async () => {
+      const { life, runs } = await live(paused)
+      const ask = async (control: ControlRow) => {
+        const row = { table: RUNS_CONTROL, key: 'run', value: JSON.stringify(control) }
+        await life.log.append({ entries: [], rows: [row] })
+        runs.attend('run')
+      }
+      const { row, rows } = runs.draft(rowOf('run'))
+      await life.log.append({ entries: [], rows })
+      // The decision is durable, and whoever asked for the run has not come to start it.
+      await ask({ isPaused: true })
+      const ended = runs.start(row, {})
+      await sim.env.sleepUntil(sim.env.monotonic() + 60_000)
+      expect([...paused.bodies]).toEqual([])
+      await ask({ isPaused: false })
+      expect((await ended).row).toMatchObject({ status: 'done', output: { total: 6 } })
+    }
+    await sim.run(work())
+    expectOnce(paused)
   })
 
   it('keeps its place free once it is abandoned', async () => {

@@ -1,21 +1,19 @@
 // The Runs room: which runs this hub has, which of them work, and who hears of their ends.
 
-import type { CommandHandler } from '../catalog/definition.ts'
 import { asPolityError, PolityError } from '../errors.ts'
 import type { WorkingWrite } from '../log/proposal.ts'
-import { TOPICS } from '../realm/topics.ts'
 import type { RowPlace } from '../store/store.ts'
 import type { Wake } from '../wake/wake.ts'
 import { openAlarms } from './alarms.ts'
+import { openAttention } from './attention.ts'
+import { awaitedEnd } from './awaited-end.ts'
 import { cancelAsHub } from './cancel-as-hub.ts'
-import { type Carriers, type CarriersPorts, claim, openCarriers } from './carriers.ts'
-import { carryOut, openInput } from './carry-out.ts'
-import { type Control, readControls } from './control.ts'
+import { type Carriers, type CarriersPorts, openCarriers } from './carriers.ts'
 import type { FinishedRun } from './endings.ts'
-import { Journal } from './journal.ts'
-import { HubClosing, Life, type LifePorts, type LifeStart } from './life.ts'
-import { loadRun, readRun } from './load-run.ts'
-import { patiently } from './patient-append.ts'
+import { HeldRuns } from './held-runs.ts'
+import { HubClosing, type LifePorts } from './life.ts'
+import { openLine } from './line.ts'
+import { loadRun } from './load-run.ts'
 import { openPlaces } from './places.ts'
 import {
   type CarriedRun,
@@ -27,8 +25,9 @@ import {
   type RunRow,
   runWrite,
 } from './run.ts'
-import { openRunShares } from './run-shares.ts'
+import { newRow, type RunDraft } from './run-draft.ts'
 import { stepCipher } from './step-cipher.ts'
+import { openSuspects } from './suspects.ts'
 import { journalPlaces } from './tidying.ts'
 
 export type { FinishedRun } from './endings.ts'
@@ -46,12 +45,6 @@ export interface RunsPorts
     Pick<CarriersPorts, 'holder' | 'isAlone' | 'onFailure'> {
   /** Tells other hubs that somebody asked something of a run; absent where there are none. */
   readonly wake?: Pick<Wake, 'notify' | 'wait'>
-}
-
-export interface RunDraft
-  extends Omit<RunRow, 'status' | 'journalSalt' | 'carrier' | 'journalVersion' | 'callback'> {
-  /** Where to send word of the end. */
-  readonly callbackUrl?: string
 }
 
 export interface Runs {
@@ -86,172 +79,27 @@ export interface Runs {
   close(): Promise<void>
 }
 
-/** How long other hubs' news can go unnoticed where nothing pushes them. */
-const LOOK_INTERVAL_MS = 2_000
-
-/** A run that this hub has, from its decision to its end. */
-interface Held {
-  readonly id: string
-  readonly ended: PromiseWithResolvers<FinishedRun>
-  readonly isResumed: boolean
-  /** Aborted when the run has to leave the line: it was cancelled, or its time is over. */
-  readonly hurry: AbortController
-  life?: Life
-  /** While it is paused before it has begun. */
-  wake?: () => void
-}
-
 export function openRuns(ports: RunsPorts): Runs {
-  const { reader, env, log, isAlone, holder, onFailure } = ports
+  const { reader, env, onFailure } = ports
   const closing = new AbortController()
-  const cipher = stepCipher(ports.stepKey, env)
   const alarms = openAlarms(env)
-  const places = openPlaces(RUNS_CONCURRENT_MAX)
-  const lifePorts: LifePorts = { ...ports, cipher, alarms, places, closing: closing.signal }
-  const held = new Map<string, Held>()
-  /** Drafted runs, until they are held or abandoned. */
-  const drafted = new Set<string>()
-  const shares = openRunShares()
-  /** Drafted runs of which something was asked before they began. */
-  const early = new Set<string>()
-  /** Whoever waits for the end of a run that another hub has. */
-  const looking = new Set<() => void>()
-  const background = new Set<Promise<unknown>>()
-
-  const inBackground = (work: Promise<unknown>) => {
-    const done = work
-      .catch((error: unknown) => {
-        if (!closing.signal.aborted) onFailure(asPolityError(error))
-      })
-      .finally(() => background.delete(done))
-    background.add(done)
+  const lives: LifePorts = {
+    ...ports,
+    cipher: stepCipher(ports.stepKey, env),
+    alarms,
+    places: openPlaces(RUNS_CONCURRENT_MAX),
+    suspects: openSuspects(alarms, env),
+    closing: closing.signal,
   }
-
-  const hold = (id: string, isResumed: boolean): Held => {
-    drafted.delete(id)
-    const each: Held = { id, isResumed, ended: Promise.withResolvers(), hurry: new AbortController() }
-    held.set(id, each)
-    // Whoever waits hears of it too; when nobody does, a person must.
-    each.ended.promise.catch((error: unknown) => {
-      if (!closing.signal.aborted) onFailure(asPolityError(error))
-    })
-    return each
-  }
-  const release = (each: Held, end: FinishedRun | undefined, error?: unknown) => {
-    held.delete(each.id)
-    early.delete(each.id)
-    shares.leave(each.id)
-    if (end) each.ended.resolve(end)
-    else each.ended.reject(error)
-    for (const look of [...looking]) look()
-  }
-
-  const live = (each: Held, run: CarriedRun, journal: Journal, input: () => unknown, start: LifeStart) => {
-    const life = new Life(lifePorts, run, journal, isOnce(ports, run.row), start)
-    each.life = life
-    carryOut(life, input).then(
-      (end) => release(each, end),
-      (error: unknown) => release(each, undefined, error),
-    )
-  }
-
-  /** In line for a place; what has to end leaves the line at once. */
-  const queue = (each: Held, deadline: string | undefined) => {
-    const leaving = AbortSignal.any([closing.signal, each.hurry.signal])
-    if (deadline !== undefined)
-      alarms.at(Date.parse(deadline), leaving).then(
-        () => each.hurry.abort(),
-        () => undefined,
-      )
-    const begin = (hasPlace: boolean) =>
-      beginHeld(each, hasPlace).catch((error: unknown) => {
-        if (hasPlace && !each.life) places.release()
-        release(each, undefined, error)
-      })
-    places.take(leaving).then(
-      () => begin(true),
-      () => (closing.signal.aborted ? release(each, undefined, closingError()) : begin(false)),
-    )
-  }
-
-  /** Reads again what stands in the rows: it may have lain in line for long. */
-  const beginHeld = async (each: Held, hasPlace: boolean): Promise<void> => {
-    if (closing.signal.aborted) throw closingError()
-    const { id } = each
-    const read = await patiently(env, closing.signal, () => readRun(lifePorts, id))
-    const { run, control } = read
-    if (run.row.status !== 'running' || !(isAlone || run.row.carrier === holder)) {
-      if (hasPlace) places.release()
-      return release(each, { row: run.row, output: null, size: log.head().size })
-    }
-    if (control.isPaused && !control.cancel && !isLate(run.row, env.now())) {
-      if (hasPlace) places.release()
-      await new Promise<void>((resolve) => {
-        each.wake = resolve
-        each.hurry.signal.addEventListener('abort', () => resolve(), { once: true })
-        closing.signal.addEventListener('abort', () => resolve(), { once: true })
-      })
-      delete each.wake
-      return queue(each, undefined)
-    }
-    const { takeOvers } = read
-    const start = { control, hasPlace, isResumed: each.isResumed, ...(takeOvers ? { takeOvers } : {}) }
-    live(each, run, read.journal, () => openInput(ports, run.row), start)
-  }
-
+  const held = new HeldRuns({ closing: closing.signal, onFailure })
+  const line = openLine({ ...ports, lives, held })
   const takeUp = async (found: readonly CarriedRun[]) => {
     // All at once, so that a run that waits for another finds it held.
-    for (const { row } of found) {
-      if (held.has(row.id)) continue
-      shares.resume(row)
-      queue(hold(row.id, true), row.deadline)
-    }
+    for (const { row } of found) if (!held.get(row.id)) line.join(held.resume(row), row.deadline)
   }
-
-  const hear = (id: string, control: Control) => {
-    const each = held.get(id)
-    if (!each) return
-    if (each.life) each.life.attend(control)
-    else if (control.cancel) each.hurry.abort()
-    else if (!control.isPaused) each.wake?.()
-  }
-  const look = async (ids: readonly string[]) => {
-    for (const [id, control] of await readControls(reader, ids)) hear(id, control)
-  }
-  /** A run that nobody has and that is to go on. */
-  const adopt = async (id: string) => {
-    const found = await loadRun(reader, id)
-    if (found?.row.status !== 'running' || found.row.carrier !== undefined) return
-    const won = await claim({ log, holder }, found)
-    if (won) await takeUp([won])
-  }
-  const attend = async (id: string) => {
-    if (drafted.has(id)) early.add(id)
-    else if (held.has(id)) await look([id])
-    else await adopt(id)
-    ports.wake?.notify(TOPICS.runs)
-  }
-
-  const watch = async (wake: Pick<Wake, 'wait'>) => {
-    while (!closing.signal.aborted) {
-      await wake.wait(TOPICS.runs, closing.signal, LOOK_INTERVAL_MS)
-      if (closing.signal.aborted) return
-      try {
-        await look([...held.keys()])
-      } catch (error) {
-        onFailure(asPolityError(error))
-      }
-      for (const each of [...looking]) each()
-    }
-  }
-
-  const get = async (id: string): Promise<RunRow> => {
-    const { value, size } = await reader.load(RUNS, [id])
-    await log.published(size)
-    const row = value.get(id)
-    if (row?.value == null) throw noRun(id)
-    return JSON.parse(row.value) as RunRow
-  }
+  const attention = openAttention({ ...ports, held, takeUp, closing: closing.signal })
+  const background = openBackground(closing.signal, onFailure)
+  const get = (id: string) => publishedRow(ports, id)
 
   let carriers: Carriers | undefined
   return {
@@ -261,127 +109,79 @@ export function openRuns(ports: RunsPorts): Runs {
       await held.get(id)?.ended.promise.catch(() => undefined)
       return get(id)
     },
-    async ended(id, signal) {
-      for (;;) {
-        signal.throwIfAborted()
-        const each = held.get(id)
-        if (each) await raced(each.ended.promise, signal)
-        const found = await patiently(env, signal, () => loadRun(reader, id))
-        if (!found) throw noRun(id)
-        if (isEnded(found.row)) return found.row
-        if (!held.has(id)) await nextLook(looking, alarms.at(env.now() + LOOK_INTERVAL_MS, signal))
-      }
-    },
-    attend: (id) => inBackground(attend(id)),
+    ended: (id, signal) => awaitedEnd(lives, held, id, signal),
+    attend: (id) => background.begin(attention.attend(id)),
     async cancel(id, reason) {
-      await cancelAsHub(lifePorts, id, reason)
-      await attend(id)
+      await cancelAsHub(lives, id, reason)
+      await attention.attend(id)
     },
     async leftOf(id) {
       const found = await loadRun(reader, id)
       return found && !isEnded(found.row) ? [] : journalPlaces(reader, id)
     },
     underWay: (id) => [...(held.get(id)?.life?.underWay ?? [])],
-    abandon(id) {
-      drafted.delete(id)
-      shares.leave(id)
-      early.delete(id)
-    },
+    abandon: (id) => held.abandon(id),
     isDurable: async (id) => (await reader.load(RUNS, [id])).value.has(id),
     draft(draft) {
-      if (held.size + drafted.size >= RUNS_OPEN_MAX)
-        throw new PolityError(
-          'run.limit',
-          `${RUNS_OPEN_MAX} runs are under way or in line: try again when one has ended`,
-        )
-      if ((draft.depth ?? 0) >= RUN_DEPTH_MAX)
-        throw new PolityError(
-          'run.limit',
-          `${RUN_DEPTH_MAX} runs wait below one another already: does ${draft.action} ask for itself?`,
-        )
+      requireRoom(held, draft)
       const row = newRow(ports, draft)
-      shares.take(row)
-      drafted.add(row.id)
+      held.draft(row)
       return { row, rows: [runWrite(row), openWrite(row)] }
     },
     start(row, input) {
-      const isEarly = early.delete(row.id)
-      const each = hold(row.id, false)
-      // The decision wrote the row's first version.
-      const run = { row, version: 1 }
-      if (!isEarly && places.tryTake())
-        live(each, run, Journal.empty(row.id, cipher), () => input, { isResumed: false, hasPlace: true })
-      else queue(each, row.deadline)
+      const each = held.start(row.id)
+      line.begin(each, row, input)
       return each.ended.promise
     },
     async resume() {
-      const isCarrying = (id: string) => held.has(id) || drafted.has(id)
+      const isCarrying = (id: string) => held.get(id) !== undefined || held.isDrafted(id)
       carriers = await openCarriers({ ...ports, isCarrying }, takeUp)
-      if (ports.wake) inBackground(watch(ports.wake))
+      if (ports.wake) background.begin(attention.watch(ports.wake))
       return carriers.first.map(({ row }) => row)
     },
     async close() {
       closing.abort(new HubClosing('the hub is closing'))
       await carriers?.close()
-      await Promise.allSettled([...held.values()].map(({ ended }) => ended.promise))
-      await Promise.allSettled(background)
+      await held.settled()
+      await background.settled()
     },
   }
 }
 
-const closingError = () => new PolityError('cancelled', 'the hub is closing')
-
-const isLate = ({ deadline }: RunRow, nowMs: number): boolean =>
-  deadline !== undefined && Date.parse(deadline) <= nowMs
-
-/** What is not in the catalog any more fails when it is looked up for its handler. */
-function isOnce({ handlerOf }: Pick<RunsPorts, 'handlerOf'>, { action }: RunRow): boolean {
-  try {
-    return definitionOf(handlerOf, action).effect === 'once'
-  } catch {
-    return true
-  }
+/** As everybody may see it: what is committed and not published yet could still be lost. */
+async function publishedRow({ reader, log }: Pick<RunsPorts, 'reader' | 'log'>, id: string): Promise<RunRow> {
+  const { value, size } = await reader.load(RUNS, [id])
+  await log.published(size)
+  const row = value.get(id)
+  if (row?.value == null) throw noRun(id)
+  return JSON.parse(row.value) as RunRow
 }
 
-const definitionOf = (handlerOf: (action: string) => CommandHandler, action: string) =>
-  handlerOf(action).definition
+function requireRoom(held: HeldRuns, { depth = 0, action }: RunDraft): void {
+  if (held.count >= RUNS_OPEN_MAX)
+    throw new PolityError(
+      'run.limit',
+      `${RUNS_OPEN_MAX} runs are under way or in line: try again when one has ended`,
+    )
+  if (depth >= RUN_DEPTH_MAX)
+    throw new PolityError(
+      'run.limit',
+      `${RUN_DEPTH_MAX} runs wait below one another already: does ${action} ask for itself?`,
+    )
+}
 
-function newRow({ env, holder, handlerOf, callbacks }: RunsPorts, asked: RunDraft): RunRow {
-  const { callbackUrl, ...draft } = asked
-  const journalSalt = Buffer.from(env.random(32)).toString('hex')
-  const { journal } = definitionOf(handlerOf, draft.action)
-  const version = journal === undefined ? {} : { journalVersion: journal }
-  const callback = callbackUrl === undefined ? undefined : callbacks?.seal(callbackUrl, draft.id)
+/** What nobody waits for: it is told when it fails, and waited for when the hub closes. */
+function openBackground(closing: AbortSignal, onFailure: RunsPorts['onFailure']) {
+  const works = new Set<Promise<unknown>>()
   return {
-    ...draft,
-    ...version,
-    ...(callback === undefined ? {} : { callback }),
-    status: 'running',
-    journalSalt,
-    carrier: holder,
-  }
-}
-
-/** Resolves however the work ends. Rejects with the signal's reason. */
-function raced(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const leave = () => reject(signal.reason)
-    signal.addEventListener('abort', leave, { once: true })
-    const end = () => {
-      signal.removeEventListener('abort', leave)
-      resolve()
-    }
-    work.then(end, end)
-  })
-}
-
-async function nextLook(looking: Set<() => void>, atLatest: Promise<void>): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  looking.add(resolve)
-  try {
-    await Promise.race([promise, atLatest])
-  } finally {
-    looking.delete(resolve)
-    atLatest.catch(() => undefined)
+    begin(work: Promise<unknown>): void {
+      const done = work
+        .catch((error: unknown) => {
+          if (!closing.aborted) onFailure(asPolityError(error))
+        })
+        .finally(() => works.delete(done))
+      works.add(done)
+    },
+    settled: () => Promise.allSettled(works),
   }
 }

@@ -10,6 +10,8 @@ export interface Scope {
   readonly signal: AbortSignal
   /** Names of what this scope has under way. */
   readonly underWay: Set<string>
+  /** While a body waits for people: aborted when it has been given up, because what they agree to is nobody's then. */
+  bodies?: AbortController
   readonly context: CommandContext
   /** A scope of the same run under another prefix. */
   inner(prefix: string, signal: AbortSignal): Scope

@@ -3,9 +3,8 @@
 import type { StepContext, StepOptions } from '../catalog/context.ts'
 import { seal } from '../catalog/recorder.ts'
 import { asPolityError, type ErrorCode, errorFromWire, PolityError } from '../errors.ts'
-import type { Draft } from '../log/entry.ts'
 import { delayBefore, type RetryPolicy, random01 } from '../targets/retry.ts'
-import { attemptOnce } from './attempt.ts'
+import { type Attempted, attemptOnce } from './attempt.ts'
 import { type Resolution, resolutionPlace } from './control.ts'
 import { endingError } from './ending-error.ts'
 import { errorOfStep, type StepChange, type StepKind, type StepRow, type StepWrite } from './journal.ts'
@@ -41,18 +40,31 @@ export async function takeStep<T>(scope: Scope, taken: TakenStep<T>): Promise<T>
     scope.underWay.add(name)
     try {
       await life.proceed(scope.signal)
-      await life.countTakeOver()
+      if (!life.journal.isAwaitingPeople()) await life.countTakeOver()
       life.underWay.add(name)
       await carry(scope, name, taken, before, isLoose)
+    } catch (error) {
+      if (!isLoose && GIVEN_UP.includes(asPolityError(error).code)) leaveBodies(scope)
+      throw error
     } finally {
       scope.underWay.delete(name)
       life.underWay.delete(name)
     }
   }
   const { order = 0, result } = life.journal.row(name) ?? {}
-  const { undo, ...options } = taken.options
-  if (undo) life.undos.set(name, { order, undo: (step) => undo(result as T, step), options })
+  // What undoes a step has effects, whatever the step had.
+  const { undo, isPure: _, ...options } = taken.options
+  if (undo) life.undos.set(name, { order, undo: (step, asking) => undo(result as T, step, asking), options })
   return result as T
+}
+
+/** After these the body of a step may still be at work. */
+const GIVEN_UP: readonly ErrorCode[] = ['step.timeout', 'step.silent']
+
+/** What it waits for people for is nobody's any more. */
+function leaveBodies(scope: Scope): void {
+  scope.bodies?.abort(new PolityError('cancelled', 'the step that asked for it has ended'))
+  delete scope.bodies
 }
 
 /** A step that needs no body: it has its end, or a person has said what became of it. Throws `run.unknown`. */
@@ -98,7 +110,8 @@ async function carry<T>(
   // The attempt that a crash ended is known by the take-over alone, until something was recorded after it.
   const interrupted = life.hasRecorded ? 0 : Math.max(0, lives - (before?.lives ?? 0))
   const place: Place = { kind: taken.kind, lives, ...(isLoose ? { isLoose } : {}) }
-  const policy = life.isOnce ? undefined : taken.options.retry
+  const { isPure = false, retry } = taken.options
+  const policy = life.isOnce && !isPure ? undefined : retry
   let attempt = (before?.attempts ?? 0) + interrupted + 1
   let details = before?.result
   let untilMs = before?.untilMs ?? 0
@@ -110,12 +123,18 @@ async function carry<T>(
     const failed = await tryOnce(scope, name, taken, { place, attempt, isRepetition, details })
     if (!failed) return
     const { error } = failed
-    const ended = { ...place, attempts: attempt, atMs: env.now() }
+    const ended: Ended = { place: { ...place, attempts: attempt }, options: taken.options }
     if (!isRepeated(policy, attempt, error)) throw await recordFailure(life, name, ended, error)
     details = failed.details
     attempt += 1
     untilMs = Math.max(env.now() + delayBefore(policy, attempt, random01(env)), openUntilMs(error))
-    const again: StepChange = { ...ended, state: 'started', untilMs, result: details ?? null }
+    const again: StepChange = {
+      ...ended.place,
+      state: 'started',
+      atMs: env.now(),
+      untilMs,
+      result: details ?? null,
+    }
     await life.commit(life.journal.write(name, again))
   }
 }
@@ -132,6 +151,12 @@ async function awaitBudget({ life, signal }: Scope, target: string | undefined):
 /** What every row of one step says. */
 type Place = Pick<StepChange, 'kind' | 'lives' | 'isLoose'>
 
+/** A step that has its end. */
+interface Ended {
+  readonly place: Place & Pick<StepChange, 'attempts'>
+  readonly options: Pick<StepOptions<unknown>, 'isPure'>
+}
+
 interface Try {
   readonly place: Place
   readonly attempt: number
@@ -146,16 +171,13 @@ async function tryOnce<T>(
   { body, options }: TakenStep<T>,
   { place, attempt, isRepetition, details }: Try,
 ): Promise<{ readonly error: PolityError; readonly details: unknown } | undefined> {
-  const { env } = life.ports
-  if (life.isOnce)
-    await life.commit(life.journal.write(name, { ...place, state: 'started', atMs: env.now() }))
-  await life.settle()
+  if (!options.isPure) await beforeEffect(life, name, place)
   const kept = keepDetails(life, name, { ...place, attempts: attempt - 1 }, details)
   try {
     const asked = { name, body, options, attempt, isRepetition, details, signal, onDetails: kept.keep }
     const { answer, drafts } = await attemptOnce(life.ports, asked)
     await kept.settled()
-    await record(life, name, { ...place, attempts: attempt }, answer, drafts)
+    await record(life, name, { place: { ...place, attempts: attempt }, options }, { answer, drafts })
     return undefined
   } catch (thrown) {
     await kept.settled()
@@ -164,6 +186,13 @@ async function tryOnce<T>(
     if (PASSED_ON.includes(error.code)) throw error
     return { error, details: kept.last() }
   }
+}
+
+/** What is never repeated has said that it began; and what it may build upon is durable. */
+async function beforeEffect(life: Life, name: string, place: Place): Promise<void> {
+  if (life.isOnce)
+    await life.commit(life.journal.write(name, { ...place, state: 'started', atMs: life.ports.env.now() }))
+  await life.settle()
 }
 
 const isRepeated = (
@@ -177,33 +206,33 @@ const isRepeated = (
 async function recordFailure(
   life: Life,
   name: string,
-  place: Omit<StepChange, 'state'>,
+  ended: Ended,
   error: PolityError,
 ): Promise<PolityError> {
   const wire = endingError(error)
-  await recordEnd(life, life.journal.write(name, { ...place, state: 'failed', result: wire }), place)
+  const failed: StepChange = { ...ended.place, state: 'failed', atMs: life.ports.env.now(), result: wire }
+  await recordEnd(life, life.journal.write(name, failed), ended)
   return errorFromWire(wire)
 }
 
 async function record(
   life: Life,
   name: string,
-  place: Place & Pick<StepChange, 'attempts'>,
-  answer: unknown,
-  drafts: readonly Draft[],
+  ended: Ended,
+  { answer, drafts }: Attempted<unknown>,
 ): Promise<void> {
   const { env } = life.ports
-  const done: StepChange = { ...place, state: 'done', atMs: env.now(), result: answer }
-  if (drafts.length === 0) return recordEnd(life, life.journal.write(name, done), place)
+  const done: StepChange = { ...ended.place, state: 'done', atMs: env.now(), result: answer }
+  if (drafts.length === 0) return recordEnd(life, life.journal.write(name, done), ended)
   // Whoever reads next finds what the step has recorded; and what the log refuses is the step's own failure.
   const { entries, seals } = seal(drafts, life.origin(), env, life.known)
   await life.commit(life.journal.write(name, done), { entries, seals })
 }
 
 /** Inside of a body nothing awaits the results of its steps before it goes on to effects of its own. */
-async function recordEnd(life: Life, write: StepWrite, { isLoose }: Pick<Place, 'isLoose'>): Promise<void> {
-  if (isLoose) await life.commit(write)
-  else await life.owe(write)
+async function recordEnd(life: Life, write: StepWrite, { place, options }: Ended): Promise<void> {
+  if (place.isLoose) await life.commit(write)
+  else await life.owe(write, options)
 }
 
 /** Keeps what heartbeats tell, at most once in an interval, so that the next attempt knows it even after a crash. */

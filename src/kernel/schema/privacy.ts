@@ -82,12 +82,14 @@ export function commitPrivate(
   subject?: string,
 ): { readonly public: unknown; readonly openings: readonly Opening[] } {
   checkLabels(schema)
+  if (!isLabelled(schema)) return { public: refuseMarkers(value), openings: [] }
   const openings: Opening[] = []
   const walk = (at: TSchema, node: unknown): unknown => {
     if (node === undefined) return undefined
     const privacy = privacyOf(at)
     if (privacy === 'private') return commitOne(node)
     if (privacy === 'committed') return node
+    if (!isLabelled(at)) return refuseMarkers(node)
     const { properties, items } = at as { properties?: Fields; items?: TSchema }
     if (properties && isRecord(node))
       return Object.fromEntries(
@@ -125,6 +127,23 @@ export function checkLabels(schema: TSchema): void {
       throw new TypeError(`a field under ${keyword} cannot be private: label what holds it`)
   }
   checked.add(schema)
+}
+
+const labelled = new WeakMap<TSchema, boolean>()
+
+/** Whether anything below has a label; nothing is changed in a value of what has none. */
+function isLabelled(schema: TSchema): boolean {
+  const known = labelled.get(schema)
+  if (known !== undefined) return known
+  const is = holdsLabel(schema)
+  labelled.set(schema, is)
+  return is
+}
+
+function holdsLabel(node: unknown): boolean {
+  if (typeof node !== 'object' || node === null) return false
+  const privacy = privacyOf(node as TSchema)
+  return privacy === 'private' || privacy === 'committed' || Object.values(node).some(holdsLabel)
 }
 
 function holdsPrivate(node: unknown): boolean {

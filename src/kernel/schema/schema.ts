@@ -1,7 +1,8 @@
 // Schemas: what a field may hold, who may see it, and one way to refuse what does not fit.
 
+import { createRequire } from 'node:module'
 import Type, { type Static, type TSchema } from 'typebox'
-import { Compile, type Validator } from 'typebox/compile'
+import type { Validator } from 'typebox/compile'
 import { PolityError } from '../errors.ts'
 
 export type { Static, TSchema } from 'typebox'
@@ -84,12 +85,17 @@ export interface Violation {
 }
 
 const VIOLATIONS_MAX = 20
+type Compiler = typeof import('typebox/compile')
+/** Half of the library. The thread that writes the log never validates, and starts sooner without it. */
+let compiler: Compiler | undefined
+
 const validators = new WeakMap<TSchema, Validator>()
 
 function validatorOf(schema: TSchema): Validator {
   const known = validators.get(schema)
   if (known) return known
-  const fresh = Compile(schema)
+  compiler ??= createRequire(import.meta.url)('typebox/compile') as Compiler
+  const fresh = compiler.Compile(schema)
   validators.set(schema, fresh)
   return fresh
 }

@@ -1,6 +1,7 @@
 // Secrets by reference: `env:NAME` and `file:/path` are read when a step needs them, never kept and never recorded.
 
-import { readFile } from 'node:fs/promises'
+import { Buffer } from 'node:buffer'
+import { createReadStream } from 'node:fs'
 import process from 'node:process'
 import { PolityError } from '../errors.ts'
 
@@ -17,10 +18,14 @@ export async function resolveSecret(reference: string): Promise<string> {
 
 async function contentOf(path: string, reference: string): Promise<string> {
   try {
-    const text = await readFile(path, 'utf8')
-    if (text.length > SECRET_SIZE_MAX_BYTES)
+    const parts: Buffer[] = []
+    // Never more than that and one byte, whatever stands there: a device has no end. `end` is counted in.
+    for await (const part of createReadStream(path, { end: SECRET_SIZE_MAX_BYTES }))
+      parts.push(part as Buffer)
+    const bytes = Buffer.concat(parts)
+    if (bytes.length > SECRET_SIZE_MAX_BYTES)
       throw missing(reference, `it has more than ${SECRET_SIZE_MAX_BYTES} bytes`)
-    return text.replace(/\r?\n$/, '')
+    return bytes.toString().replace(/\r?\n$/, '')
   } catch (error) {
     if (error instanceof PolityError) throw error
     throw missing(reference, (error as NodeJS.ErrnoException).code ?? 'it cannot be read')

@@ -38,13 +38,29 @@ describe('a breaker', () => {
     expect(targets.state('a').failures).toBe(3)
   })
 
-  it('is set back by a success', async () => {
+  it('takes each success for one failure less, so that whoever fails more often than not is not asked for long', async () => {
     const { targets } = lab()
-    for (let turn = 0; turn < 5; turn++) {
-      await times(4, () => targets.call('a', fails))
-      await targets.call('a', works)
+    for (let turn = 0; turn < 50; turn++) {
+      await codeOf(targets.call('well', fails))
+      await times(2, () => targets.call('well', works))
     }
-    expect(targets.state('a').breaker).toBe('closed')
+    expect(targets.state('well')).toMatchObject({ breaker: 'closed', failures: 0 })
+    await times(4, () => targets.call('ill', fails))
+    await targets.call('ill', works)
+    expect(targets.state('ill')).toMatchObject({ breaker: 'closed', failures: 3 })
+    await times(2, () => targets.call('ill', fails))
+    expect(targets.state('ill').breaker).toBe('open')
+  })
+
+  it('does not count it against a target that its caller had left no time', async () => {
+    const { targets } = lab()
+    for (let turn = 0; turn < 9; turn++) {
+      const run = new AbortController()
+      const slow = codeOf(targets.call('a', fails, { signal: run.signal }))
+      run.abort(new PolityError('run.deadline', 'the run was to end by then'))
+      await slow
+    }
+    expect(targets.state('a')).toMatchObject({ breaker: 'closed', failures: 0, calls: 9 })
   })
 
   it('lets exactly one probe through, whatever the crowd, and opens again when it fails', async () => {
@@ -173,8 +189,10 @@ describe('a breaker, against a model', () => {
       refuses: (at: number) => openUntil !== undefined && at < openUntil,
       saw(kind: 'works' | 'fails' | 'cancels', at: number) {
         if (kind === 'cancels') return
-        failed = kind === 'works' ? [] : [...failed.filter((time) => time > at - windowMs), at]
-        const isOpening = kind === 'fails' && (openUntil !== undefined || failed.length >= failuresMax)
+        const isProbe = openUntil !== undefined
+        const recent = failed.filter((time) => time > at - windowMs)
+        failed = kind === 'fails' ? [...recent, at] : isProbe ? [] : recent.slice(1)
+        const isOpening = kind === 'fails' && (isProbe || failed.length >= failuresMax)
         openUntil = isOpening ? at + openMs : undefined
         if (isOpening) failed = []
       },

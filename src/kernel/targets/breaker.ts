@@ -14,7 +14,7 @@ export interface BreakerPolicy {
 export interface Breaker {
   /** Half-open from the moment in which a probe is under way. */
   state(): BreakerState
-  /** Within the window. */
+  /** Within the window, less one for each success since. */
   failures(): number
   /** Wall clock; when the next probe may go. undefined while closed. */
   retryAtMs(): number | undefined
@@ -53,13 +53,10 @@ export function openBreaker(
     failedAt = failedAt.filter((at) => at > since)
     return failedAt
   }
-  const reset = () => {
-    failedAt = []
-  }
   /** undefined: it is closed. */
   const turn = (until: number | undefined) => {
     openUntil = until
-    reset()
+    failedAt = []
     isProbing = false
     epoch += 1
   }
@@ -93,7 +90,8 @@ export function openBreaker(
         if (epoch === mine) act()
       }
       return {
-        succeeded: ifCurrent(() => (isProbe ? turn(undefined) : reset())),
+        // One failure less, and not all of them: who fails four times of five is not well.
+        succeeded: ifCurrent(() => (isProbe ? turn(undefined) : void recent().shift())),
         failed: ifCurrent(() => {
           if (isProbe) return open()
           if (recent().push(env.monotonic()) >= policy().failuresMax) open()

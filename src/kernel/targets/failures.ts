@@ -6,6 +6,8 @@ import { type ErrorCode, PolityError } from '../errors.ts'
 const OURS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'cancelled',
   'denied',
+  'gate.failed',
+  'gate.unavailable',
   'input.invalid',
   'entry.invalid',
   'entry.too-large',
@@ -19,6 +21,8 @@ const OURS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'log.closed',
   'log.saturated',
   'run.cancelled',
+  // Whoever asks chooses it, and could close a target to everybody with deadlines that nobody can meet.
+  'run.deadline',
   'run.moved',
   'run.paused',
   'expectation.failed',

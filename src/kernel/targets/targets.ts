@@ -9,7 +9,7 @@ import { abortReason, countsAgainstTarget } from './failures.ts'
 import { delayBefore, type RetryPolicy, random01 } from './retry.ts'
 
 export interface TargetPolicy {
-  /** Failures within `windowMs` that open the breaker; default 5. */
+  /** So many more failures than successes since, within `windowMs`, open the breaker; default 5. */
   readonly failuresMax?: number
   /** Default 60,000. */
   readonly windowMs?: number

@@ -254,17 +254,18 @@ async function loadRows(
   const rowOf = succession?.rowOf ?? ((row: StoredRow) => row)
   let count = 0
   for await (const page of source.rows(signal)) {
-    const rows = page.flatMap((row) => {
-      // It is written last, and by this room alone.
-      if (row.table === LOG_META && row.key === ORIGIN_KEY) return []
-      return rowOf(row) ?? []
-    })
+    // The name is written last, and by this room alone.
+    const names = page.filter(isName)
+    const rows = page.flatMap((row) => (isName(row) ? [] : (rowOf(row) ?? [])))
     for (let at = 0; at < rows.length; at += BATCH_ROWS)
       await commit(store, { rows: rows.slice(at, at + BATCH_ROWS) })
-    count += rows.length
+    // Under the same name it is one of the rows that came over, as whoever made the copy counts.
+    count += rows.length + (succession === undefined ? names.length : 0)
   }
   return count
 }
+
+const isName = ({ table, key }: StoredRow): boolean => table === LOG_META && key === ORIGIN_KEY
 
 const BATCH_ROWS = 4096
 

@@ -3,8 +3,20 @@
 import { command, noun, Page, paging, query } from '../catalog/definition.ts'
 import { Closed, Described, Integer, type Static, Timestamp, Type } from '../schema/schema.ts'
 import { ANY_FAMILY } from './evidence.ts'
-import { Amounts, Family, Principal, Reason, ReportKind, Text, Thousandths, Verdict } from './schemas.ts'
+import {
+  Amounts,
+  Family,
+  Principal,
+  Reason,
+  Reference,
+  ReportKind,
+  Severity,
+  Text,
+  Thousandths,
+  Verdict,
+} from './schemas.ts'
 
+export * from './entries.ts'
 export * from './views.ts'
 
 /** An override is for a while: what is meant for good belongs in a rule. */
@@ -32,6 +44,9 @@ export const Trusted = noun('trust.reputation', {
     unknown: Integer,
     denied: Integer,
     reported: Integer,
+    verified: Integer,
+    alerted: Integer,
+    observed: Integer,
   }),
   lastAt: Type.Optional(Timestamp),
   override: Type.Optional(TrustOverride),
@@ -84,6 +99,10 @@ export const explainTrust = query('trust.explain@1', {
     terms: Type.Array(Term),
     /** What the formula was given: evidence as of now, in millionths of an outcome. */
     inputs: Closed({ family: Amounts, elsewhere: Amounts }),
+    /** Where the evidence of the family came from, in outcomes as they count today. */
+    sources: Type.Array(
+      Closed({ id: Text, count: Integer, positive: Type.Number(), negative: Type.Number() }),
+    ),
     /** The same inputs give the same result. */
     isReplayed: Type.Boolean(),
     /** Good outcomes of medium risk in a row that each threshold still takes. */
@@ -94,6 +113,16 @@ export const explainTrust = query('trust.explain@1', {
   resource,
   facts: ['principal', 'family'],
   cli: { positional: ['principal', 'family'] },
+})
+
+const Counted = Closed({
+  principal: Text,
+  family: Family,
+  isCounted: Type.Boolean(),
+  /** Why, where nothing or less than what was said is counted. */
+  sentence: Text,
+  /** In outcomes. */
+  counted: Type.Number(),
 })
 
 export const reportTrust = command('trust.report@1', {
@@ -112,21 +141,31 @@ export const reportTrust = command('trust.report@1', {
     ),
     reason: Type.Optional(Reason),
   },
-  output: Closed({
-    principal: Text,
-    family: Family,
-    isCounted: Type.Boolean(),
-    /** Why, where nothing or less than what was said is counted. */
-    sentence: Text,
-    /** In outcomes. */
-    counted: Type.Number(),
-  }),
+  output: Counted,
   errors: ['name.unknown'],
   risk: 'low',
   effect: 'atomic',
   resource,
   facts: ['principal', 'family', 'verdict', 'kind', 'strength'],
   cli: { positional: ['principal', 'verdict'] },
+})
+
+export const alertTrust = command('trust.alert@1', {
+  summary: 'Raises an alert about somebody else; it counts as a report does, the more the graver it is.',
+  input: {
+    principal: Principal,
+    severity: Described(Severity, 'low, medium, high or critical'),
+    reason: Reason,
+    family,
+    reference: Type.Optional(Reference),
+  },
+  output: Counted,
+  errors: ['name.unknown'],
+  risk: 'low',
+  effect: 'atomic',
+  resource,
+  facts: ['principal', 'family', 'severity'],
+  cli: { positional: ['principal', 'severity', 'reason'] },
 })
 
 export const overrideTrust = command('trust.override@1', {

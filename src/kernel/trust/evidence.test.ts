@@ -80,6 +80,16 @@ describe('an outcome', () => {
     expect(outcomeEvidence(failed).negative).toBe(4 * OUTCOME)
   })
 
+  it('of a deed elsewhere is the word of whoever did it, and counts where something stood in its way', () => {
+    const told = (status: 'done' | 'failed', risk?: string) =>
+      outcomeEvidence({ ...outcome, action: 'outside.act@1', status, ...(risk ? { risk } : {}) })
+    for (const risk of [undefined, 'low']) expect(told('done', risk)).toEqual({ positive: 0, negative: 0 })
+    expect(['medium', 'high', 'critical'].map((risk) => told('done', risk).positive / OUTCOME)).toEqual([
+      1, 2, 3,
+    ])
+    expect(told('failed').negative).toBe(OUTCOME / 2)
+  })
+
   it('that somebody cancelled says nothing', () => {
     expect(outcomeEvidence({ ...outcome, status: 'cancelled' })).toEqual({ positive: 0, negative: 0 })
   })

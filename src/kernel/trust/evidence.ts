@@ -5,10 +5,18 @@ import { areaOf } from '../catalog/definition.ts'
 import type { ActionDecided, ActionFinished } from '../catalog/records.ts'
 import type { Risk } from '../gate/types.ts'
 import type { PublicData } from '../log/entry.ts'
+import { act } from '../outside/contract.ts'
 import { isKey } from '../store/store.ts'
 
 /** Evidence counts half after 30 days; more than 500 outcomes of one sign are not remembered. */
 export const MEMORY: Memory = { halfLifeMs: 30 * 86_400_000, outcomesMax: 500 }
+
+/**
+ * What one voice says of a principal comes to no more than this, as it counts today: what the hub notices in one family,
+ * and all that one reporter tells, in all families together. A component that comes and goes all night is not worse than
+ * one that failed ten times.
+ */
+export const ONE_VOICE: Memory = { halfLifeMs: MEMORY.halfLifeMs, outcomesMax: 10 }
 
 /** The family of everything that somebody does. */
 export const ANY_FAMILY = '*'
@@ -63,10 +71,13 @@ export function touched(actor: string | undefined, action: string): readonly str
 
 type Outcome = PublicData<typeof ActionFinished>
 
-/** Cancelled by somebody says nothing about whoever acted. */
-export function outcomeEvidence({ status, risk, notUndone = [] }: Outcome): Evidence {
+/**
+ * Cancelled by somebody says nothing about whoever acted. That a deed elsewhere was done is his own word: where nothing
+ * stood in its way either, it could be said of deeds that never were.
+ */
+export function outcomeEvidence({ action, status, risk, notUndone = [] }: Outcome): Evidence {
   const kind = riskOf(risk)
-  if (status === 'done') return amounts(GOOD[kind], 0)
+  if (status === 'done') return action === act.name && kind === 'low' ? NO_EVIDENCE : amounts(GOOD[kind], 0)
   const factor = notUndone.length > 0 ? NOT_UNDONE_FACTOR : 1
   if (status === 'failed') return amounts(0, BAD[kind] * factor)
   return status === 'unknown' ? amounts(0, BAD[kind] * UNKNOWN_SHARE * factor) : NO_EVIDENCE
@@ -87,6 +98,9 @@ export function isViolation({ effect, wouldEffect = effect, errors, context }: D
 
 export const violationEvidence = ({ risk, count = 1 }: Decided): Evidence =>
   amounts(0, BAD[riskOf(risk)] * Math.min(count, DENIALS_MAX))
+
+/** What the hub noticed about somebody counts as a failed act of that risk. */
+export const alertEvidence = (severity: Risk): Evidence => amounts(0, BAD[severity])
 
 /** Everything of several families. */
 export const totalOf = (all: Iterable<Evidence>): Evidence => sumOf(...all)

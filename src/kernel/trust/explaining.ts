@@ -4,7 +4,7 @@ import { type Formula, replays, type Scored, score, type Term } from '../../kit/
 import { type Evidence, lowerBound, OUTCOME, PRIOR, sumOf } from '../../kit/reputation.ts'
 import type { Static } from '../schema/schema.ts'
 import type { explainTrust } from './contract.ts'
-import { ELSEWHERE_MAX, type Found } from './reading.ts'
+import { ELSEWHERE_MAX, type Found, outcomesOf } from './reading.ts'
 
 /**
  * `reputation/1`. The score is the mean of the posterior: of every outcome that counts, and of the two imagined ones of
@@ -37,12 +37,39 @@ export function explained(principal: string, found: Found): Static<typeof explai
     coverage: scored.coverage,
     terms: scored.terms.map((term) => ({ ...term })),
     inputs: { family: { ...own }, elsewhere: { ...elsewhere } },
+    sources: sourcesOf(found),
     isReplayed: replays(formulaOf(inputs), inputs, scored) && lowerBound(sumOf(own, elsewhere)) === bound,
     missing: THRESHOLDS.map((threshold) => ({ threshold, outcomes: missingTo(threshold, inputs) })),
     ...(lastAt === undefined ? {} : { lastAt }),
     ...(override === undefined ? {} : { override: { ...override } }),
   }
 }
+
+/** What is not of others is what the principal did: its outcomes, and what it was denied. */
+function sourcesOf({ own, told, counts }: Found): Static<typeof explainTrust.output>['sources'] {
+  const { reports, verifications, alerts, observed } = told
+  const all = sumOf(...Object.values(told))
+  const acts = {
+    positive: Math.max(0, own.positive - all.positive),
+    negative: Math.max(0, own.negative - all.negative),
+  }
+  const count = (...names: readonly (keyof typeof counts)[]) =>
+    names.reduce((sum, name) => sum + (counts[name] ?? 0), 0)
+  return [
+    sourceOf('acts', count('done', 'failed', 'unknown', 'denied'), acts),
+    sourceOf('reports', count('reported'), reports),
+    sourceOf('verifications', count('verified'), verifications),
+    sourceOf('alerts', count('alerted'), alerts),
+    sourceOf('observed', count('observed'), observed),
+  ]
+}
+
+const sourceOf = (id: string, count: number, { positive, negative }: Evidence) => ({
+  id,
+  count,
+  positive: outcomesOf(positive),
+  negative: outcomesOf(negative),
+})
 
 const scoreOf = (inputs: Inputs): Scored => score(formulaOf(inputs), inputs)
 

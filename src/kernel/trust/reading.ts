@@ -12,7 +12,14 @@ import {
 } from '../../kit/reputation.ts'
 import type { ViewRow, Views } from '../log/views.ts'
 import type { Static } from '../schema/schema.ts'
-import { type Counts, type Override, type ReputationRow, reputations, type Trusted } from './contract.ts'
+import {
+  type Counts,
+  type Override,
+  type ReputationRow,
+  reputations,
+  type Told,
+  type Trusted,
+} from './contract.ts'
 import { ANY_FAMILY, MEMORY, totalOf } from './evidence.ts'
 
 /** Actions have fewer areas than this; more are not looked at. */
@@ -35,6 +42,8 @@ export interface Found {
   /** What counts of all other families. */
   readonly elsewhere: Evidence
   readonly counts: Counts
+  /** What of `own` others have told. */
+  readonly told: Readonly<Record<Told, Evidence>>
   readonly lastAt?: string
   readonly score: number
   readonly bound: number
@@ -69,6 +78,7 @@ export function foundIn(known: Known, family: string, nowMs: number): Found {
     own,
     elsewhere,
     counts: rows.reduce<Counts>((sum, { counts }) => added(sum, counts), {}),
+    told: toldIn(rows, nowMs),
     ...(lastAt === undefined || lastAt === '' ? {} : { lastAt }),
     score: posteriorMean(together),
     bound,
@@ -85,7 +95,32 @@ const lessOf = (all: Evidence, own: Evidence): Evidence => ({
   negative: Math.max(0, all.negative - own.negative),
 })
 
-const COUNTED = ['done', 'failed', 'unknown', 'denied', 'reported'] as const satisfies (keyof Counts)[]
+const COUNTED = [
+  'done',
+  'failed',
+  'unknown',
+  'denied',
+  'reported',
+  'verified',
+  'alerted',
+  'observed',
+] as const satisfies (keyof Counts)[]
+
+function toldIn(rows: readonly ReputationRow[], nowMs: number): Found['told'] {
+  const of = (source: Told) =>
+    sumOf(
+      ...rows.map(({ told }) => {
+        const found = told?.[source]
+        return found === undefined ? NO_EVIDENCE : faded(found, nowMs, MEMORY)
+      }),
+    )
+  return {
+    reports: of('reports'),
+    verifications: of('verifications'),
+    alerts: of('alerts'),
+    observed: of('observed'),
+  }
+}
 
 const added = (a: Counts, b: Counts): Counts =>
   Object.fromEntries(COUNTED.map((name) => [name, (a[name] ?? 0) + (b[name] ?? 0)]))
@@ -93,14 +128,25 @@ const added = (a: Counts, b: Counts): Counts =>
 /** For people: evidence in outcomes. */
 export const shown = (
   principal: string,
-  { own, counts, elsewhere: _, ...found }: Found,
+  { own, counts, elsewhere: _elsewhere, told: _told, ...found }: Found,
 ): Static<typeof Trusted> => ({
   principal,
   ...found,
   positive: outcomesOf(own.positive),
   negative: outcomesOf(own.negative),
-  counts: { done: 0, failed: 0, unknown: 0, denied: 0, reported: 0, ...counts },
+  counts: { ...NO_COUNTS, ...counts },
 })
+
+const NO_COUNTS = {
+  done: 0,
+  failed: 0,
+  unknown: 0,
+  denied: 0,
+  reported: 0,
+  verified: 0,
+  alerted: 0,
+  observed: 0,
+}
 
 /** Two digits: a fading amount has no more to say. */
 export const outcomesOf = (amount: number): number => Math.round((100 * amount) / OUTCOME) / 100

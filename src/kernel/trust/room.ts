@@ -7,6 +7,7 @@ import { PolityError } from '../errors.ts'
 import type { Static } from '../schema/schema.ts'
 import * as contract from './contract.ts'
 import {
+  alertTrust,
   explainTrust,
   familyAsked,
   getTrust,
@@ -22,7 +23,7 @@ import {
 import { ANY_FAMILY, familyOf, reputationKey } from './evidence.ts'
 import { explained } from './explaining.ts'
 import { foundIn, readKnown, shown } from './reading.ts'
-import { report } from './reporting.ts'
+import { ALERT_STRENGTH, report } from './reporting.ts'
 import { trustSource } from './standing.ts'
 
 const SECOND_MS = 1000
@@ -34,7 +35,14 @@ export const trustRoom = defineRoom(
     commands: [
       reportTrust.handle((ctx, input) => {
         requireFamily(input.family, definitions())
-        return report(ctx, input, committed)
+        const { kind = 'peer', strength = 1, family, ...said } = input
+        return report(ctx, { ...said, kind, strength, family: familyAsked(family) }, committed)
+      }),
+      alertTrust.handle((ctx, input) => {
+        requireFamily(input.family, definitions())
+        const strength = ALERT_STRENGTH[input.severity]
+        const family = familyAsked(input.family)
+        return report(ctx, { ...input, family, verdict: 'negative', kind: 'alert', strength }, committed)
       }),
       overrideTrust.handle((ctx, input) => {
         requireFamily(input.family, definitions())

@@ -1,48 +1,20 @@
-// The facts of trust, and what they fold into: one row per principal and family, one per report that counted.
+// What the facts of trust fold into: one row per principal and family, one per report that counted.
 
-import { learned, type Reputation } from '../../kit/reputation.ts'
+import { type Evidence, faded, learned, NO_EVIDENCE, type Reputation } from '../../kit/reputation.ts'
 import { ActionDecided, ActionFinished } from '../catalog/records.ts'
-import { type Entry, entryType, type PublicData } from '../log/entry.ts'
+import type { Entry, PublicData } from '../log/entry.ts'
 import { view } from '../log/view.ts'
-import { Integer, Timestamp, Type } from '../schema/schema.ts'
+import { TrustAlerted, TrustOverridden, TrustOverrideLifted, TrustReported } from './entries.ts'
 import {
+  alertEvidence,
   isViolation,
   MEMORY,
+  ONE_VOICE,
   outcomeEvidence,
   reputationKey,
   touched,
   violationEvidence,
 } from './evidence.ts'
-import { Amounts, Family, Principal, Reason, ReportKind, Text, Thousandths, Verdict } from './schemas.ts'
-
-/** A report of somebody else, and what of it is counted after weighing whoever reports. */
-export const TrustReported = entryType('trust.reported@1', {
-  principal: Principal,
-  family: Family,
-  reporter: Text,
-  kind: ReportKind,
-  verdict: Verdict,
-  strength: Integer,
-  counted: Amounts,
-  /** What was known of the reporter when it was weighed. */
-  reporterEvidence: Amounts,
-  reason: Type.Optional(Reason),
-})
-
-/** In the place of what evidence says, for a while. */
-export const TrustOverridden = entryType('trust.overridden@1', {
-  principal: Principal,
-  family: Family,
-  trust: Thousandths,
-  reason: Reason,
-  until: Timestamp,
-})
-
-export const TrustOverrideLifted = entryType('trust.override-lifted@1', {
-  principal: Principal,
-  family: Family,
-  reason: Reason,
-})
 
 export interface Override {
   readonly trust: number
@@ -58,10 +30,18 @@ export interface Counts {
   readonly unknown?: number
   readonly denied?: number
   readonly reported?: number
+  readonly verified?: number
+  readonly alerted?: number
+  readonly observed?: number
 }
+
+/** What others have told; the rest of a reputation is what the principal did. */
+export type Told = 'reports' | 'verifications' | 'alerts' | 'observed'
 
 export interface ReputationRow extends Reputation {
   readonly counts: Counts
+  /** What of it others have told. What was reported in the first releases is not told apart. */
+  readonly told?: Readonly<Partial<Record<Told, Reputation>>>
   /** RFC 3339; of the newest evidence. */
   readonly lastAt?: string
   readonly override?: Override
@@ -71,22 +51,23 @@ type ReputationFact =
   | typeof ActionFinished
   | typeof ActionDecided
   | typeof TrustReported
+  | typeof TrustAlerted
   | typeof TrustOverridden
   | typeof TrustOverrideLifted
 
-type Told = Omit<Entry<PublicData<ReputationFact>>, 'seq'>
+type Fact = Omit<Entry<PublicData<ReputationFact>>, 'seq'>
 
 /** By `kind:id family`, for agents, components and services; one row per governed action of theirs, none for people. */
-export const reputations = view<ReputationRow, ReputationFact>('trust.reputations', 1, {
-  from: [ActionFinished, ActionDecided, TrustReported, TrustOverridden, TrustOverrideLifted],
+export const reputations = view<ReputationRow, ReputationFact>('trust.reputations', 2, {
+  from: [ActionFinished, ActionDecided, TrustReported, TrustAlerted, TrustOverridden, TrustOverrideLifted],
   keys: keysOf,
   fold: (row, entry) => folded(row?.value, entry),
 })
 
-const dataOf = <T extends { readonly schema: unknown }>(_: T, { data }: Told): PublicData<T> =>
+const dataOf = <T extends { readonly schema: unknown }>(_: T, { data }: Fact): PublicData<T> =>
   data as unknown as PublicData<T>
 
-function keysOf(entry: Told): readonly string[] {
+function keysOf(entry: Fact): readonly string[] {
   switch (entry.type) {
     case ActionFinished.name: {
       const data = dataOf(ActionFinished, entry)
@@ -103,7 +84,7 @@ function keysOf(entry: Told): readonly string[] {
   }
 }
 
-function folded(row: ReputationRow | undefined, entry: Told): ReputationRow {
+function folded(row: ReputationRow | undefined, entry: Fact): ReputationRow {
   switch (entry.type) {
     case ActionFinished.name: {
       const data = dataOf(ActionFinished, entry)
@@ -117,7 +98,9 @@ function folded(row: ReputationRow | undefined, entry: Told): ReputationRow {
     case ActionDecided.name:
       return counting(row, entry, 'denied', violationEvidence(dataOf(ActionDecided, entry)))
     case TrustReported.name:
-      return counting(row, entry, 'reported', dataOf(TrustReported, entry).counted)
+      return reported(row, entry, dataOf(TrustReported, entry))
+    case TrustAlerted.name:
+      return observed(row, entry, dataOf(TrustAlerted, entry))
     case TrustOverridden.name: {
       const { trust, reason, until } = dataOf(TrustOverridden, entry)
       return { ...(row ?? unknownAt(entry)), override: { trust, reason, until, by: entry.actor ?? '' } }
@@ -129,11 +112,44 @@ function folded(row: ReputationRow | undefined, entry: Told): ReputationRow {
   }
 }
 
+const TOLD = {
+  peer: ['reported', 'reports'],
+  verification: ['verified', 'verifications'],
+  alert: ['alerted', 'alerts'],
+} as const satisfies Record<PublicData<typeof TrustReported>['kind'], readonly [keyof Counts, Told]>
+
+/** Rows of entries of the first releases stay as those releases folded them. */
+function reported(
+  row: ReputationRow | undefined,
+  entry: Fact,
+  { counted, kind, held }: PublicData<typeof TrustReported>,
+): ReputationRow {
+  if (held === undefined) return counting(row, entry, 'reported', counted)
+  const [count, source] = TOLD[kind]
+  const after = counting(row, entry, count, counted)
+  const told = learned(row?.told?.[source], counted, timeOf(entry), MEMORY)
+  return { ...after, told: { ...row?.told, [source]: told } }
+}
+
+/** Only as far as there is room below the bound. */
+function observed(
+  row: ReputationRow | undefined,
+  entry: Fact,
+  { severity }: PublicData<typeof TrustAlerted>,
+): ReputationRow {
+  const before = row?.told?.observed
+  const atMs = timeOf(entry)
+  const left = before === undefined ? NO_EVIDENCE : faded(before, atMs, ONE_VOICE)
+  const after = learned(before, alertEvidence(severity), atMs, ONE_VOICE)
+  const counted = { positive: 0, negative: after.negative - left.negative }
+  return { ...counting(row, entry, 'observed', counted), told: { ...row?.told, observed: after } }
+}
+
 function counting(
   row: ReputationRow | undefined,
-  entry: Told,
+  entry: Fact,
   what: keyof Counts | undefined,
-  evidence: Pick<Reputation, 'positive' | 'negative'>,
+  evidence: Evidence,
 ): ReputationRow {
   const { counts = {}, ...rest } = row ?? {}
   return {
@@ -144,7 +160,7 @@ function counting(
   }
 }
 
-const unknownAt = (entry: Told): ReputationRow => ({
+const unknownAt = (entry: Fact): ReputationRow => ({
   positive: 0,
   negative: 0,
   atMs: timeOf(entry),
@@ -152,14 +168,26 @@ const unknownAt = (entry: Told): ReputationRow => ({
 })
 
 /** A fold must not fail: an entry whose time nobody can read counts as if it had come at once. */
-function timeOf({ time }: Told): number {
+function timeOf({ time }: Fact): number {
   const ms = Date.parse(time)
   return Number.isSafeInteger(ms) ? ms : 0
 }
 
-/** By `reporter kind:id family`: when a report was counted last. */
-export const reports = view<{ readonly at: string }, typeof TrustReported>('trust.reports', 1, {
+interface ReportsRow {
+  readonly at: string
+  /** What the reporter has said of the principal, in all families: what counted of it then. */
+  readonly held?: Evidence
+}
+
+export const reporterKey = (reporter: string, principal: string): string => `${reporter} ${principal}`
+
+/** By `reporter kind:id family`: when a report was counted last. By `reporter kind:id`: how much of all of them counts. */
+export const reports = view<ReportsRow, typeof TrustReported>('trust.reports', 1, {
   from: [TrustReported],
-  keys: ({ data: { reporter, principal, family } }) => [`${reporter} ${reputationKey(principal, family)}`],
-  fold: (_, { time }) => ({ at: time }),
+  keys: ({ data: { reporter, principal, family, held } }) => [
+    `${reporter} ${reputationKey(principal, family)}`,
+    ...(held === undefined ? [] : [reporterKey(reporter, principal)]),
+  ],
+  fold: (_, { time, data: { reporter, principal, held } }, key) =>
+    held !== undefined && key === reporterKey(reporter, principal) ? { at: time, held } : { at: time },
 })

@@ -42,7 +42,7 @@ export interface Expression {
   /** As it was written. */
   readonly text: string
   readonly tree: CesqlNode
-  /** Canonical text: it means the same, and compiles to the same tree. */
+  /** Canonical text: it means the same, and compiles to the same tree where its spaces leave it within the bound. */
   readonly canonical: string
   /** Names of the attributes that it reads, in lower case, each once. */
   readonly attributes: readonly string[]

@@ -1,7 +1,7 @@
 // Parses CESQL by the grammar of section 2 and the precedence of section 3.6.
 
 import { CesqlError } from './error.ts'
-import { type BinaryOperator, type CesqlNode, INTEGER_MAX, INTEGER_MIN } from './syntax.ts'
+import { type BinaryOperator, type CesqlNode, INTEGER_MAX, INTEGER_MIN, PRECEDENCE } from './syntax.ts'
 import { type Token, tokensOf } from './tokens.ts'
 
 /** UTF-16 units of an expression. */
@@ -10,16 +10,6 @@ const EXPRESSION_LENGTH_MAX = 4096
 const EXPRESSION_DEPTH_MAX = 64
 /** Operators, literals, attributes and calls together. */
 const EXPRESSION_NODES_MAX = 1024
-
-/** Binary operators from loose to tight (section 3.6); equal ones group to the left. */
-const PRECEDENCE: ReadonlyMap<string, number> = new Map(
-  [
-    ['AND', 'OR', 'XOR'],
-    ['=', '!=', '<>', '>=', '<=', '>', '<'],
-    ['+', '-'],
-    ['*', '/', '%'],
-  ].flatMap((operators, i) => operators.map((operator) => [operator, i + 1] as const)),
-)
 
 const RESERVED = new Set(['AND', 'OR', 'XOR', 'NOT', 'LIKE', 'IN', 'EXISTS', 'TRUE', 'FALSE'])
 const ATTRIBUTE = /^[A-Za-z0-9]+$/

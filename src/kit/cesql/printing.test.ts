@@ -62,6 +62,28 @@ describe('whatever is written', () => {
     )
   })
 
+  it.each([
+    ['chains', `a${' OR a'.repeat(300)}`],
+    ['mixed chains', `a = 1${' AND a + 1 < 2'.repeat(60)}`],
+    ['what binds to the right', `${'(1 - '.repeat(60)}1${')'.repeat(60)}`],
+    ['NOT upon NOT', `${'NOT '.repeat(60)}a`],
+    ['minus upon minus', `${'- '.repeat(60)}5`],
+    ['LIKE upon LIKE', `a${" LIKE 'x'".repeat(60)}`],
+  ])('is no deeper in canonical text: %s', (_, text) => {
+    const { canonical, tree } = compile(text)
+    expect(withoutPlaces(compile(canonical).tree)).toEqual(withoutPlaces(tree))
+  })
+
+  it.each([
+    ['NOT(a)=b', 'NOT a = b'],
+    ['NOT (a = b)', 'NOT (a = b)'],
+    ['(a OR b) AND c', 'a OR b AND c'],
+    ['a OR (b AND c)', 'a OR (b AND c)'],
+    ['(a + 1) * -5', '(a + 1) * -5'],
+    ['-(5) - -(a)', '- 5 - -a'],
+    ["NOT (a LIKE 'x') IN (1, (2))", "NOT (a LIKE 'x') IN (1, 2)"],
+  ])('%s is %s', (text, canonical) => expect(compile(text).canonical).toBe(canonical))
+
   it('is bounded in length, depth and parts, and long chains are no depth', () => {
     expect(refusal(' '.repeat(5000)).message).toContain('4096 characters')
     expect(refusal('('.repeat(1000)).message).toContain('64 levels')

@@ -50,7 +50,22 @@ export type CesqlNode = { readonly offset: number } & (
     }
 )
 
-/** Canonical text of a tree; parsing it gives the same tree, places aside. */
+/** Binary operators from loose to tight (section 3.6); equal ones group to the left. */
+export const PRECEDENCE: ReadonlyMap<string, number> = new Map(
+  [
+    ['AND', 'OR', 'XOR'],
+    ['=', '!=', '<>', '>=', '<=', '>', '<'],
+    ['+', '-'],
+    ['*', '/', '%'],
+  ].flatMap((operators, i) => operators.map((operator) => [operator, i + 1] as const)),
+)
+/** LIKE and IN, signs and NOT, and what needs no parentheses anywhere. */
+const [POSTFIX, UNARY, PRIMARY] = [5, 6, 7]
+
+/**
+ * Canonical text of a tree; parsing it gives the same tree, places aside. Parentheses stand only where they are needed,
+ * so that it is no deeper than what was written.
+ */
 export function printed(node: CesqlNode): string {
   const not = 'isNegated' in node && node.isNegated ? 'NOT ' : ''
   switch (node.kind) {
@@ -63,23 +78,38 @@ export function printed(node: CesqlNode): string {
     case 'call':
       return `${node.name}(${node.args.map(printed).join(', ')})`
     case 'unary':
-      return node.operator === '-' ? `-${operand(node.operand)}` : `NOT ${operand(node.operand)}`
-    case 'binary':
-      return `${operand(node.left)} ${node.operator} ${operand(node.right)}`
+      return `${node.operator}${gapAfter(node)}${operand(node.operand, UNARY)}`
+    case 'binary': {
+      const tightness = tightnessOf(node)
+      return `${operand(node.left, tightness)} ${node.operator} ${operand(node.right, tightness + 1)}`
+    }
     case 'like':
-      return `${operand(node.operand)} ${not}LIKE ${literal(node.pattern)}`
+      return `${operand(node.operand, POSTFIX)} ${not}LIKE ${literal(node.pattern)}`
     case 'in':
-      return `${operand(node.operand)} ${not}IN (${node.set.map(printed).join(', ')})`
+      return `${operand(node.operand, POSTFIX)} ${not}IN (${node.set.map(printed).join(', ')})`
   }
 }
 
-// A number is kept apart from a minus before it, because `-5` is one literal and `-(5)` an operation.
-const operand = (node: CesqlNode) =>
-  node.kind === 'attribute' ||
-  node.kind === 'call' ||
-  (node.kind === 'literal' && typeof node.value !== 'number')
-    ? printed(node)
-    : `(${printed(node)})`
+function tightnessOf(node: CesqlNode): number {
+  switch (node.kind) {
+    case 'binary':
+      return PRECEDENCE.get(node.operator) ?? 0
+    case 'like':
+    case 'in':
+      return POSTFIX
+    case 'unary':
+      return UNARY
+    default:
+      return PRIMARY
+  }
+}
+
+/** A sign that touches a number belongs to it (section 2.2): `-5` is one literal, and `- 5` an operation. */
+const gapAfter = ({ operator, operand: { kind } }: CesqlNode & { readonly kind: 'unary' }) =>
+  operator === 'NOT' || kind === 'literal' ? ' ' : ''
+
+const operand = (node: CesqlNode, tightness: number) =>
+  tightnessOf(node) < tightness ? `(${printed(node)})` : printed(node)
 
 /** Only the delimiter is escaped (section 2.2), so no literal ends in a backslash. */
 const literal = (value: CesqlValue) =>

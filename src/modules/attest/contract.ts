@@ -15,6 +15,8 @@ import {
 } from '../../kernel/schema/schema.ts'
 
 export const SUBJECTS_MAX = 256
+/** What is presented stands in the entry; more is looked at in several acts. */
+const PRESENTED_MAX = 16
 /** A statement (canonical JSON) of this size fits into one entry, whatever the entry's attributes are. */
 export const STATEMENT_SIZE_MAX_BYTES = 45_000
 const Hex = Type.String({ pattern: '^[0-9a-f]{8,128}$' })
@@ -48,6 +50,22 @@ export const StatementSigned = entryType('attest.statement-signed@1', {
   envelopeDigest: Sha256,
   envelope: Envelope,
   signer: Signer,
+})
+
+const Result = Type.Union([Type.Literal('passed'), Type.Literal('failed')])
+const Reasons = Type.Array(Type.String())
+
+/** Somebody looked whether an attestation holds for what is presented. */
+export const AttestationVerified = entryType('attest.verified@1', {
+  statement: Type.String(),
+  result: Result,
+  checked: Integer,
+  /** Why it does not hold. */
+  reasons: Reasons,
+  /** What the verifier says to have at hand: anybody can compare it again. */
+  presented: Type.Array(Subject),
+  /** Who had it signed, where that is somebody whose conduct is counted. */
+  producer: Type.Optional(Type.String()),
 })
 
 export const Attestation = noun('attest.attestation', {
@@ -97,6 +115,34 @@ export const sign = command('attest.sign@1', {
   risk: 'medium',
   effect: 'atomic',
   facts: ['predicateType'],
+})
+
+export const verify = command('attest.verify@1', {
+  summary: 'Looks whether an attestation holds for what you have at hand, and records what was found.',
+  input: {
+    statement: Type.String({ maxLength: 64, description: 'the id of its statement' }),
+    subjects: Type.Array(Subject, {
+      minItems: 1,
+      maxItems: PRESENTED_MAX,
+      description: 'what you have: a list of {"name": ..., "digest": {"sha256": ...}}',
+    }),
+  },
+  output: Closed({
+    statement: Type.String(),
+    result: Result,
+    checked: Integer,
+    reasons: Reasons,
+    producer: Type.Optional(Type.String()),
+    /** Whether it counts for whoever had it signed. */
+    isCounted: Type.Boolean(),
+    sentence: Type.String(),
+  }),
+  errors: ['not-found', 'entry.too-large'],
+  risk: 'low',
+  effect: 'atomic',
+  resource: ({ statement }) => `attestation/${statement}`,
+  facts: ['statement'],
+  cli: { positional: ['statement'] },
 })
 
 /** One attestation as a file that anybody can check offline. */

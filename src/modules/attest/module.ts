@@ -17,7 +17,9 @@ import {
   StatementSigned,
   type Subject,
   sign,
+  verify,
 } from './contract.ts'
+import { verifyStatement } from './verifying.ts'
 
 /** in-toto Attestation Framework, spec/v1/statement.md. */
 const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1'
@@ -33,7 +35,7 @@ interface Statement {
 export const attest = defineModule(
   'attest',
   { url: new URL('./contract.ts', import.meta.url).href, exports: contract },
-  ({ statementSigner }) => ({
+  ({ log, reads, statementSigner }) => ({
     commands: [
       sign.handle((ctx, { subjects, predicateType, predicate }) => {
         refuseRepeated(subjects)
@@ -45,6 +47,7 @@ export const attest = defineModule(
           envelopeDigest: data.envelopeDigest,
         }
       }),
+      verify.handle((ctx, input) => verifyStatement(ctx, input, { log, reads, statementSigner })),
     ],
     queries: [
       exportAttestation.handle(async (ctx, { statement }) => exportOne(ctx, statement)),

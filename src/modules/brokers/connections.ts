@@ -1,5 +1,6 @@
 // The brokers of a hub: one connection each, made when it is first needed, and what it says of its settings.
 
+import { parseAccess } from '../../kernel/broker/access.ts'
 import type { Broker, BrokerReport } from '../../kernel/broker/broker.ts'
 import { openBroker } from '../../kernel/broker/open-broker.ts'
 import type { ModuleHost } from '../../kernel/catalog/module.ts'
@@ -17,6 +18,8 @@ export interface Connections {
   has(name: string): boolean
   /** Throws `config.invalid`, `not-found`. */
   broker(name: string): Promise<Broker>
+  /** Reads what the connection would be made with, and makes none. Throws `config.invalid`, `not-found`, `secret.missing`. */
+  requireAccess(name: string): Promise<void>
   report(name: string, places: readonly string[]): Promise<Static<typeof BrokerShape>>
   close(): Promise<void>
 }
@@ -43,6 +46,11 @@ export function openConnections(host: ConnectionsHost, { brokers = {} }: Brokers
     names: [...known.keys()].sort(),
     has: (name) => known.has(name),
     broker,
+    async requireAccess(name) {
+      const setting = known.get(name)
+      if (setting === undefined) throw unknownBroker(name)
+      if (typeof setting === 'string') await parseAccess(setting, host.secret).load()
+    },
     async report(name, places) {
       try {
         const report = await inTime(host, async () => (await broker(name)).probe(places))

@@ -2,6 +2,7 @@
 
 import { entryType } from '../../kernel/log/entry.ts'
 import { Integer, Json, Private, Type } from '../../kernel/schema/schema.ts'
+import { Lane } from '../mesh/contract.ts'
 import { BrokerName, FlowName, Owner, SinkSettings, SourceSettings } from './schemas.ts'
 
 const Text = Type.String()
@@ -17,7 +18,7 @@ export const EventReceived = entryType('brokers.event-received@1', {
   source: Text,
   type: Text,
   subject: Type.Optional(Text),
-  lane: Type.Literal('normal'),
+  lane: Lane,
   privateData: Type.Optional(Private(Json)),
   hops: Integer,
   /** Which source of this hub, and from where. */

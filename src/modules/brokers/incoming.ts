@@ -1,8 +1,8 @@
 // From a message to events: a CloudEvent in any mode, or whatever else it is under the prefix of its source.
 
-import { hash } from 'node:crypto'
 import type { ReceivedMessage } from '../../kernel/broker/broker.ts'
 import { PolityError } from '../../kernel/errors.ts'
+import { hopsOf, idOf, present, textOf } from '../../kernel/feed/strangers.ts'
 import { type CloudEvent, decodeHttp, looksLikeCloudEvent } from '../../kit/cloudevents-http.ts'
 import { KitError } from '../../kit/error.ts'
 import { parseStrictJson } from '../../kit/strict-json.ts'
@@ -15,6 +15,8 @@ export interface IncomingEvent {
   /** Below the prefix of its source. */
   readonly type: string
   readonly hubs: readonly string[]
+  /** How often it was passed on from hub to hub, or forwarded by one, as the sender says. */
+  readonly hops: number
   readonly subject?: string
   readonly claimedSource?: string
   readonly claimedTime?: string
@@ -24,8 +26,6 @@ export interface IncomingEvent {
 /** Of a message that becomes an entry; what is larger is set aside. */
 const BODY_SIZE_MAX_BYTES = 256 * 1024
 const TEXT_MAX_CHARS = 256
-const TYPE_MAX_CHARS = 120
-const ID_MAX_CHARS = 128
 const HUB = /^[0-9a-z-]{1,64}$/
 
 /** Throws `input.invalid`, `body.too-large` with the reason for which it can never be used. */
@@ -52,6 +52,7 @@ const incoming = (event: CloudEvent): IncomingEvent => ({
   type: event.type,
   hubs: hubsIn(event.polityhub),
   claimedSource: event.source.slice(0, TEXT_MAX_CHARS),
+  hops: hopsOf(event.hops) ?? 0,
   ...present({ subject: textOf(event.subject), claimedTime: textOf(event.time) }),
   ...(event.data_base64 === undefined
     ? present({ data: event.data })
@@ -71,6 +72,7 @@ function plain({ headers, body, position, id }: ReceivedMessage): IncomingEvent 
     id: idOf(id ?? position),
     type: 'message',
     hubs: hubsIn(headers.polityhub),
+    hops: hopsOf(headers.hops) ?? 0,
     data,
   }
 }
@@ -89,31 +91,4 @@ function hubsIn(value: unknown): readonly string[] {
   if (hubs.length > HUBS_MAX || !hubs.every((hub) => HUB.test(hub)))
     throw new PolityError('input.invalid', `polityhub names at most ${HUBS_MAX} hubs, with commas between`)
   return hubs
-}
-
-const idOf = (id: string): string =>
-  id.length <= ID_MAX_CHARS && !/\p{Cc}/u.test(id) && id.isWellFormed() ? id : hash('sha256', id, 'hex')
-
-const textOf = (value: unknown): string | undefined =>
-  typeof value === 'string' &&
-  value !== '' &&
-  value.length <= TEXT_MAX_CHARS &&
-  !/\p{Cc}/u.test(value) &&
-  value.isWellFormed()
-    ? value
-    : undefined
-
-const present = <T extends Readonly<Record<string, unknown>>>(
-  members: T,
-): { [K in keyof T]?: Exclude<T[K], undefined> } =>
-  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as never
-
-/** Whatever a stranger calls its type becomes words below the prefix, so that it can be no type of anybody else. */
-export function typeBelow(prefix: string, type: string): string {
-  const words = type
-    .slice(0, TYPE_MAX_CHARS)
-    .split('.')
-    .map((word) => word.replace(/[^A-Za-z0-9_-]+/g, '-').replace(/^[^A-Za-z0-9]+/, ''))
-    .filter((word) => word !== '')
-  return [prefix, ...words].join('.')
 }

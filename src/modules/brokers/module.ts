@@ -2,6 +2,7 @@
 
 import { defineModule, type Module, type ModuleHost, type OpenedModule } from '../../kernel/catalog/module.ts'
 import { list, putSink, putSource, remove, retry, setAside, status } from './actions.ts'
+import { SET_ASIDE } from './aside.ts'
 import { openConnections } from './connections.ts'
 import * as contract from './contract.ts'
 import { openFlowing } from './flowing.ts'
@@ -9,7 +10,7 @@ import { putOneSink, putOneSource, removeOne } from './putting.ts'
 import type { BrokersOptions } from './settings.ts'
 import { listBrokers, pageOfSetAside, retryOne, statusOfOwn } from './showing.ts'
 import type { FlowPorts } from './sinks.ts'
-import { SEEN, SET_ASIDE } from './sources.ts'
+import { SEEN } from './sources.ts'
 
 /** Enough of the digest of the log's statement key to tell logs apart. */
 const HUB_CHARS = 16

@@ -78,6 +78,8 @@ async function ownerOf(
       'limit',
       `this hub has ${FLOWS_MAX} sinks and sources: remove one that is not needed`,
     )
+  // Only what it is reached with: a broker that does not answer now is waited for.
+  await connections.requireAccess(broker)
   return {
     id: before?.id ?? ctx.id,
     owner: actorOf(chain),

@@ -4,12 +4,12 @@ import type { CommandContext, Reads } from '../../kernel/catalog/context.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Chain } from '../../kernel/gate/types.ts'
 import type { Static } from '../../kernel/schema/schema.ts'
+import { SET_ASIDE, type SetAsideRow } from './aside.ts'
 import type { Flowing } from './flowing.ts'
 import { patternOf } from './outgoing.ts'
 import { FLOWS_MAX, isOwn, ownFlow, shownOf } from './putting.ts'
 import type { BrokerShape, FlowShape, SetAsideShape } from './schemas.ts'
 import type { FlowPorts } from './sinks.ts'
-import { SET_ASIDE, type SetAsideRow } from './sources.ts'
 import { type FlowRow, flows } from './views.ts'
 
 type QueryContext = Pick<CommandContext, 'get' | 'list' | 'chain'>

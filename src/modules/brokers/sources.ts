@@ -2,39 +2,28 @@
 
 import { hash } from 'node:crypto'
 import type { ReceivedMessage, Receiver } from '../../kernel/broker/broker.ts'
+import { despiteConflicts } from '../../kernel/conflict.ts'
 import { pause } from '../../kernel/env.ts'
 import { asPolityError, PolityError } from '../../kernel/errors.ts'
 import { openFailing } from '../../kernel/failing.ts'
+import { typeBelow } from '../../kernel/feed/strangers.ts'
 import { audienceOf } from '../../kernel/log/audience.ts'
 import type { Draft } from '../../kernel/log/entry.ts'
 import { delayBefore, random01 } from '../../kernel/targets/retry.ts'
-import { meshAdmission } from '../mesh/contract.ts'
-import { EventReceived, MessagesSetAside } from './facts.ts'
-import { eventsOf, type IncomingEvent, typeBelow } from './incoming.ts'
+import { expectedOf, HOPS_MAX, meshAdmission, type Passage } from '../mesh/contract.ts'
+import { freshRefusals } from './aside.ts'
+import { EventReceived } from './facts.ts'
+import { eventsOf, type IncomingEvent } from './incoming.ts'
 import type { FlowPorts } from './sinks.ts'
 import type { SourceRow } from './views.ts'
 
 /** Id of the source and digest of an event's identity -> until when it is recognised. */
 export const SEEN = 'brokers.seen'
-/** Id of the source and position -> what could not be used. */
-export const SET_ASIDE = 'brokers.set-aside'
 const SEEN_KEPT_MS = 7 * 86_400_000
-const SET_ASIDE_KEPT_MS = 30 * 86_400_000
-/** Kept per source; more are counted only. */
-const SET_ASIDE_MAX = 1000
-const BODY_KEPT_BYTES = 4096
 const RECEIVE_MAX = 32
 const WAIT_MS = 5_000
 const ACK_WAIT_MS = 60_000
-const CONFLICTS_MAX = 8
 const RETRY = { baseMs: 200, capMs: 15_000 }
-
-export interface SetAsideRow {
-  readonly position: string
-  readonly reason: string
-  readonly at: string
-  readonly body: string
-}
 
 export interface Source {
   readonly failure: PolityError | undefined
@@ -113,10 +102,17 @@ async function drop(state: State): Promise<void> {
   await receiver?.close().catch(() => undefined)
 }
 
+interface Admitted {
+  readonly event: IncomingEvent
+  readonly entryId: string
+  /** undefined: a hub without a mesh has no routes. */
+  readonly passage: Passage | undefined
+}
+
 /** One message, read: events to commit, or why it is of no use. */
 interface Read {
   readonly message: ReceivedMessage
-  readonly events: readonly IncomingEvent[]
+  readonly events: readonly Admitted[]
   readonly refusal?: PolityError
 }
 
@@ -127,42 +123,58 @@ async function takeIn(
   receiver: Pick<Receiver, 'ack'>,
   messages: readonly ReceivedMessage[],
 ): Promise<void> {
-  const reads = await Promise.all(messages.map((message) => readOne(ports, row, message)))
   try {
-    await commit(ports, row, reads)
+    await readAndCommit(ports, row, messages)
   } catch (error) {
     if (!isItsOwnFault(error)) throw error
     // One of them does it: each goes by itself, and the one is set aside.
-    for (const read of reads) await commitAlone(ports, row, read)
+    for (const message of messages) await commitAlone(ports, row, message)
   }
   await receiver.ack(messages.map(({ token }) => token))
 }
+
+/** What changes under an event before it is committed, its routes as well, has all of them looked at again. */
+const readAndCommit = (
+  ports: FlowPorts,
+  row: SourceRow,
+  messages: readonly ReceivedMessage[],
+): Promise<void> =>
+  despiteConflicts(async () =>
+    commit(ports, row, await Promise.all(messages.map((message) => readOne(ports, row, message)))),
+  )
 
 async function readOne(ports: FlowPorts, row: SourceRow, message: ReceivedMessage): Promise<Read> {
   try {
     // What this very log has sent is there already.
     const events = eventsOf(message).filter(({ hubs }) => !hubs.includes(ports.hub))
-    for (const event of events) await admit(ports, row, event)
-    return { message, events }
+    const admitted: Admitted[] = []
+    for (const event of events) admitted.push(await admit(ports, row, event))
+    return { message, events: admitted }
   } catch (error) {
     if (!isItsOwnFault(error)) throw error
     return { message, events: [], refusal: asPolityError(error) }
   }
 }
 
-/** As whoever publishes it here would be; a hub without a mesh has no routes. */
-async function admit(
-  { host }: FlowPorts,
-  { prefix, principal }: SourceRow,
-  event: IncomingEvent,
-): Promise<void> {
-  const { type, subject, data } = event
-  await host.face(meshAdmission)?.admit({
-    type: typeBelow(prefix, type),
-    source: principal,
+/** As whoever publishes it here would be. Throws `mesh.loop` for what was passed on too often. */
+async function admit({ host }: FlowPorts, row: SourceRow, event: IncomingEvent): Promise<Admitted> {
+  const { id, type, subject, data, hops } = event
+  if (hops > HOPS_MAX)
+    throw new PolityError('mesh.loop', `it has been passed on ${HOPS_MAX} times: it runs in circles`, {
+      hops,
+    })
+  const entryId = host.env.id()
+  const passage = await host.face(meshAdmission)?.admit({
+    id,
+    type: typeBelow(row.prefix, type),
+    source: row.principal,
+    hops,
+    vaultSubject: vaultSubjectOf(row, entryId),
+    ...(row.audience === undefined ? {} : { audience: row.audience }),
     ...(subject === undefined ? {} : { subject }),
     ...(data === undefined ? {} : { data }),
   })
+  return { event, entryId, passage }
 }
 
 /** Of the message, not of the hub: it would be the same the next time. */
@@ -171,40 +183,38 @@ const isItsOwnFault = (error: unknown): boolean =>
   error.status < 500 &&
   !(['expectation.failed', 'limit', 'cancelled'] as const).some((code) => code === error.code)
 
-async function commitAlone(ports: FlowPorts, row: SourceRow, read: Read): Promise<void> {
+async function commitAlone(ports: FlowPorts, row: SourceRow, message: ReceivedMessage): Promise<void> {
   try {
-    await commit(ports, row, [read])
+    await readAndCommit(ports, row, [message])
   } catch (error) {
-    if (!isItsOwnFault(error) || read.refusal) throw error
-    await commit(ports, row, [{ message: read.message, events: [], refusal: asPolityError(error) }])
+    if (!isItsOwnFault(error)) throw error
+    const refusal = asPolityError(error)
+    await despiteConflicts(() => commit(ports, row, [{ message, events: [], refusal }]))
   }
 }
 
 /** Entries, marks and what is set aside are one commit; whoever comes second finds the marks. */
 async function commit({ host }: FlowPorts, row: SourceRow, reads: readonly Read[]): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    const nowMs = host.env.now()
-    const marks = await freshMarks(host, row, reads, nowMs)
-    const aside = await freshRefusals(host, row, reads)
-    if (marks.length === 0 && aside.drafts.length === 0) return
-    const expiresAtMs = nowMs + SEEN_KEPT_MS
-    try {
-      await host.record(
-        [...marks.map(({ event, place }) => draftOf(row, event, place, host.env.id())), ...aside.drafts],
-        {
-          changes: [
-            ...marks.map(({ key }) => ({ table: SEEN, key, value: expiresAtMs, expiresAtMs })),
-            ...aside.changes(nowMs),
-          ],
-          expect: [...marks.map(({ key, version }) => ({ table: SEEN, key, version })), ...aside.expect],
-        },
-      )
-      return
-    } catch (error) {
-      if (!(error instanceof PolityError) || error.code !== 'expectation.failed' || attempt === CONFLICTS_MAX)
-        throw error
-    }
-  }
+  const nowMs = host.env.now()
+  const marks = await freshMarks(host, row, reads, nowMs)
+  const aside = await freshRefusals(host, row, reads)
+  if (marks.length === 0 && aside.drafts.length === 0) return
+  const expiresAtMs = nowMs + SEEN_KEPT_MS
+  await host.record(
+    [...marks.flatMap(({ admitted, place }) => draftsOf(row, admitted, place)), ...aside.drafts],
+    {
+      changes: [
+        ...marks.map(({ key }) => ({ table: SEEN, key, value: expiresAtMs, expiresAtMs })),
+        ...aside.changes(nowMs),
+      ],
+      expect: [
+        ...marks.map(({ key, version }) => ({ table: SEEN, key, version })),
+        ...aside.expect,
+        ...expectedOf(marks.map(({ admitted }) => admitted.passage)),
+      ],
+    },
+  )
+  for (const { admitted } of marks) admitted.passage?.committed()
 }
 
 async function freshMarks(
@@ -213,78 +223,31 @@ async function freshMarks(
   reads: readonly Read[],
   nowMs: number,
 ) {
-  const fresh = new Map<string, { event: IncomingEvent; place: string; key: string; version: number }>()
+  const fresh = new Map<string, { admitted: Admitted; place: string; key: string; version: number }>()
   for (const { message, events } of reads)
-    for (const event of events) {
-      const key = `${id}/${hash('sha256', event.key, 'hex')}`
+    for (const admitted of events) {
+      const key = `${id}/${hash('sha256', admitted.event.key, 'hex')}`
       if (fresh.has(key)) continue
       const { version, value } = await rows.get(SEEN, key)
       if (typeof value !== 'number' || value <= nowMs)
-        fresh.set(key, { event, place: message.place, key, version })
+        fresh.set(key, { admitted, place: message.place, key, version })
     }
   return [...fresh.values()]
 }
 
-/** One entry for all that is set aside of one reception, so that a flood of them is no flood of entries. */
-async function freshRefusals(
-  { rows, env }: FlowPorts['host'],
-  { id, name }: SourceRow,
-  reads: readonly Read[],
-) {
-  const fresh: { key: string; version: number; message: ReceivedMessage; refusal: PolityError }[] = []
-  for (const { message, refusal } of reads) {
-    if (refusal === undefined) continue
-    const key = `${id}/${message.position}`
-    const { version, value } = await rows.get(SET_ASIDE, key)
-    if (value === undefined) fresh.push({ key, version, message, refusal })
-  }
-  const [first] = fresh
-  const kept =
-    first === undefined ? 0 : (await rows.scan(SET_ASIDE, { prefix: `${id}/`, limit: SET_ASIDE_MAX })).length
-  const room = fresh.slice(0, Math.max(0, SET_ASIDE_MAX - kept))
-  return {
-    drafts:
-      first === undefined
-        ? []
-        : [
-            MessagesSetAside(
-              {
-                name,
-                count: fresh.length,
-                position: first.message.position,
-                code: first.refusal.code,
-                reason: first.refusal.message.slice(0, 512).toWellFormed(),
-              },
-              { subject: `brokers/${name}` },
-            ),
-          ],
-    expect: room.map(({ key, version }) => ({ table: SET_ASIDE, key, version })),
-    changes: (nowMs: number) =>
-      room.map(({ key, message, refusal }) => ({
-        table: SET_ASIDE,
-        key,
-        value: {
-          position: message.position,
-          reason: refusal.message.slice(0, 512).toWellFormed(),
-          at: new Date(env.now()).toISOString(),
-          body: Buffer.from(message.body.subarray(0, BODY_KEPT_BYTES)).toString('base64'),
-        } satisfies SetAsideRow,
-        expiresAtMs: nowMs + SET_ASIDE_KEPT_MS,
-      })),
-  }
-}
+/** One vault subject per event, so that each can be erased by itself, with what routes made of it. */
+const vaultSubjectOf = ({ name }: SourceRow, entryId: string): string => `brokers/${name}/${entryId}`
 
-/** One vault subject per event, so that each can be erased by itself. */
-function draftOf(row: SourceRow, event: IncomingEvent, place: string, entryId: string): Draft {
+/** The event, and what routes make of it. */
+function draftsOf(row: SourceRow, { event, entryId, passage }: Admitted, place: string): readonly Draft[] {
   const { name, broker, prefix, principal } = row
   const { key: _, type, data, hubs, ...said } = event
-  const audience = audienceOf([principal, ...(row.audience ?? [])])
-  return EventReceived(
+  const audience = passage === undefined ? audienceOf([principal, ...(row.audience ?? [])]) : passage.audience
+  const received = EventReceived(
     {
       source: principal,
       type: typeBelow(prefix, type),
-      lane: 'normal',
-      hops: 0,
+      lane: passage?.lane ?? 'normal',
       through: name,
       broker,
       place,
@@ -294,8 +257,9 @@ function draftOf(row: SourceRow, event: IncomingEvent, place: string, entryId: s
     },
     {
       id: entryId,
-      subject: `brokers/${name}/${entryId}`,
+      subject: vaultSubjectOf(row, entryId),
       ...(audience === undefined ? {} : { audience }),
     },
   )
+  return [received, ...(passage?.beside ?? [])]
 }

@@ -96,7 +96,10 @@ describe('delivery', () => {
   }
 
   it('has no figures without changes, instead of zeros', () => {
-    const answer = delivered(decided({ decision: 'a', action: 'state.put@1' }), finished('a', 'done', 1))
+    const answer = delivered(
+      decided({ decision: 'a', action: 'state.put@1' }),
+      finished('a', 'done', 1, 'state.put@1'),
+    )
     expect(answer).toMatchObject({ ended: 0, leadTime: { cases: 0 }, timeToRestore: { cases: 0 } })
     expect(answer).not.toHaveProperty('failureRate')
     expect(answer.leadTime).not.toHaveProperty('medianMs')
@@ -124,6 +127,29 @@ describe('delivery', () => {
       leadTime: { cases: 3, medianMs: MINUTE_MS, p90Ms: 12 * MINUTE_MS },
       timeToRestore: { cases: 1, medianMs: 10 * MINUTE_MS },
       unrestored: 1,
+    })
+  })
+
+  it('counts what ends in the period, also what was asked for or decided before it', () => {
+    const ended = (decision: string, status: string, minute: number, resource?: string) => ({
+      ...finished(decision, status, minute),
+      ...(resource === undefined ? { subject: 'run/1' } : { subject: resource }),
+    })
+    const run = finished('before-as-run', 'failed', 2)
+    const answer = delivered(
+      ended('before', 'done', 1, 'config'),
+      { ...run, subject: 'run/2', data: { ...run.data, run: '2', resource: 'config' } },
+      decided({ decision: 'resumed', approval: 'asked-before' }, 3),
+      finished('resumed', 'done', 4),
+      { ...finished('old-run', 'failed', 5), data: { ...finished('old-run', 'failed', 5).data, run: '3' } },
+      finished('other', 'failed', 6, 'state.put@1'),
+    )
+    expect(answer).toMatchObject({
+      ended: 4,
+      failed: 2,
+      leadTime: { cases: 0 },
+      timeToRestore: { cases: 1, medianMs: 2 * MINUTE_MS },
+      unrestored: 0,
     })
   })
 

@@ -13,9 +13,9 @@ const OPEN_MAX = 10_000
 const CASES_MAX = 100_000
 
 interface OpenChange {
-  readonly resource: string
-  /** Of the first asking. */
-  readonly askedMs: number
+  readonly resource?: string | undefined
+  /** Of the first asking; unknown where that lies before the period. */
+  readonly askedMs?: number
 }
 
 /**
@@ -38,10 +38,10 @@ export class Deliveries {
     this.#prefixes = prefixes
   }
 
-  add({ type, data, time }: Entry): void {
+  add({ type, data, time, subject }: Entry): void {
     const atMs = Date.parse(time)
     if (type === ActionDecided.name) this.#decided(data as Decided, atMs)
-    if (type === ActionFinished.name) this.#finished(data as Finished, atMs)
+    if (type === ActionFinished.name) this.#finished(data as Finished, subject, atMs)
   }
 
   delivery(period: Delivery['period']): Delivery {
@@ -62,14 +62,18 @@ export class Deliveries {
     if (effect === 'denied' || !isAmong(action, this.#prefixes)) return
     const asked = approval === undefined ? undefined : this.#open.get(approval)
     if (approval !== undefined) this.#open.delete(approval)
-    if (this.#open.size < OPEN_MAX) this.#open.set(decision, { resource, askedMs: asked?.askedMs ?? atMs })
+    // Of an asking before the period nobody knows here how long it has waited.
+    const askedMs = approval === undefined ? atMs : asked?.askedMs
+    if (this.#open.size < OPEN_MAX)
+      this.#open.set(decision, { resource, ...(askedMs === undefined ? {} : { askedMs }) })
   }
 
-  #finished({ decision, action, status }: Finished, atMs: number): void {
-    const change = this.#open.get(decision)
-    if (change === undefined) return
+  /** What was decided before the period and ends in it ends in no other one. */
+  #finished(finished: Finished, subject: string | undefined, atMs: number): void {
+    const { decision, action, status } = finished
+    if (!isAmong(action, this.#prefixes)) return
+    const { resource, askedMs } = this.#open.get(decision) ?? { resource: resourceOf(finished, subject) }
     this.#open.delete(decision)
-    const { resource, askedMs } = change
     if (status === 'cancelled') return
     if (isRollBack(action)) {
       if (status === 'done') this.#rolledBack(resource, atMs)
@@ -80,30 +84,37 @@ export class Deliveries {
       this.#broke(resource, atMs)
       return
     }
-    if (this.#leadMs.length < CASES_MAX) this.#leadMs.push(atMs - askedMs)
+    if (askedMs !== undefined && this.#leadMs.length < CASES_MAX) this.#leadMs.push(atMs - askedMs)
     this.#restored(resource, atMs)
-    if (this.#succeeded.size < OPEN_MAX) this.#succeeded.set(resource, atMs)
+    if (resource !== undefined && this.#succeeded.size < OPEN_MAX) this.#succeeded.set(resource, atMs)
   }
 
-  #rolledBack(resource: string, atMs: number): void {
+  #rolledBack(resource: string | undefined, atMs: number): void {
+    if (resource === undefined) return
     const sinceMs = this.#succeeded.get(resource)
     this.#succeeded.delete(resource)
     if (sinceMs !== undefined) this.#broke(resource, sinceMs)
     this.#restored(resource, atMs)
   }
 
-  #broke(resource: string, atMs: number): void {
+  #broke(resource: string | undefined, atMs: number): void {
     this.#failed += 1
+    if (resource === undefined) return
     if (!this.#broken.has(resource) && this.#broken.size < OPEN_MAX) this.#broken.set(resource, atMs)
   }
 
-  #restored(resource: string, atMs: number): void {
+  #restored(resource: string | undefined, atMs: number): void {
+    if (resource === undefined) return
     const sinceMs = this.#broken.get(resource)
     if (sinceMs === undefined) return
     this.#broken.delete(resource)
     if (this.#restoreMs.length < CASES_MAX) this.#restoreMs.push(atMs - sinceMs)
   }
 }
+
+/** As the outcome says it; runs of the first releases do not. */
+const resourceOf = ({ resource, run }: Finished, subject: string | undefined): string | undefined =>
+  resource ?? (run === undefined ? subject : undefined)
 
 /** `config` covers `config.propose@1`, and so do `config.propose` and the whole name. */
 const isAmong = (action: string, prefixes: readonly string[]): boolean =>

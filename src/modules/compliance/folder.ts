@@ -19,6 +19,7 @@ import { canonicalize, type Json } from '../../kit/canonical-json.ts'
 import type { ComplianceReport } from './contract.ts'
 import { markdownOf } from './markdown.ts'
 import { isOfReport, Summary } from './summary.ts'
+import { isWholeFor, type Range, type StoredEntry, WholeRange } from './whole-range.ts'
 
 const COMPLIANCE_FORMAT = 'polity.compliance/1'
 export const MANIFEST_FILE = 'manifest.json'
@@ -39,7 +40,7 @@ export interface ExportSource {
   readonly size: number
   readonly vkey: string
   /** Entries in order; those of other types and times are left aside. */
-  readonly entries: AsyncIterable<readonly { readonly seq: number; readonly bytes: Uint8Array }[]>
+  readonly entries: AsyncIterable<readonly StoredEntry[]>
   readonly texts: HistoryPorts['texts']
   /** A C2SP tlog-proof under one checkpoint. */
   prove(seq: number): Promise<string>
@@ -53,6 +54,8 @@ interface Manifest {
   readonly vkey: string
   /** Path -> `sha256:<hex>`. */
   readonly files: Readonly<Record<string, string>>
+  /** All entries of these seqs are there, `end` not among them: of whatever type. */
+  readonly range?: Range
 }
 
 export interface ExportedPeriod {
@@ -60,11 +63,16 @@ export interface ExportedPeriod {
   readonly report: ComplianceReport
 }
 
-/** Throws `data.unwritable` for a folder that is not empty, `limit` beyond EXPORTED_MAX entries. */
+/**
+ * `isWhole`: with every entry of the log from before the period to behind it, whatever it is about, so that nothing can have
+ * been left out. Throws `data.unwritable` for a folder that is not empty, `limit` beyond EXPORTED_MAX entries, `log.pruned`
+ * where the beginning of a whole range is gone.
+ */
 export async function writePeriod(
   source: ExportSource,
   period: Period,
   dir: string,
+  { isWhole = false }: { readonly isWhole?: boolean } = {},
 ): Promise<ExportedPeriod> {
   await mkdir(dir, { recursive: true })
   if ((await readdir(dir)).length > 0)
@@ -77,34 +85,57 @@ export async function writePeriod(
   }
   const summary = new Summary(openSeverities(source).of)
   const bundles = new Set<Digest>()
-  const isInPeriod = timesOf(period)
+  const range = isWhole ? new WholeRange(period) : undefined
   let entries = 0
-  for await (const batch of source.entries)
-    for (const { seq, bytes } of batch) {
-      const entry = parseEntry(seq, bytes)
-      if (!isOfReport(entry.type) || !isInPeriod(entry.time)) continue
-      entries += 1
-      if (entries > EXPORTED_MAX)
-        throw new PolityError(
-          'limit',
-          `the period holds more than ${EXPORTED_MAX} entries: export it in parts`,
-        )
-      await summary.add(entry)
-      for (const bundle of bundlesOf(entry)) bundles.add(bundle)
-      const text = Buffer.from(bytes).toString()
-      const proof = formatProofFile({ entry: text, proof: await source.prove(seq), vkey: source.vkey })
-      write(`${ENTRIES_DIR}/${seq}.json`, proof)
-    }
+  for await (const { seq, bytes, entry, isTold } of chosen(source, period, range)) {
+    entries += 1
+    if (entries > EXPORTED_MAX)
+      throw new PolityError('limit', `the period holds more than ${EXPORTED_MAX} entries: export it in parts`)
+    if (isTold) await summary.add(entry)
+    for (const bundle of bundlesOf(entry)) bundles.add(bundle)
+    const text = Buffer.from(bytes).toString()
+    const proof = formatProofFile({ entry: text, proof: await source.prove(seq), vkey: source.vkey })
+    write(`${ENTRIES_DIR}/${seq}.json`, proof)
+  }
   for (const bundle of bundles)
     for (const [digest, text] of await source.texts([bundle])) write(rulesPath(digest), text)
   const { origin, size, vkey } = source
   const report = summary.report(period, { origin, size })
   write(REPORT_FILE, `${canonicalize(report as unknown as Json)}\n`)
   write(REPORT_TEXT_FILE, markdownOf(report))
-  const manifest: Manifest = { format: COMPLIANCE_FORMAT, period, origin, size, vkey, files }
+  const manifest: Manifest = {
+    ...{ format: COMPLIANCE_FORMAT, period, origin, size, vkey, files },
+    ...(range === undefined ? {} : { range: range.covered() }),
+  }
   // Last: a folder without it is no export.
   writeWholeFile(join(dir, MANIFEST_FILE), `${canonicalize(manifest as unknown as Json)}\n`)
   return { entries, report }
+}
+
+interface Chosen extends StoredEntry {
+  readonly entry: Entry
+  /** The report counts it. */
+  readonly isTold: boolean
+}
+
+/** What the report counts, or all of a whole range. */
+async function* chosen(
+  source: ExportSource,
+  period: Period,
+  range: WholeRange | undefined,
+): AsyncGenerator<Chosen> {
+  const isInPeriod = timesOf(period)
+  const read = (stored: StoredEntry): Chosen => {
+    const entry = parseEntry(stored.seq, stored.bytes)
+    return { ...stored, entry, isTold: isOfReport(entry.type) && isInPeriod(entry.time) }
+  }
+  for await (const batch of source.entries)
+    for (const stored of batch) {
+      const found = read(stored)
+      if (range !== undefined) yield* range.next(stored, found.entry, found.isTold).map(read)
+      else if (found.isTold) yield found
+    }
+  yield* (range?.rest() ?? []).map(read)
 }
 
 const digestOf = (content: string | Uint8Array): Digest => `sha256:${hash('sha256', content, 'hex')}`
@@ -119,12 +150,14 @@ export interface VerifiedPeriod {
   readonly isPinned: boolean
   readonly entries: number
   readonly period: Period
+  /** Whether every entry of the log is there from before the period to behind it: then none was left out. */
+  readonly isComplete: boolean
 }
 
 /**
  * Checks the folder from its bytes: every file has its digest, every entry stands in the log that the key signed and
- * in the period, and the report is what these entries come to under these rules. That no entry was left out is a
- * question to the log. Throws `verify.failed`.
+ * in the period, and the report is what these entries come to under these rules. Where the folder says that it is whole, no
+ * number between its first and its last entry is missing, and both lie outside of the period. Throws `verify.failed`.
  */
 export async function verifyPeriod(
   dir: string,
@@ -134,7 +167,7 @@ export async function verifyPeriod(
     readonly onProgress?: (done: number, total: number) => void
   } = {},
 ): Promise<VerifiedPeriod> {
-  const { period, origin, size, vkey: shown, files } = await readManifest(dir)
+  const { period, origin, size, vkey: shown, files, range } = await readManifest(dir)
   const vkey = options.vkey ?? shown
   const paths = Object.keys(files)
   const texts = async (digests: readonly Digest[]) => {
@@ -150,20 +183,29 @@ export async function verifyPeriod(
     .filter((path) => path.startsWith(`${ENTRIES_DIR}/`))
     .map((path) => Number(path.slice(ENTRIES_DIR.length + 1, -'.json'.length)))
     .sort((a, b) => a - b)
+  const times: string[] = []
   for (const [index, seq] of seqs.entries()) {
     options.signal?.throwIfAborted()
     const text = await readText(dir, `${ENTRIES_DIR}/${seq}.json`, files)
     const proven = verifyProofText(text, { vkey })
     const entry = parseEntry(seq, parseProofFile(text).entry)
-    if (proven.seq !== seq || proven.origin !== origin || proven.size !== size || !isInPeriod(entry.time))
+    const isTold = isOfReport(entry.type) && isInPeriod(entry.time)
+    const isPlaced = proven.seq === seq && proven.origin === origin && proven.size === size
+    if (!isPlaced || !(isTold || range !== undefined))
       throw failed(
         'proof',
         `the entry in ${ENTRIES_DIR}/${seq}.json is not the one of its name, log and period`,
         { seq },
       )
-    await summary.add(entry)
+    times.push(entry.time)
+    if (isTold) await summary.add(entry)
     options.onProgress?.(index + 1, seqs.length)
   }
+  if (range !== undefined && !isWholeFor(period, { range, seqs, times, size }))
+    throw failed('missing', 'the folder says that it holds every entry of its period, and it does not', {
+      from: range.from,
+      end: range.end,
+    })
   for (const path of paths.filter((each) => each.startsWith(`${RULES_DIR}/`)))
     if (rulesPath(digestOf(await readText(dir, path, files))) !== path)
       throw failed('evidence', `${path} does not have the digest that it is named by`, { path })
@@ -175,7 +217,8 @@ export async function verifyPeriod(
   for (const [path, text] of Object.entries(expected))
     if ((await readText(dir, path, files)) !== text)
       throw failed('evidence', `${path} does not say what the entries beside it come to`, { path })
-  return { origin, size, vkey, isPinned: options.vkey !== undefined, entries: seqs.length, period }
+  const isPinned = options.vkey !== undefined
+  return { origin, size, vkey, isPinned, entries: seqs.length, period, isComplete: range !== undefined }
 }
 
 async function readText(dir: string, path: string, files: Manifest['files']): Promise<string> {
@@ -199,6 +242,9 @@ async function readManifest(dir: string): Promise<Manifest> {
     Number.isSafeInteger(manifest.size)
   if (!isFormed || typeof files !== 'object' || files === null)
     throw failed('form', `the manifest is not of the format ${COMPLIANCE_FORMAT}`)
+  const { range } = manifest as Partial<Manifest>
+  if (range !== undefined && !(Number.isSafeInteger(range?.from) && Number.isSafeInteger(range?.end)))
+    throw failed('form', 'the manifest does not say which entries are there')
   const wrong = Object.entries(files).find(
     ([path, digest]) => !FILE_NAME.test(path) || typeof digest !== 'string',
   )

@@ -14,12 +14,14 @@ import {
   HealthWord,
   Kind,
   OwnerText,
+  SharedWith,
 } from './schemas.ts'
 
 export * from './views.ts'
 
 export const Component = noun('components.component', {
   ...described,
+  sharedWith: Type.Optional(SharedWith),
   health: HealthWord,
   /** Why it is not passing, one sentence each. */
   reasons: Type.Array(Type.String()),
@@ -43,6 +45,7 @@ export const register = command('components.register@1', {
     version,
     endpoints: Type.Optional(endpoints),
     capabilities: Type.Optional(capabilities),
+    sharedWith: Type.Optional(SharedWith),
     metadata: Type.Optional(metadata),
     ttlMs: Type.Optional(ttlMs),
     checks: Type.Optional(checks),

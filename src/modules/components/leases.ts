@@ -26,9 +26,14 @@ export const goneRow = (table: string, id: string, nowMs: number): RowChange => 
   expiresAtMs: nowMs + TOMBSTONE_MS,
 })
 
+/** Since when its principal names each of its capabilities without a break, wall clock. */
+export type NamedSince = readonly (readonly [capability: string, sinceMs: number])[]
+
 export interface LeaseRow {
   /** `kind:id` of the principal that registered it, and that alone may renew. */
   readonly owner: string
+  /** Absent in rows of a release that did not ask. */
+  readonly namedSince?: NamedSince
   readonly epoch: number
   readonly ttlMs: number
   /** Wall clock. */

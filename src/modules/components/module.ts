@@ -15,6 +15,8 @@ import {
   get,
   list,
   lossBrake,
+  MANIFESTS_KEY,
+  manifests,
   manifestsApply,
   plan,
   register,
@@ -27,7 +29,7 @@ import { openServiceGateway } from './gateway/gateway.ts'
 import { openTraffic } from './gateway/traffic.ts'
 import { CHECKS, LEASES } from './leases.ts'
 import { applyManifests, declaredModules, driftOf, planOf } from './manifests/manifests.ts'
-import { getComponent, listComponents, statusOf, watchedComponent } from './reading.ts'
+import { getComponent, listComponents, statusOf, watchedTarget } from './reading.ts'
 import { deregisterComponent, registerComponent, renewLease } from './registering.ts'
 import type { ComponentsOptions } from './settings.ts'
 import { brakeOf, watchComponents } from './watch.ts'
@@ -40,15 +42,16 @@ export const componentsModule = (options: ComponentsOptions = {}): Module =>
     (host) => openComponents(host, options),
   )
 
-function openComponents(host: ModuleHost, { allow, massLossMs, gateway }: ComponentsOptions): OpenedModule {
+function openComponents(host: ModuleHost, options: ComponentsOptions): OpenedModule {
   const { env, rows } = host
+  const { allow, gateway } = options
   const rule = openAddressRule(env, allow)
   const routes = openTraffic()
   const way = openServiceGateway(host, rule, routes, gateway)
   const watch = watchComponents(host, {
     checker: openChecker(host, openProbe(env, rule)),
     probe: canConnect,
-    ...(massLossMs === undefined ? {} : { massLossMs }),
+    options,
   })
   return {
     commands: [
@@ -74,10 +77,14 @@ function openComponents(host: ModuleHost, { allow, massLossMs, gateway }: Compon
     ],
     faces: [
       services.provide(way),
-      targetHealth.provide({ of: (resource) => watchedComponent(resource, rows, env.now()) }),
+      targetHealth.provide({ of: (resource) => watchedTarget(resource, rows, env.now()) }),
       lossBrake.provide({ isHolding: async () => (await brakeOf(rows))?.phase === 'holding' }),
     ],
     sweptTables: [LEASES, CHECKS],
+    declared: {
+      name: 'components.manifests',
+      digest: async () => (await host.reads.get(manifests, MANIFESTS_KEY))?.value.digest ?? 'none',
+    },
     close: () => watch.close(),
   }
 }

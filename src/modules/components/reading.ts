@@ -2,7 +2,7 @@
 
 import type { Reads } from '../../kernel/catalog/context.ts'
 import type { WorkingReads } from '../../kernel/catalog/working-rows.ts'
-import type { WatchedTarget } from '../../kernel/fusion/watched.ts'
+import { principalActedOn, type WatchedTarget } from '../../kernel/fusion/watched.ts'
 import type { Static } from '../../kernel/schema/schema.ts'
 import {
   type Component,
@@ -79,23 +79,46 @@ const WATCHED: Readonly<Record<Health, WatchedTarget['health']>> = {
 }
 
 /**
- * How the component is that a resource names, for the gate; undefined where it names none that is known. By its lease
- * and the checks that ran: a decision does not wait until what it looks at is published.
+ * How the component is that a resource names, or the principal who is named at its end, for the gate; undefined where
+ * nothing is known. By leases and the checks that ran: a decision does not wait until what it looks at is published.
  */
-export async function watchedComponent(
+export async function watchedTarget(
   resource: string,
   rows: Rows,
   nowMs: number,
 ): Promise<WatchedTarget | undefined> {
+  const principal = principalActedOn(resource)
+  if (principal !== undefined) return watchedPrincipal(principal, rows, nowMs)
   if (!resource.startsWith(RESOURCE_PREFIX)) return undefined
   const id = resource.slice(RESOURCE_PREFIX.length)
   const [leased, checked] = await Promise.all([rows.get(LEASES, id), rows.get(CHECKS, id)])
   const lease = leased.value as LeaseRow | undefined
-  const checks = checked.value as ChecksRow | undefined
-  if (lease === undefined) return undefined
+  return lease && watchedLease(lease, checked.value as ChecksRow | undefined, nowMs)
+}
+
+function watchedLease(lease: LeaseRow, checks: ChecksRow | undefined, nowMs: number): WatchedTarget {
   const ran = checks?.epoch === lease.epoch ? checks.results.map(({ name }) => name) : []
   const { health, reasons } = healthOf(lease, ran, checks, nowMs)
   return { health: WATCHED[health], reason: reasons[0] ?? 'it is well', asOfMs: nowMs }
+}
+
+/** By the components that he registered: critical when all of them are, degraded when one is not well. */
+async function watchedPrincipal(
+  principal: string,
+  rows: Rows,
+  nowMs: number,
+): Promise<WatchedTarget | undefined> {
+  const leases = await rows.scan(LEASES, { limit: COMPONENTS_MAX })
+  const owned = leases.filter(({ value }) => (value as LeaseRow).owner === principal)
+  const seen = await Promise.all(
+    owned.map(async ({ key, value }) =>
+      watchedLease(value as LeaseRow, (await rows.get(CHECKS, key)).value as ChecksRow | undefined, nowMs),
+    ),
+  )
+  const ill = seen.find(({ health }) => health !== 'healthy')
+  if (ill === undefined) return seen[0]
+  const isAll = seen.every(({ health }) => health === 'critical')
+  return isAll ? ill : { ...ill, health: 'degraded' }
 }
 
 export async function listComponents(

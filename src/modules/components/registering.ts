@@ -17,6 +17,7 @@ import {
 import { requireUrl } from './endpoints.ts'
 import { CHECKS, COMPONENTS_MAX, goneRow, LEASES, type LeaseRow, OWNED_MAX, REGISTRATIONS } from './leases.ts'
 import { TTL_MS } from './schemas.ts'
+import { namedSince } from './serving.ts'
 
 /** Registers again under a new epoch, if it is the same principal's: what the old instance still sends is stale from then on. */
 export async function registerComponent(
@@ -32,14 +33,25 @@ export async function registerComponent(
   const { version, value } = await ctx.rows.get(LEASES, id)
   const before = value as LeaseRow | undefined
   if (before !== undefined) requireOwner(id, before, owner)
-  else await requireRoom(ctx, owner)
+  else await countNew(ctx)
+  const leases = await ctx.rows.scan(LEASES, { limit: COMPONENTS_MAX })
+  const own = leases.map((each) => each.value as LeaseRow).filter((each) => each.owner === owner)
+  if (before === undefined) requireRoom(owner, leases.length, own.length)
   // What the view remembers counts as well: the log outlives lost working rows.
   const known = await ctx.get(components, id)
   if (known !== undefined) requireOwner(id, known.value, owner)
 
   const epoch = version + 1
   const nowMs = Date.parse(ctx.now)
-  const lease: LeaseRow = { owner, epoch, ttlMs, renewedAtMs: nowMs, expiresAtMs: nowMs + ttlMs }
+  const capabilities = [...new Set(input.capabilities ?? [])]
+  const lease: LeaseRow = {
+    owner,
+    namedSince: namedSince(capabilities, { lease: before, row: known?.value }, own, nowMs),
+    epoch,
+    ttlMs,
+    renewedAtMs: nowMs,
+    expiresAtMs: nowMs + ttlMs,
+  }
   ctx.rows.write({ table: LEASES, key: id, value: lease }, goneRow(CHECKS, id, nowMs))
   if (before?.lostAtMs !== undefined) ctx.record(ComponentRecovered({ id, epoch }, subjectOf(id)))
   ctx.record(
@@ -50,7 +62,8 @@ export async function registerComponent(
         kind: input.kind ?? 'service',
         version: input.version,
         endpoints,
-        capabilities: [...new Set(input.capabilities ?? [])],
+        capabilities,
+        ...(input.sharedWith === undefined ? {} : { sharedWith: input.sharedWith }),
         metadata: input.metadata ?? {},
         ttlMs,
         checks,
@@ -144,18 +157,19 @@ function requireUnique(names: readonly string[]): void {
     })
 }
 
-/** Every list ends at the bound, so it is kept to the one: of registrations at the same moment, one has to look again. */
-async function requireRoom(ctx: CommandContext, owner: string): Promise<void> {
+/** Every list ends at the bound, so it is kept to the one: of new ids at the same moment, one has to look again. */
+async function countNew(ctx: CommandContext): Promise<void> {
   const { value = 0 } = await ctx.rows.get(REGISTRATIONS, 'all')
   ctx.rows.write({ table: REGISTRATIONS, key: 'all', value: (value as number) + 1 })
-  const leases = await ctx.rows.scan(LEASES, { limit: COMPONENTS_MAX })
-  if (leases.length >= COMPONENTS_MAX)
+}
+
+function requireRoom(owner: string, count: number, ownCount: number): void {
+  if (count >= COMPONENTS_MAX)
     throw new PolityError(
       'limit',
       `${COMPONENTS_MAX} components are registered: deregister some that are gone`,
     )
-  const owned = leases.filter(({ value }) => (value as LeaseRow).owner === owner)
-  if (owned.length >= OWNED_MAX)
+  if (ownCount >= OWNED_MAX)
     throw new PolityError('limit', `${owner} has ${OWNED_MAX} components: deregister some that are gone`)
 }
 

@@ -110,5 +110,15 @@ export const CheckReport = Closed({
   since: Type.Optional(Timestamp),
 })
 
+/** Other principals whose components may serve the capabilities of this one beside it. */
+export const SharedWith = Type.Array(
+  Type.String({
+    pattern: '^(user|agent|service|component):[A-Za-z0-9][A-Za-z0-9._@-]*$',
+    maxLength: 140,
+    description: 'a principal such as component:worker-2',
+  }),
+  { maxItems: 32, description: 'principals whose components get requests for its capabilities, too' },
+)
+
 /** A principal as `kind:id`. */
 export const OwnerText = Type.String({ maxLength: 256 })

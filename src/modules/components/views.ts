@@ -4,10 +4,11 @@ import { entryType } from '../../kernel/log/entry.ts'
 import { view } from '../../kernel/log/view.ts'
 import { Integer, Sha256, type Static, Timestamp, Type } from '../../kernel/schema/schema.ts'
 import { DeclaredModule } from './manifests/schema.ts'
-import { ComponentId, described, Epoch, OwnerText } from './schemas.ts'
+import { ComponentId, described, Epoch, OwnerText, SharedWith } from './schemas.ts'
 
 export const ComponentRegistered = entryType('components.registered@1', {
   ...described,
+  sharedWith: Type.Optional(SharedWith),
   owner: OwnerText,
   epoch: Epoch,
 })

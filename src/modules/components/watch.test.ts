@@ -101,7 +101,7 @@ async function watched(rounds: number, beforeCommit: Parameters<typeof ground>[1
 describe('the watch', () => {
   it('declares a silent component lost, once, however often it looks', async () => {
     const { facts, lease } = await watched(100, () => undefined)
-    expect(facts).toEqual(['components.lost@1'])
+    expect(facts).toEqual(['components.lost@1', 'trust.alerted@1'])
     expect(lease().lostAtMs).toBeGreaterThan(START_MS + 5000)
   })
 
@@ -112,7 +112,7 @@ describe('the watch', () => {
         const { facts, lease } = await watched(200, (nowMs, renew) => {
           if (left-- > 0) renew({ renewedAtMs: nowMs, expiresAtMs: nowMs + 5000 })
         })
-        expect(facts).toEqual(['components.lost@1'])
+        expect(facts).toEqual(['components.lost@1', 'trust.alerted@1'])
         // The last heartbeat was followed by a whole lease of silence.
         expect(lease().lostAtMs ?? 0).toBeGreaterThan(lease().expiresAtMs)
         expect(lease().renewedAtMs).toBeGreaterThan(START_MS + (beats - 1) * 5000)

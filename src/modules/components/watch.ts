@@ -4,11 +4,13 @@ import type { ModuleHost } from '../../kernel/catalog/module.ts'
 import { type Env, pause } from '../../kernel/env.ts'
 import { asPolityError, type ErrorCode } from '../../kernel/errors.ts'
 import { openFailing } from '../../kernel/failing.ts'
+import { factAgainst } from '../../kernel/trust/alerting.ts'
 import { type BrakeRow, HOLD_MS, judgeOwners, type OwnJudgement } from './brake.ts'
 import type { Checker } from './checks/checker.ts'
 import { ComponentLost, MassLossEnded, MassLossSuspected } from './contract.ts'
 import { allLeases, COMPONENTS_MAX, LEASES, type LeaseRow, type WatchedLease } from './leases.ts'
 import { subjectOf } from './registering.ts'
+import type { ComponentsOptions } from './settings.ts'
 
 /** Working state: who watches, in one row; and the brakes that are pulled, of the whole hub and by owner. */
 const WATCHER = 'components.watcher'
@@ -33,7 +35,7 @@ export interface WatchPorts {
   readonly checker: Checker
   /** Whether the network of this machine works: asked only while a mass loss is looked into. */
   readonly probe: () => Promise<boolean>
-  readonly massLossMs?: number
+  readonly options?: Pick<ComponentsOptions, 'massLossMs'>
 }
 
 export interface Watch {
@@ -78,7 +80,7 @@ export async function brakeOf(rows: Host['rows']): Promise<BrakeRow | undefined>
   return (await rows.get(BRAKE, ONLY)).value as BrakeRow | undefined
 }
 
-function openWatcher(host: Host, { checker, probe, massLossMs = HOLD_MS }: WatchPorts) {
+function openWatcher(host: Host, { checker, probe, options = {} }: WatchPorts) {
   const { env, rows } = host
   const me = env.id()
   const presence = openPresence(env)
@@ -124,7 +126,7 @@ function openWatcher(host: Host, { checker, probe, massLossMs = HOLD_MS }: Watch
         brake: brakes.get(ONLY)?.row,
         nowMs: env.now(),
         graceFromMs,
-        holdMs: massLossMs,
+        holdMs: options.massLossMs ?? HOLD_MS,
         probesWork: isHolding && (await probe()),
       }
       const own = [...brakes].flatMap(([key, { row }]) => (key === ONLY ? [] : [[key, row] as const]))
@@ -206,7 +208,8 @@ async function declareLost(host: Host, { version, ...lease }: WatchedLease): Pro
   const lost: LeaseRow = { ...row, lostAtMs: host.env.now() }
   const expiredAt = new Date(row.expiresAtMs).toISOString()
   try {
-    await host.record([ComponentLost({ id, epoch: row.epoch, expiredAt }, subjectOf(id))], {
+    const fact = ComponentLost({ id, epoch: row.epoch, expiredAt }, subjectOf(id))
+    await host.record(factAgainst(row.owner, { family: 'components', severity: 'medium', fact }), {
       changes: [{ table: LEASES, key: id, value: lost }],
       expect: [{ table: LEASES, key: id, version }],
     })

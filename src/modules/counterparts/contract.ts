@@ -1,6 +1,6 @@
 // What others may know of counterparts: services outside that a repository analysis is carried to, each with a fallback.
 
-import { command, noun, query } from '../../kernel/catalog/definition.ts'
+import { command, noun, Page, paging, query } from '../../kernel/catalog/definition.ts'
 import { face } from '../../kernel/catalog/face.ts'
 import { entryType } from '../../kernel/log/entry.ts'
 import { view } from '../../kernel/log/view.ts'
@@ -100,6 +100,16 @@ export const RequestRefused = entryType('counterparts.request-refused@1', {
   status: Integer,
 })
 
+/** By somebody who has looked at what was set aside. */
+export const RequestsRetried = entryType('counterparts.requests-retried@1', {
+  service: Service,
+  keys: Type.Array(Key),
+})
+export const RequestsDropped = entryType('counterparts.requests-dropped@1', {
+  service: Service,
+  keys: Type.Array(Key),
+})
+
 export interface ServiceCounts {
   readonly kept: number
   readonly forwarded: number
@@ -127,6 +137,28 @@ export const serviceCounts = view<
     }
   },
 })
+
+export interface AsideCounts {
+  readonly retried: number
+  readonly dropped: number
+}
+
+/** What people did with what was set aside. Of its own, as a log that was pruned folds no new version of the other. */
+export const asideCounts = view<AsideCounts, typeof RequestsRetried | typeof RequestsDropped>(
+  'counterparts.aside-counts',
+  1,
+  {
+    from: [RequestsRetried, RequestsDropped],
+    keys: ({ data }) => [data.service],
+    fold(row, { type, data }) {
+      const { retried, dropped } = row?.value ?? { retried: 0, dropped: 0 }
+      const count = data.keys.length
+      return type === RequestsRetried.name
+        ? { retried: retried + count, dropped }
+        : { retried, dropped: dropped + count }
+    },
+  },
+)
 
 /** The five parts that a full analysis consists of, and how much of them was lost. */
 export const FlowResult = noun('counterparts.flow', {
@@ -167,6 +199,83 @@ export const sync = command('counterparts.sync@1', {
   cli: { positional: ['service'] },
 })
 
+/** Named at a time: so many fit into the entry of the decision, and into one that tells of them. */
+const ASIDE_NAMED_MAX = 100
+/** Fewer than elsewhere: each stands in a row with its body. */
+export const ASIDE_PAGE_SIZE = 50
+
+const AsideKey = Type.String({ pattern: '^[A-Za-z0-9_./:-]{1,200}$', description: 'key of a request' })
+const AsideKeys = Type.Array(AsideKey, {
+  minItems: 1,
+  maxItems: ASIDE_NAMED_MAX,
+  description: 'keys of requests',
+})
+const Settled = Closed({
+  service: Type.String(),
+  count: Integer,
+  /** Where none was named: whether that were all. Otherwise there was no room for more in one commit, or what it would deliver waits already. */
+  isAll: Type.Optional(Type.Boolean()),
+})
+
+export const aside = query('counterparts.aside@1', {
+  summary: 'What a service did not take and was set aside for a person, without its content; for 30 days.',
+  input: {
+    service: Service,
+    ...paging(AsideKey, { size: ASIDE_PAGE_SIZE, sizeMax: ASIDE_NAMED_MAX }),
+  },
+  output: Page(
+    Closed({
+      service: Type.String(),
+      key: Type.String(),
+      operation: Type.String(),
+      /** Of its last answer: in the 2xx it was one that nobody could read. */
+      status: Integer,
+      keptAt: Type.String(),
+      /** Why it was kept. */
+      code: Type.String(),
+      asideAt: Type.Optional(Timestamp),
+      /** When it was last let be delivered again. */
+      retriedAt: Type.Optional(Timestamp),
+      /** Of its body. */
+      sizeBytes: Integer,
+    }),
+  ),
+  risk: 'medium',
+  facts: [],
+  cli: { positional: ['service'] },
+  http: { path: 'counterparts/{service}/aside' },
+})
+
+export const retry = command('counterparts.retry@1', {
+  summary: 'Puts back what a service did not take, to be delivered under its key; all when none is named.',
+  input: { service: Service, keys: Type.Optional(AsideKeys) },
+  output: Settled,
+  errors: ['not-found', 'counterpart.waiting', 'limit'],
+  risk: 'medium',
+  conduct: { data: ['internal'], isExternal: true },
+  effect: 'atomic',
+  facts: [],
+  cli: { positional: ['service', 'keys'] },
+})
+
+export const drop = command('counterparts.drop@1', {
+  summary: 'Forgets what a service did not take.',
+  input: {
+    service: Service,
+    keys: Type.Optional(AsideKeys),
+    isAll: Type.Optional(
+      Type.Boolean({ description: 'everything of it that is set aside; no key is named' }),
+    ),
+  },
+  output: Settled,
+  errors: ['not-found', 'input.invalid'],
+  risk: 'medium',
+  conduct: { changes: ['data'], destructive: true, reversible: false },
+  effect: 'atomic',
+  facts: [],
+  cli: { positional: ['service', 'keys'] },
+})
+
 const ServiceStatus = Closed({
   service: Type.String(),
   priority: Type.Union([
@@ -185,9 +294,14 @@ const ServiceStatus = Closed({
   lastError: Type.Optional(Code),
   isFallbackInUse: Type.Boolean(),
   waiting: Integer,
+  /** What stands aside for a person now; 1000: so many, or more. */
+  aside: Integer,
+  /** Ever. */
   kept: Integer,
   forwarded: Integer,
   refused: Integer,
+  retried: Integer,
+  dropped: Integer,
 })
 
 export const status = query('counterparts.status@1', {

@@ -3,9 +3,10 @@
 import { defineModule, type Module, type ModuleHost, type OpenedModule } from '../../kernel/catalog/module.ts'
 import { outboxTables } from '../../kernel/counterpart/outbox.ts'
 import { PolityError } from '../../kernel/errors.ts'
+import { dropSome, openAsides, pageOfAside, retrySome } from './aside.ts'
 import { openConnections } from './connections.ts'
 import * as contract from './contract.ts'
-import { analyze, integrations, type ServiceName, status, sync } from './contract.ts'
+import { analyze, aside, drop, integrations, retry, type ServiceName, status, sync } from './contract.ts'
 import { carryAnalysis } from './flow.ts'
 import type { CounterpartsOptions } from './settings.ts'
 import { openSharedFiles } from './shared-files.ts'
@@ -20,6 +21,7 @@ export const counterpartsModule = (options: CounterpartsOptions = {}): Module =>
 
 function openCounterparts(host: ModuleHost, options: CounterpartsOptions): OpenedModule {
   const connections = openConnections(host, options)
+  const asides = openAsides(host)
   const files = openSharedFiles(() => host.dataDir(), host.env, host.onFailure)
   const connected = (service: ServiceName) => {
     const counterpart = connections.get(service)
@@ -38,9 +40,17 @@ function openCounterparts(host: ModuleHost, options: CounterpartsOptions): Opene
           return { service, forwarded, waiting }
         })
       }),
+      retry.handle((ctx, { service, keys }) => {
+        connected(service)
+        return retrySome(ctx, asides, service, keys)
+      }),
+      drop.handle((ctx, input) => dropSome(ctx, asides, input)),
     ],
-    queries: [status.handle((ctx) => statusOf(ctx, connections))],
-    faces: [integrations.provide(integrationsOf(host.reads, connections))],
+    queries: [
+      status.handle((ctx) => statusOf(ctx, connections, asides)),
+      aside.handle((_, input) => pageOfAside(asides, input)),
+    ],
+    faces: [integrations.provide(integrationsOf(host.reads, connections, asides))],
     sweptTables: outboxTables('counterparts'),
     async close() {
       await Promise.all([...connections.values()].map((each) => each.close()))

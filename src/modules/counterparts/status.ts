@@ -1,17 +1,25 @@
 // How the services are: each by its own answers, its breaker and what is kept for it; and the whole by one formula.
 
 import type { Reads } from '../../kernel/catalog/context.ts'
+import type { Aside } from '../../kernel/counterpart/aside.ts'
 import type { Counterpart, CounterpartState } from '../../kernel/counterpart/counterpart.ts'
 import type { Static } from '../../kernel/schema/schema.ts'
 import { DEGRADATION_FORMULA, degradationOf } from '../../kit/degradation.ts'
+import type { Asides } from './aside.ts'
 import type { Connections } from './connections.ts'
-import { type Integrations, serviceCounts, type status } from './contract.ts'
+import { asideCounts, type Integrations, serviceCounts, type status } from './contract.ts'
 
 type Status = Static<typeof status.output>
 type ServiceStatus = Status['services'][number]
 
-export async function statusOf(reads: Pick<Reads, 'get'>, connections: Connections): Promise<Status> {
-  const found = await Promise.all([...connections.values()].map(async (each) => serviceStatus(reads, each)))
+export async function statusOf(
+  reads: Pick<Reads, 'get'>,
+  connections: Connections,
+  asides: Asides,
+): Promise<Status> {
+  const found = await Promise.all(
+    [...connections].map(([name, each]) => serviceStatus(reads, each, asides(name))),
+  )
   const { level, reason } = degradationOf(found.map(({ state }) => state))
   return {
     degradationLevel: level,
@@ -24,9 +32,11 @@ export async function statusOf(reads: Pick<Reads, 'get'>, connections: Connectio
 async function serviceStatus(
   reads: Pick<Reads, 'get'>,
   counterpart: Counterpart,
+  aside: Pick<Aside, 'count'>,
 ): Promise<{ readonly state: CounterpartState; readonly service: ServiceStatus }> {
   const state = await counterpart.state()
   const counts = (await reads.get(serviceCounts, state.name))?.value
+  const settled = (await reads.get(asideCounts, state.name))?.value
   const { name, priority, breaker, probe, waiting, probedAtMs, lastSuccessAtMs, lastError } = state
   return {
     state,
@@ -38,9 +48,12 @@ async function serviceStatus(
       probe,
       isFallbackInUse: state.standing === 'degraded',
       waiting,
+      aside: await aside.count(),
       kept: counts?.kept ?? 0,
       forwarded: counts?.forwarded ?? 0,
       refused: counts?.refused ?? 0,
+      retried: settled?.retried ?? 0,
+      dropped: settled?.dropped ?? 0,
       ...(probedAtMs === undefined ? {} : { probedAt: new Date(probedAtMs).toISOString() }),
       ...(lastSuccessAtMs === undefined ? {} : { lastSuccessAt: new Date(lastSuccessAtMs).toISOString() }),
       // What follows the code may name places inside.
@@ -55,9 +68,13 @@ function wordOf({ standing }: CounterpartState): ServiceStatus['status'] {
   return standing === 'degraded' ? 'degraded' : 'healthy'
 }
 
-export const integrationsOf = (reads: Pick<Reads, 'get'>, connections: Connections): Integrations => ({
+export const integrationsOf = (
+  reads: Pick<Reads, 'get'>,
+  connections: Connections,
+  asides: Asides,
+): Integrations => ({
   async report() {
-    const { degradationLevel, services } = await statusOf(reads, connections)
+    const { degradationLevel, services } = await statusOf(reads, connections, asides)
     return { degradationLevel, services }
   },
 })

@@ -6,6 +6,9 @@ import type { Chain } from '../../kernel/gate/types.ts'
 import { labelOf, mayReadAll } from '../../kernel/log/audience.ts'
 import type { RouteTable } from './route-table.ts'
 
+/** Of the actions that publish: what evidence of them says is what routes ask for. */
+export const FAMILY = 'mesh'
+
 /** Why something must not be published or taken. */
 export interface Refused {
   readonly code: ErrorCode
@@ -13,16 +16,17 @@ export interface Refused {
 }
 
 /** What is known of a publisher, from 0 to 1; undefined: nothing is. */
-export type TrustOf = (label: string) => number | undefined
+export type TrustOf = (label: string) => Promise<number | undefined>
 
-/** Nothing is known of anybody until the hub keeps trust: a route that asks for some is closed to all. */
-export const UNKNOWN_TRUST: TrustOf = () => undefined
+/** Whether it matters how far the publisher of such an event is trusted. */
+export const asksForTrust = (table: RouteTable, type: string): boolean =>
+  table.routesOf(type).some(({ minTrust }) => minTrust > 0)
 
-/** Every route of the type must let the publisher in, and know enough of it. */
+/** Every route of the type must let the publisher in, and know enough of it. `known`: how far it is trusted. */
 export function refusalOf(
   table: RouteTable,
   { type, source }: { readonly type: string; readonly source: string },
-  trustOf: TrustOf = UNKNOWN_TRUST,
+  known?: number,
 ): Refused | undefined {
   for (const { id, publishers, minTrust } of table.routesOf(type)) {
     if (publishers !== undefined && !publishers.has(source))
@@ -30,11 +34,10 @@ export function refusalOf(
         code: 'mesh.publisher-not-allowed',
         sentence: `${source} is not among the publishers of ${id}: its route names them`,
       }
-    const trust = minTrust > 0 ? trustOf(source) : 1
-    if (trust === undefined || trust < minTrust)
+    if (minTrust > 0 && (known === undefined || known < minTrust))
       return {
         code: 'mesh.trust',
-        sentence: `the route of ${id} asks for a trust of ${minTrust}; that of ${source} is ${trust ?? 'not known'}`,
+        sentence: `the route of ${id} asks for a trust of ${minTrust}; that of ${source} is ${known ?? 'not known'}: \`polity trust explain ${source} ${FAMILY}\` says why`,
       }
   }
   return undefined

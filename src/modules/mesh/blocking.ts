@@ -26,7 +26,7 @@ export function openBlocking({
   return {
     // Types are chosen by publishers: one window for all that the same one is refused with the same code.
     note: ({ publisher, type, mode }, { code, message }) =>
-      windows.note(`${publisher} ${code} ${mode}`, (count) =>
+      windows.note({ key: `${publisher} ${code} ${mode}` }, (count) =>
         record([
           EventBlocked(
             { publisher, type, code, sentence: message.slice(0, SENTENCE_MAX_CHARS), count, mode },

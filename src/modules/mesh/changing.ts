@@ -6,12 +6,12 @@ import { type Change, carryChange } from '../../kernel/change/change.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Static, Type } from '../../kernel/schema/schema.ts'
 import { activateRoutes, type proposeRoutes, type Rehearsal, rollBackRoutes } from './actions.ts'
+import type { TrustOf } from './admission.ts'
 import type { Counting } from './counting.ts'
 import { RoutesActivated } from './facts.ts'
 import { rehearse } from './rehearsing.ts'
 import { compileRoutes, digestOf } from './route-table.ts'
 import type { Routing } from './routing.ts'
-import type { MeshOptions } from './settings.ts'
 import { ROUTES_ACTIVE, routes, routesKey } from './views.ts'
 
 const BLOCKED_SHARE_MAX_PERCENT = 20
@@ -23,7 +23,7 @@ export interface ChangePorts {
   readonly host: Pick<ModuleHost, 'env' | 'log' | 'reads'>
   readonly routing: Routing
   readonly counting: Counting
-  readonly options: MeshOptions
+  readonly trustOf: TrustOf
 }
 
 type Input = Static<Type.TObject<(typeof proposeRoutes)['input']>>
@@ -65,7 +65,7 @@ function changeOf(
   ctx: CommandContext,
   { yaml, isRehearsalOnly = false, blockedShareMaxPercent = BLOCKED_SHARE_MAX_PERCENT }: Input,
   digest: string,
-  { host, routing, counting, options }: ChangePorts,
+  { host, routing, counting, trustOf }: ChangePorts,
 ): Change<Rehearsed> {
   let begun = tally(counting)
   return {
@@ -74,7 +74,7 @@ function changeOf(
     },
     async rehearse() {
       const table = await routing.active(host.reads)
-      const report = await rehearse(host, { before: table, after: compileRoutes(yaml) }, options.trustOf)
+      const report = await rehearse(host, { before: table, after: compileRoutes(yaml) }, trustOf)
       return { ...report, before: await tableOf(host.reads, table.digest) }
     },
     isIdle: ({ before }) => isRehearsalOnly || before.digest === digest,

@@ -1,5 +1,6 @@
 // An entry as the CloudEvent that it carries: events of the mesh under their own types, all others as they are.
 
+import { present } from '../../kernel/feed/strangers.ts'
 import type { Entry } from '../../kernel/log/entry.ts'
 import { referenceOf } from '../../kernel/schema/privacy.ts'
 import { EventPublished, MessageSent, ReplySent } from './facts.ts'
@@ -20,7 +21,11 @@ export interface CloudEvent {
 
 /** What came in by a webhook or a broker is recorded by that module, in the form of EVENTS; contracts do not import each other in circles. */
 const RECEIVED = ['webhooks.event-received@1', 'brokers.event-received@1'] as const
-const EVENTS: readonly string[] = [EventPublished.name, ...RECEIVED]
+export const EVENTS: readonly string[] = [EventPublished.name, ...RECEIVED]
+/** Whether it came in from outside by another way than an action. */
+export const isReceived = ({ type }: Pick<Entry, 'type'>): boolean =>
+  RECEIVED.some((received) => received === type)
+
 /** The entry types under which the mesh records what others publish. */
 const CARRIERS: readonly string[] = [EventPublished.name, MessageSent.name, ReplySent.name, ...RECEIVED]
 
@@ -55,7 +60,7 @@ export function meshEventOf(entry: Entry): CloudEvent {
   const subject = isCarrier(entry) ? entry.data.subject : entry.subject
   return {
     specversion: '1.0',
-    ...present({ subject }),
+    ...present({ subject: typeof subject === 'string' ? subject : undefined }),
     ...carried,
     time: entry.time,
     datacontenttype: 'application/json',
@@ -144,6 +149,3 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
 
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
-
-const present = (members: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
-  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))

@@ -2,8 +2,10 @@
 
 import { face } from '../../kernel/catalog/face.ts'
 import type { Chain } from '../../kernel/gate/types.ts'
-import type { Entry } from '../../kernel/log/entry.ts'
+import type { Draft, Entry } from '../../kernel/log/entry.ts'
+import type { Expectation } from '../../kernel/log/view.ts'
 import type { CloudEvent } from './events.ts'
+import type { Lane } from './schemas.ts'
 
 /** An event on its way into the log, as validators see it: public and private data as one. */
 export interface CheckedEvent {
@@ -67,10 +69,50 @@ export interface MeshStream {
   ): AsyncGenerator<{ readonly cursor: string; readonly event?: CloudEvent }>
 }
 
+/** An event that another module is about to record, with its data as private data. */
+export interface BroughtEvent extends CheckedEvent {
+  readonly id: string
+  /** How often it was passed on from hub to hub, as its sender says. */
+  readonly hops: number
+  /** Who may see it; otherwise its type and its routes say. Whoever is its source always may. */
+  readonly audience?: readonly string[]
+  /** Of the entry that records it: what routes make of it is erased with it. */
+  readonly vaultSubject: string
+}
+
+/** What the routes say of an event that is brought in. */
+export interface Passage {
+  readonly lane: Lane
+  /** As an entry has it. */
+  readonly audience: string | undefined
+  /** Alerts, and what the event is forwarded as: to be recorded in the same commit. */
+  readonly beside: readonly Draft[]
+  /**
+   * What it was admitted under: rows that must still be as they were at the commit. If one has changed, the event is to
+   * be admitted again, as `mesh.publish` is decided again.
+   */
+  readonly expect: readonly Expectation[]
+  /** To be called after the commit: counts what was forwarded. */
+  committed(): void
+}
+
+/** Of several events in one commit; what they share is named once. */
+export const expectedOf = (passages: readonly (Passage | undefined)[]): Expectation[] => [
+  ...new Map(
+    passages
+      .flatMap((passage) => passage?.expect ?? [])
+      // One row at two versions: events of which the first was admitted too early.
+      .map((each) => [`${each.table} ${each.key} ${each.version}`, each]),
+  ).values(),
+]
+
 /** What the routes say, for modules that bring events in or out by another way. */
 export interface MeshAdmission {
-  /** Throws as `mesh.publish`: `mesh.reserved-type`, `mesh.publisher-not-allowed`, `mesh.unchecked` and their kin. */
-  admit(event: CheckedEvent): Promise<void>
+  /**
+   * Throws as `mesh.publish`: `mesh.reserved-type`, `mesh.publisher-not-allowed`, `mesh.unchecked` and their kin, and
+   * `mesh.loop` for what would be forwarded after it was passed on too often.
+   */
+  admit(event: BroughtEvent): Promise<Passage>
   /** Whether the routes let a chain follow what an entry carries; who may read it is another question. */
   mayFollow(chain: Chain, entry: Entry): Promise<boolean>
 }

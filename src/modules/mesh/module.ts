@@ -21,6 +21,7 @@ import {
 } from './actions.ts'
 import { maySubscribe } from './admission.ts'
 import { openBlocking } from './blocking.ts'
+import { bringIn } from './bringing-in.ts'
 import { activateOne, proposeOne, rollBackOne } from './changing.ts'
 import * as contract from './contract.ts'
 import { openCounting } from './counting.ts'
@@ -54,7 +55,7 @@ import {
 } from './following.ts'
 import { openLegacyBus, publishAsLegacy } from './legacy.ts'
 import { followReplies, replyOne, requestOne, sendOne } from './messaging.ts'
-import { admitFrom, type PublishPorts, publishAll, publishOne, SEEN } from './publishing.ts'
+import { type PublishPorts, publishAll, publishOne, SEEN } from './publishing.ts'
 import { openRouting } from './routing.ts'
 import { schemaValidator } from './schema-validator.ts'
 import type { MeshOptions } from './settings.ts'
@@ -72,6 +73,7 @@ import { showActive } from './showing.ts'
 import { openMeshStream } from './streaming.ts'
 import { closeSubscription, INBOX, openSubscription, pauseOne } from './subscribing.ts'
 import { openWaiting, type TakePorts, takeSome } from './taking.ts'
+import { trustIn } from './trusting.ts'
 import { openValidating } from './validating.ts'
 import { ROUTES_ACTIVE, routes, types } from './views.ts'
 
@@ -88,7 +90,8 @@ function openMesh(host: ModuleHost, options: MeshOptions): OpenedModule {
   const blocking = openBlocking(host)
   const validating = openValidating(host.env, options.isValidating ?? true)
   validating.register('schema', schemaValidator(host))
-  const publishing = { host, options, routing, validating, counting, blocking }
+  const trustOf = options.trustOf ?? trustIn(host)
+  const publishing = { host, options, trustOf, routing, validating, counting, blocking }
   const taking: TakePorts = {
     host,
     pull,
@@ -108,7 +111,7 @@ function openMesh(host: ModuleHost, options: MeshOptions): OpenedModule {
       send.handle((ctx, input) => sendOne(ctx, input, { host, pull })),
       request.handle((ctx, input) => requestOne(ctx, input, { host, pull })),
       reply.handle(replyOne),
-      proposeRoutes.handle((ctx, input) => proposeOne(ctx, input, { host, routing, counting, options })),
+      proposeRoutes.handle((ctx, input) => proposeOne(ctx, input, { host, routing, counting, trustOf })),
       activateRoutes.handle(activateOne),
       rollBackRoutes.handle(rollBackOne),
       subscribe.handle((ctx, input) => openSubscription(ctx, input, taking)),
@@ -152,7 +155,7 @@ function openMesh(host: ModuleHost, options: MeshOptions): OpenedModule {
 }
 
 const admissionOf = ({ reads }: ModuleHost, publishing: PublishPorts): MeshAdmission => ({
-  admit: (event) => admitFrom(reads, event, publishing),
+  admit: (event) => bringIn(reads, event, publishing),
   mayFollow: async (chain, entry) =>
     !isCarrier(entry) || maySubscribe(await publishing.routing.active(reads), eventTypeOf(entry), chain),
 })

@@ -4,18 +4,18 @@ import type { CommandContext } from '../../kernel/catalog/context.ts'
 import type { ModuleHost } from '../../kernel/catalog/module.ts'
 import { PolityError } from '../../kernel/errors.ts'
 import type { Chain } from '../../kernel/gate/types.ts'
-import { AUDIENCE_MAX, audienceOf, labelOf } from '../../kernel/log/audience.ts'
+import { labelOf } from '../../kernel/log/audience.ts'
 import type { Draft } from '../../kernel/log/entry.ts'
-import type { Static, Type } from '../../kernel/schema/schema.ts'
-import { areasOf, isReserved, refusalOf, UNKNOWN_TRUST } from './admission.ts'
+import type { Static } from '../../kernel/schema/schema.ts'
+import { areasOf, asksForTrust, isReserved, refusalOf, type TrustOf } from './admission.ts'
 import type { Blocking } from './blocking.ts'
 import type { Counting } from './counting.ts'
 import { requireFits, whole } from './declared.ts'
-import type { CheckedEvent } from './faces.ts'
-import { EventPublished, MeshAlertRaised } from './facts.ts'
+import { AUDITOR, alertOf, draftOf, type EventInput, type Passing, requireFew } from './drafting.ts'
+import { EventPublished } from './facts.ts'
 import { laneOf, type RouteTable, subscribersOf } from './route-table.ts'
 import type { Routing } from './routing.ts'
-import { type EventFields, HOPS_MAX, type Published } from './schemas.ts'
+import { HOPS_MAX, type Lane, type Published } from './schemas.ts'
 import type { LegacyMode, MeshOptions } from './settings.ts'
 import type { Validating } from './validating.ts'
 
@@ -24,28 +24,19 @@ export const SEEN = 'mesh.seen'
 const SEEN_KEPT_MS = 7 * 24 * 3600_000
 /** Events that routes make of one, at all distances together. */
 const FORWARDED_MAX = 64
-/** Whoever looks at what was audited. */
-const AUDITOR = 'auditor'
-
-type EventInput = Static<Type.TObject<typeof EventFields>>
 
 export interface PublishPorts {
   readonly host: Pick<ModuleHost, 'env' | 'definitions'>
   readonly options: MeshOptions
+  readonly trustOf: TrustOf
   readonly routing: Routing
   readonly validating: Validating
   readonly counting: Counting
   readonly blocking: Blocking
 }
 
-/** An event on its way, and what is known of where it came from. */
-interface Passing extends EventInput {
-  readonly id: string
-  readonly source: string
-  readonly path: readonly string[]
-  readonly hops: number
-  readonly claimedSource?: string
-}
+/** What checks and routes look at: the context of an action, or the hub's own reads. */
+export type PassReads = Pick<CommandContext, 'get' | 'now'>
 
 /** One event; `log-only` publishes what would be refused, and tells. */
 export async function publishOne(
@@ -64,8 +55,7 @@ export async function publishOne(
   await pass(ctx, { ...input, id, source, path: [], hops: 0 }, table, ports, mode, drafts)
   ctx.record(...drafts)
   counting.count('published', input.type)
-  const forwarded = drafts.filter(({ type }) => type.name === EventPublished.name).length - 1
-  return { id, source, isDuplicate: false, forwarded }
+  return { id, source, isDuplicate: false, forwarded: countForwarded(drafts.slice(1), counting) }
 }
 
 export async function publishAll(
@@ -100,27 +90,58 @@ async function isRepeated({ rows, now }: CommandContext, source: string, id: str
   return false
 }
 
+/** How many of the drafts are events; each is counted under its type. */
+export function countForwarded(drafts: readonly Draft[], counting: Counting): number {
+  const events = drafts.filter(({ type }) => type.name === EventPublished.name)
+  for (const { data } of events) counting.count('forwarded', String(data.type))
+  return events.length
+}
+
 /** Checks one event, drafts it, and lets routes forward it, depth first. */
 async function pass(
-  ctx: CommandContext,
+  ctx: PassReads,
   event: Passing,
   table: RouteTable,
   ports: PublishPorts,
   mode: LegacyMode,
   drafts: Draft[],
 ): Promise<void> {
+  const { lane, audience } = await placed(ctx, event, table, ports, mode)
+  drafts.push(draftOf(event, lane, audience))
+  await goOn(ctx, event, table, ports, mode, drafts)
+}
+
+/** Checks one event, and answers its lane and for whom it is, as routes and declaration have it. */
+export async function placed(
+  ctx: PassReads,
+  event: Passing,
+  table: RouteTable,
+  ports: PublishPorts,
+  mode: LegacyMode,
+): Promise<{ readonly lane: Lane; readonly audience: string | undefined }> {
   const declared = await admitted(ctx, event, table, ports, mode)
-  const routes = table.routesOf(event.type)
-  const audience = [
+  const labels = [
     ...(event.audience ?? declared?.audience ?? subscribersOf(table, event.type) ?? []),
-    ...(routes.some(({ isAudited }) => isAudited) ? [AUDITOR] : []),
+    ...(event.seenBy ?? []),
+    ...(table.routesOf(event.type).some(({ isAudited }) => isAudited) ? [AUDITOR] : []),
   ]
-  drafts.push(draftOf(event, laneOf(table, event.type, event.lane), audience))
+  return { lane: laneOf(table, event.type, event.lane), audience: requireFew(labels, event) }
+}
+
+/** What routes make of an event that is in its place: an alert, and what they forward it as, depth first. */
+export async function goOn(
+  ctx: PassReads,
+  event: Passing,
+  table: RouteTable,
+  ports: PublishPorts,
+  mode: LegacyMode,
+  drafts: Draft[],
+): Promise<void> {
+  const routes = table.routesOf(event.type)
   if (routes.some(({ isAlert }) => isAlert)) drafts.push(alertOf(event))
   for (const { id, forward } of routes)
     for (const { type, subject } of forward) {
       await requireNoLoop(event, id, drafts.length, ports)
-      ports.counting.count('forwarded', type)
       await pass(
         ctx,
         {
@@ -139,34 +160,16 @@ async function pass(
     }
 }
 
-/** What is brought in by another way is held to the same routes, declarations and validators. Throws as `mesh.publish`. */
-export async function admitFrom(
-  reads: Pick<CommandContext, 'get'>,
-  { data, ...event }: CheckedEvent,
-  ports: PublishPorts,
-): Promise<void> {
-  const { env } = ports.host
-  const passing = {
-    ...event,
-    id: '',
-    path: [],
-    hops: 0,
-    ...(data === undefined ? {} : { privateData: data }),
-  }
-  const now = new Date(env.now()).toISOString()
-  await admitted({ get: reads.get, now }, passing, await ports.routing.active(reads), ports, 'enforce')
-}
-
 /** Throws with a reason code, which is also told in the log; what is `log-only` is told and goes on. */
 async function admitted(
-  ctx: Pick<CommandContext, 'get' | 'now'>,
+  ctx: PassReads,
   event: Passing,
   table: RouteTable,
   ports: PublishPorts,
   mode: LegacyMode,
 ): Promise<{ readonly audience?: readonly string[] } | undefined> {
   try {
-    requireAdmitted(event, table, ports, ctx.now)
+    await requireAdmitted(event, table, ports, ctx.now)
     const declared = await requireFits(ctx, event.type, event, ports.options.isStrict ?? false)
     await requireChecked(event, table, ports)
     return declared
@@ -189,13 +192,13 @@ async function tell(
   await blocking.note({ publisher: source, type, mode }, error)
 }
 
-function requireAdmitted(
+async function requireAdmitted(
   event: Passing,
   table: RouteTable,
-  { host, options }: PublishPorts,
+  { host, trustOf }: PublishPorts,
   now: string,
-): void {
-  const { type, source, expiresAt, hops } = event
+): Promise<void> {
+  const { type, source, expiresAt, path } = event
   if (isReserved(type, areasOf(host.definitions())))
     throw new PolityError(
       'mesh.reserved-type',
@@ -203,8 +206,10 @@ function requireAdmitted(
     )
   if (expiresAt !== undefined && Date.parse(expiresAt) <= Date.parse(now))
     throw new PolityError('mesh.expired', `this ${type} expired at ${expiresAt}, before it was published`)
-  // Who forwards is the table itself: it names its publishers for those who come from outside.
-  const refused = hops > 0 ? undefined : refusalOf(table, { type, source }, options.trustOf ?? UNKNOWN_TRUST)
+  // Who forwards is the table itself: it names its publishers for those who come from outside, however far.
+  if (path.length > 0) return
+  const known = asksForTrust(table, type) ? await trustOf(source) : undefined
+  const refused = refusalOf(table, { type, source }, known)
   if (refused) throw new PolityError(refused.code, refused.sentence, { type })
 }
 
@@ -241,45 +246,3 @@ async function requireNoLoop(
   await tell(event, error, ports, 'enforce')
   throw error
 }
-
-function draftOf(event: Passing, lane: 'urgent' | 'normal', audience: readonly string[]): Draft {
-  const { id, source, type, subject, key, data, privateData, expiresAt, path, hops, claimedSource } = event
-  const { correlationId, causationId } = event
-  const labels = audienceOf(audience)
-  if (new Set(audience).size > AUDIENCE_MAX + 1 || (labels ?? '').length > 512)
-    throw new PolityError(
-      'input.invalid',
-      'the labels of one event may have 512 characters in all: name a role',
-    )
-  return EventPublished(
-    {
-      id,
-      source,
-      type,
-      lane,
-      hops,
-      ...(subject === undefined ? {} : { subject }),
-      ...(key === undefined ? {} : { key }),
-      ...(data === undefined ? {} : { data }),
-      ...(privateData === undefined ? {} : { privateData }),
-      ...(expiresAt === undefined ? {} : { expiresAt }),
-      ...(path.length === 0 ? {} : { path: [...path] }),
-      ...(claimedSource === undefined ? {} : { claimedSource }),
-    },
-    {
-      subject: subjectOf(event),
-      ...(labels === undefined ? {} : { audience: labels }),
-      ...(correlationId === undefined ? {} : { correlationid: correlationId }),
-      ...(causationId === undefined ? {} : { causationid: causationId }),
-    },
-  )
-}
-
-/** What is erased together: everything that was published about one subject, or by one publisher about nothing. */
-const subjectOf = ({ subject, source }: Passing): string => `mesh/${subject ?? source}`
-
-const alertOf = ({ id, type, source, subject }: Passing): Draft =>
-  MeshAlertRaised(
-    { event: id, type, source, ...(subject === undefined ? {} : { subject }) },
-    { subject: `mesh/${type}`, audience: AUDITOR },
-  )

@@ -4,8 +4,9 @@ import type { ModuleHost } from '../../kernel/catalog/module.ts'
 import type { Entry } from '../../kernel/log/entry.ts'
 import type { Static } from '../../kernel/schema/schema.ts'
 import type { Rehearsal } from './actions.ts'
-import { refusalOf, type TrustOf } from './admission.ts'
-import { EventBlocked, EventPublished } from './facts.ts'
+import { asksForTrust, refusalOf, type TrustOf } from './admission.ts'
+import { EVENTS } from './events.ts'
+import { EventBlocked } from './facts.ts'
 import { laneOf, type RouteTable } from './route-table.ts'
 
 /** Events that are replayed, and refusals. */
@@ -22,16 +23,19 @@ type Report = Static<typeof Rehearsal>
 export async function rehearse(
   { log }: Pick<ModuleHost, 'log'>,
   tables: Tables,
-  trustOf: TrustOf | undefined,
+  trustOf: TrustOf,
 ): Promise<Report> {
   const last = async (type: string) =>
     (await log.read({ type, limit: REPLAYED_MAX, isNewestFirst: true })).entries
-  const [published, refused] = await Promise.all([last(EventPublished.name), last(EventBlocked.name)])
-  const events = published.filter(({ data }) => data.hops === 0)
+  const [refused, ...published] = await Promise.all([last(EventBlocked.name), ...EVENTS.map(last)])
+  const newest = published.flat().sort((one, other) => other.seq - one.seq)
+  // What the table before has forwarded is not asked for: it was not said by anybody.
+  const events = newest.slice(0, REPLAYED_MAX).filter(({ data }) => data.path === undefined)
+  const trusted = await trustOfAll([...events.map(askedBy), ...refused.map(askedAndRefused)], tables, trustOf)
   return {
     events: events.length + refused.length,
-    blocked: lines(events, (entry) => blockedLine(entry, tables, trustOf)),
-    unblocked: lines(refused, (entry) => unblockedLine(entry, tables, trustOf)),
+    blocked: lines(events, (entry) => blockedLine(entry, tables, trusted)),
+    unblocked: lines(refused, (entry) => unblockedLine(entry, tables, trusted)),
     rerouted: lines(events, (entry) => reroutedLine(entry, tables)),
   }
 }
@@ -52,15 +56,48 @@ function lines<L extends object>(entries: readonly Entry[], lineOf: (entry: Entr
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 
-function blockedLine({ data }: Entry, { before, after }: Tables, trustOf: TrustOf | undefined) {
-  const asked = { type: textOf(data.type), source: textOf(data.source) }
-  const refused = refusalOf(after, asked, trustOf)
-  return refused && !refusalOf(before, asked, trustOf) ? { ...asked, code: refused.code } : undefined
+interface Asked {
+  readonly type: string
+  readonly source: string
 }
 
-function unblockedLine({ data }: Entry, { before, after }: Tables, trustOf: TrustOf | undefined) {
-  const asked = { type: textOf(data.type), source: textOf(data.publisher) }
-  return refusalOf(before, asked, trustOf) && !refusalOf(after, asked, trustOf) ? asked : undefined
+const askedBy = ({ data }: Entry): Asked => ({ type: textOf(data.type), source: textOf(data.source) })
+const askedAndRefused = ({ data }: Entry): Asked => ({
+  type: textOf(data.type),
+  source: textOf(data.publisher),
+})
+
+/** Of publishers for whom one of the tables asks; each is looked up once. */
+async function trustOfAll(
+  all: readonly Asked[],
+  { before, after }: Tables,
+  trustOf: TrustOf,
+): Promise<ReadonlyMap<string, number | undefined>> {
+  const wanted = all.filter(({ type }) => asksForTrust(before, type) || asksForTrust(after, type))
+  const known = new Map<string, number | undefined>()
+  for (const { source } of wanted) if (!known.has(source)) known.set(source, await trustOf(source))
+  return known
+}
+
+function blockedLine(
+  entry: Entry,
+  { before, after }: Tables,
+  trusted: ReadonlyMap<string, number | undefined>,
+) {
+  const asked = askedBy(entry)
+  const known = trusted.get(asked.source)
+  const refused = refusalOf(after, asked, known)
+  return refused && !refusalOf(before, asked, known) ? { ...asked, code: refused.code } : undefined
+}
+
+function unblockedLine(
+  entry: Entry,
+  { before, after }: Tables,
+  trusted: ReadonlyMap<string, number | undefined>,
+) {
+  const asked = askedAndRefused(entry)
+  const known = trusted.get(asked.source)
+  return refusalOf(before, asked, known) && !refusalOf(after, asked, known) ? asked : undefined
 }
 
 function reroutedLine({ data }: Entry, { before, after }: Tables) {

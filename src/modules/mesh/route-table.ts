@@ -15,7 +15,7 @@ import {
 } from './routing-file.ts'
 import type { Lane } from './schemas.ts'
 
-const AUDIENCE_MAX_CHARS = 512
+export const AUDIENCE_MAX_CHARS = 512
 /** Types whose routes are remembered; a publisher of ever new types makes it forget, not grow. */
 const REMEMBERED_MAX = 2048
 const RETRY_COUNT = 3

@@ -9,7 +9,7 @@ export interface MeshOptions {
   readonly isValidating?: boolean
   /** What is refused to callers of the older bus: `log-only` publishes it and tells. Default `enforce`. */
   readonly legacyMode?: LegacyMode
-  /** Where trust is kept. Default: nobody's is known, and routes that ask for some are closed. */
+  /** How far a publisher is trusted. Default: as the hub trusts it with publishing. */
   readonly trustOf?: TrustOf
 }
 

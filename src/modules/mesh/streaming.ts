@@ -3,10 +3,11 @@
 import { setImmediate } from 'node:timers/promises'
 import type { ModuleHost } from '../../kernel/catalog/module.ts'
 import { pause } from '../../kernel/env.ts'
+import { filterOf } from '../../kernel/feed/event-filter.ts'
 import type { Chain } from '../../kernel/gate/types.ts'
 import type { MeshStream } from './faces.ts'
 import type { Routing } from './routing.ts'
-import { filterOf, patternsOf } from './subscribing.ts'
+import { patternsOf } from './subscribing.ts'
 import { eventFor, isWanted, type Wanted } from './taking.ts'
 
 const PAGE_SIZE = 64

@@ -4,10 +4,10 @@ import type { CommandContext } from '../../kernel/catalog/context.ts'
 import type { ModuleHost } from '../../kernel/catalog/module.ts'
 import { actorOf } from '../../kernel/catalog/recorder.ts'
 import { PolityError } from '../../kernel/errors.ts'
+import { filterOf, invalidAt } from '../../kernel/feed/event-filter.ts'
 import type { Pull } from '../../kernel/feed/pull.ts'
 import { labelOf } from '../../kernel/log/audience.ts'
 import type { Static, Type } from '../../kernel/schema/schema.ts'
-import { type CesqlError, compile, type Expression } from '../../kit/cesql/cesql.ts'
 import { parsePattern, type TypePattern } from '../../kit/type-pattern.ts'
 import { maySubscribe } from './admission.ts'
 import { SubscriptionClosed, SubscriptionOpened, SubscriptionPaused } from './facts.ts'
@@ -83,23 +83,6 @@ export const patternsOf = (types: readonly string[]): readonly TypePattern[] =>
       throw invalidAt(`/types/${place}`, (error as Error).message)
     }
   })
-
-/** Throws `input.invalid` with the place in the text. */
-export function filterOf(text: string): Expression {
-  let expression: Expression
-  try {
-    expression = compile(text)
-  } catch (error) {
-    const { line, column, message } = error as CesqlError
-    throw invalidAt('/filter', `${line}:${column}: ${message}`)
-  }
-  const [fault] = expression.faults
-  if (fault) throw invalidAt('/filter', fault.message)
-  return expression
-}
-
-const invalidAt = (pointer: string, message: string): PolityError =>
-  new PolityError('input.invalid', `${pointer} ${message}`, { violations: [{ pointer, message }] })
 
 /** Of patterns that may mean many types, each event is asked about when it is taken. */
 function requireSubscriber({ chain }: CommandContext, types: readonly string[], table: RouteTable): void {

@@ -5,8 +5,10 @@ import type { ModuleHost } from '../../kernel/catalog/module.ts'
 import { actorOf } from '../../kernel/catalog/recorder.ts'
 import type { WorkingRows } from '../../kernel/catalog/working-rows.ts'
 import { PolityError } from '../../kernel/errors.ts'
+import { filterOf } from '../../kernel/feed/event-filter.ts'
 import type { Pull, PulledItem, PullOptions } from '../../kernel/feed/pull.ts'
 import type { Chain } from '../../kernel/gate/types.ts'
+import { halts } from '../../kernel/halts/contract.ts'
 import { labelOf, mayOpen, mayRead, mayReadAll } from '../../kernel/log/audience.ts'
 import type { Entry } from '../../kernel/log/entry.ts'
 import type { Static } from '../../kernel/schema/schema.ts'
@@ -30,7 +32,7 @@ import type { Delivery } from './following.ts'
 import type { RouteTable } from './route-table.ts'
 import type { Routing } from './routing.ts'
 import type { Lane } from './schemas.ts'
-import { filterOf, INBOX, ownSubscription, patternsOf } from './subscribing.ts'
+import { INBOX, ownSubscription, patternsOf } from './subscribing.ts'
 import type { SubscriptionRow } from './views.ts'
 
 const TAKEN = 16
@@ -139,6 +141,7 @@ function optionsOf(row: SubscriptionRow, chain: Chain, table: RouteTable, now: (
     ackWaitMs,
     deliverMax,
     wants: (entry) => isWanted(entry, wanted, chain, table, now()),
+    isOver: (entry) => isExpired(entry, now()),
     key: (entry) => orderOf(entry, orderBy),
   }
 }
@@ -216,6 +219,7 @@ const inboxOptions = (label: string, now: () => number): PullOptions => ({
   name: inboxName(label),
   inFlightMax: INBOX_IN_FLIGHT_MAX,
   wants: (entry) => entry.type === MessageSent.name && entry.data.to === label && !isExpired(entry, now()),
+  isOver: (entry) => isExpired(entry, now()),
   key: ({ data }) => (typeof data.source === 'string' ? data.source : undefined),
 })
 
@@ -242,10 +246,17 @@ async function waitForSome(
       const isMore = next.atMs !== undefined && next.atMs <= host.env.now()
       if (items > 0 || isFull || isMore) return
       await pull.news.wait(name, next, untilMs, closing)
+      if (await isStopped(chain, host)) return
     }
   } finally {
     leave()
   }
+}
+
+/** Whoever is stopped while he waits is not kept waiting: the gate is asked again as soon as nothing is taken. */
+async function isStopped(chain: Chain, { reads }: Pick<ModuleHost, 'reads'>): Promise<boolean> {
+  const found = await Promise.all(chain.map((link) => reads.get(halts, labelOf(link))))
+  return found.some((row) => row !== undefined)
 }
 
 async function look(

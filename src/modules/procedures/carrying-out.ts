@@ -2,6 +2,7 @@
 
 import type { CommandContext, Invocable, StepContext, StepOptions } from '../../kernel/catalog/context.ts'
 import { asPolityError, type ErrorCode, PolityError } from '../../kernel/errors.ts'
+import { OPEN_ENDED } from '../../kernel/runs/asking.ts'
 import {
   type Fields,
   type Static,
@@ -102,7 +103,10 @@ function outputOf(ctx: CommandContext, prefix: string, step: Step, scope: Scope)
       return act(ctx, name, step, scope)
     case 'query': {
       const input = resolved(step.input ?? {}, scope)
-      return ctx.step(name, () => ctx.ask(named(step.query), input as never), triedAs(step))
+      return ctx.step(name, () => ctx.ask(named(step.query), input as never), {
+        ...triedAs(step),
+        isPure: true,
+      })
     }
     case 'procedure': {
       const input = { name: step.procedure, input: resolved(step.input ?? {}, scope) }
@@ -117,10 +121,10 @@ function outputOf(ctx: CommandContext, prefix: string, step: Step, scope: Scope)
         step.timeoutMs === undefined ? {} : { timeoutMs: step.timeoutMs },
       )
     case 'parallel':
-      return ctx.parallel(name, branchesOf(step, scope))
+      return ctx.parallel(groupName(name), branchesOf(step, scope))
     case 'foreach':
       return ctx.forEach(
-        name,
+        groupName(name),
         itemsOf(step, scope),
         (each, item, index) =>
           takeBlock(each, '', step.steps, inside(scope, `${step.name}/${index}`, { item, index })),
@@ -134,6 +138,9 @@ function outputOf(ctx: CommandContext, prefix: string, step: Step, scope: Scope)
     }
   }
 }
+
+/** In a condition a group's name has its branch before it; no step has a colon in its name, and no group may have a slash. */
+const groupName = (name: string): string => name.replaceAll('/', ':')
 
 const inside = (around: Scope, part: string, values: Scope['values'] = {}): Scope => ({
   values,
@@ -149,19 +156,17 @@ function act(ctx: CommandContext, name: string, step: StepOf<'action'>, scope: S
   const body = asking(ctx, action, resolved(step.input ?? {}, scope), step, scope)
   if (undo === undefined) return ctx.step(name, body, triedAs(step))
   // The scope grows with later steps; what the undoing may speak about was checked when it was defined.
-  const undoing = (output: unknown) =>
-    ctx.invoke(
-      named(undo.action, `undo/${scope.path}${step.name}`),
-      resolved(undo.input ?? {}, inside(scope, step.name, { output })) as never,
+  const undoing: StepOptions<unknown>['undo'] = (output, attempt, { invoke }) =>
+    countingFailures(attempt, attempt.signal, (failures) =>
+      invoke(
+        named(undo.action, `undo/${scope.path}${step.name}${failures === 0 ? '' : `#${failures}`}`),
+        resolved(undo.input ?? {}, inside(scope, step.name, { output })) as never,
+      ),
     )
   return ctx.step(name, body, { ...triedAs(step), undo: undoing })
 }
 
-/**
- * Asks for an action once per step, and once more after each failure of it that is tried again: a failed run is kept
- * under its key, and would be answered again and again. The count of failures travels with the heartbeat, so that a
- * crash, which is no failure, finds the same key.
- */
+/** Asks for an action once per step, and once more after each failure of it that is tried again. */
 function asking(
   ctx: CommandContext,
   action: string,
@@ -169,16 +174,31 @@ function asking(
   { name, retry }: Pick<StepOf<'action'>, 'name' | 'retry'>,
   { path }: Scope,
 ): (step: StepContext) => Promise<unknown> {
-  return async ({ heartbeatDetails, heartbeat }) => {
-    const failures = typeof heartbeatDetails === 'number' ? heartbeatDetails : 0
-    try {
-      return await ctx.invoke(named(action, `${path}${name}#${failures}`), input as never)
-    } catch (error) {
-      if (retry !== undefined && !ctx.signal.aborted) heartbeat(failures + 1)
-      throw error
-    }
+  const ask = (failures: number) => ctx.invoke(named(action, `${path}${name}#${failures}`), input as never)
+  return (step) => (retry === undefined ? ask(0) : countingFailures(step, ctx.signal, ask))
+}
+
+/**
+ * A failed run is kept under its key, and would be answered again and again. The count of failures travels with the
+ * heartbeat, so that a crash, which is no failure, finds the same key; so does what may have happened all the same.
+ */
+async function countingFailures(
+  { heartbeatDetails, heartbeat }: StepContext,
+  signal: AbortSignal,
+  ask: (failures: number) => Promise<unknown>,
+): Promise<unknown> {
+  const failures = typeof heartbeatDetails === 'number' ? heartbeatDetails : 0
+  try {
+    return await ask(failures)
+  } catch (error) {
+    if (!signal.aborted && isAnswer(asPolityError(error))) heartbeat(failures + 1)
+    throw error
   }
 }
+
+/** What a run has ended with, or what the same asking would be answered again; a run that waits for a person is neither. */
+const isAnswer = ({ code, facts }: PolityError): boolean =>
+  code !== 'run.parked' && (facts.run !== undefined || !OPEN_ENDED.includes(code))
 
 /** An action by its name alone; what it takes, the catalog knows. `as` keeps two steps that ask for the same apart. */
 const named = (name: string, as?: string): Invocable<Fields, TSchema> => ({

@@ -94,10 +94,17 @@ export const start = command('procedures.start@1', {
   input: {
     name: ProcedureName,
     input: Type.Optional(Described(Private(Json), 'the input of the procedure')),
+    digest: Type.Optional(
+      Described(
+        Sha256,
+        'carry out this definition or nothing, so that people agree to the steps and not to a name',
+      ),
+    ),
   },
   output: noun('procedures.result', { name: StepName, digest: Sha256, output: Private(Json) }),
   errors: [
     'not-found',
+    'expectation.failed',
     'procedures.retired',
     'procedures.no-value',
     'procedures.not-comparable',
@@ -109,7 +116,7 @@ export const start = command('procedures.start@1', {
   risk: 'low',
   effect: 'idempotent',
   resource: ({ name }) => `procedures/${name}`,
-  facts: ['name'],
+  facts: ['name', 'digest'],
   cli: { positional: ['name', 'input'] },
 })
 

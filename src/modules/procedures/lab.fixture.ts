@@ -64,7 +64,10 @@ function contextOf(
   act: (name: string, input: unknown) => unknown,
 ): CommandContext {
   const seen = new Set<string>()
-  const scope = (name: string) => contextOf(lab, life, `${prefix}${name}/`, act)
+  const scope = (group: string, part: string | number) => {
+    if (`${group}${part}`.includes('/')) throw new Error(`${group} and ${part} are names without a slash`)
+    return contextOf(lab, life, `${prefix}${group}/${part}/`, act)
+  }
   const once = async (name: string, body: () => unknown): Promise<unknown> => {
     const place = `${prefix}${name}`
     if (seen.has(place)) throw new Error(`${place} is taken twice`)
@@ -104,10 +107,7 @@ function contextOf(
       }),
     async parallel(name: string, branches: Readonly<Record<string, (each: CommandContext) => unknown>>) {
       const entries = await Promise.all(
-        Object.entries(branches).map(async ([branch, body]) => [
-          branch,
-          await body(scope(`${name}/${branch}`)),
-        ]),
+        Object.entries(branches).map(async ([branch, body]) => [branch, await body(scope(name, branch))]),
       )
       return Object.fromEntries(entries)
     },
@@ -117,8 +117,7 @@ function contextOf(
       body: (each: CommandContext, item: unknown, index: number) => unknown,
     ) {
       const results: unknown[] = []
-      for (const [index, item] of items.entries())
-        results.push(await body(scope(`${name}/${index}`), item, index))
+      for (const [index, item] of items.entries()) results.push(await body(scope(name, index), item, index))
       return results
     },
   }

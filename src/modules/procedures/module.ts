@@ -28,8 +28,14 @@ export const proceduresModule = defineModule(
   (host) => ({
     commands: [
       define.handle((ctx, input) => defineProcedure(ctx, input, host.definitions())),
-      start.handle(async (ctx, { name, input = {} }) => {
+      start.handle(async (ctx, { name, input = {}, digest: asked }) => {
         const { digest, definition } = await pinned(ctx, name)
+        if (asked !== undefined && asked !== digest)
+          throw new PolityError(
+            'expectation.failed',
+            `${name} is ${digest} by now, and not ${asked}: look at its steps, then ask for them`,
+            { name, expected: asked, actual: digest },
+          )
         return { name, digest, output: (await carryOut(ctx, definition, input)) ?? null }
       }),
       retire.handle(async (ctx, { name, reason }) => {

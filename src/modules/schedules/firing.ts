@@ -33,6 +33,8 @@ const MESSAGE_MAX = 500
 const OPEN_CODES: readonly ErrorCode[] = [
   'cancelled',
   'timeout',
+  'gate.failed',
+  'gate.unavailable',
   'hub.starting',
   'idempotency.running',
   'log.closed',

@@ -268,3 +268,37 @@ describe('a ticker', () => {
     )
   })
 })
+
+describe('many schedules of one hub', () => {
+  it('are all begun on time, however long each of them takes', async () => {
+    const env = simulatedEnv(seededChance(1))
+    const startMs = env.now()
+    const names = Array.from({ length: 300 }, (_, each) => `s${each}`)
+    const row: TickRow = { cursorMs: startMs, nextMs: startMs + MINUTE_MS }
+    const rows = new Map(names.map((name) => [name, { key: name, version: 1, value: row }]))
+    const begun = new Map<string, number>()
+    const host = {
+      env,
+      onFailure: (error: PolityError) => {
+        throw error
+      },
+      reads: { get: async () => ({ value: { ...SCHEDULE, catchUp: 'none' } }), list: async () => [] },
+      rows: { get: async (_: string, name: string) => rows.get(name), scan: async () => [...rows.values()] },
+      record: async (_: unknown, { changes }: { changes: readonly { key: string; value: TickRow }[] }) => {
+        for (const { key, value } of changes)
+          rows.set(key, { key, version: (rows.get(key)?.version ?? 0) + 1, value })
+      },
+      invokeAs: (_caller: unknown, _action: string, _input: unknown, { key }: { key: string }) => {
+        begun.set(key, env.now())
+        return new Promise(() => undefined)
+      },
+    }
+    openTicker(host as unknown as TickerHost)
+    while (env.now() < startMs + 2 * MINUTE_MS) {
+      for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+      env.advance()
+    }
+    expect(begun.size).toBe(names.length)
+    expect(Math.max(...begun.values())).toBeLessThan(startMs + MINUTE_MS + 10_000)
+  })
+})

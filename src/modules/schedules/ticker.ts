@@ -8,8 +8,9 @@ import { TICKS, type TickerHost, type TickRow, tickChange } from './ticks.ts'
 
 /** How long a clock that was set anew, or another hub's schedule, can go unnoticed. */
 const LOOK_INTERVAL_MS = 5_000
-/** Slots that one hub carries out at a time. */
-const FIRING_MAX = 16
+/** Slots that one hub begins to carry out within this time; what takes longer waits for its end, and holds nobody up. */
+const BEGINNING_MS = 1_000
+const BEGINNING_MAX = 64
 const SCAN_PAGE = 500
 
 export interface Ticker {
@@ -25,12 +26,14 @@ export function openTicker(host: TickerHost): Ticker {
   const holder = env.id()
   const closing = new AbortController()
   const firing = new Map<string, Promise<void>>()
-  /** Schedules that are left alone until then, by the monotonic clock. */
+  /** Schedules that are left alone until then, and those that have only begun, by the monotonic clock. */
   const resting = new Map<string, number>()
+  const beginning = new Map<string, number>()
   let nap = new AbortController()
   const wake = () => nap.abort()
 
   const launch = (name: string) => {
+    beginning.set(name, env.monotonic() + BEGINNING_MS)
     const going = fire(host, name, { holder, signal: closing.signal })
       .catch((error: unknown) => {
         if (!closing.signal.aborted) onFailure(asPolityError(error))
@@ -38,6 +41,7 @@ export function openTicker(host: TickerHost): Ticker {
       })
       .then((hasEnded) => {
         firing.delete(name)
+        beginning.delete(name)
         // What could not be done now is tried with the next look, and not at once for ever.
         if (hasEnded) wake()
         else resting.set(name, env.monotonic() + LOOK_INTERVAL_MS)
@@ -47,12 +51,13 @@ export function openTicker(host: TickerHost): Ticker {
   const look = async (): Promise<number> => {
     const nowMs = env.now()
     let nextMs = nowMs + LOOK_INTERVAL_MS
-    for (const [name, untilMs] of resting) if (untilMs <= env.monotonic()) resting.delete(name)
+    for (const each of [resting, beginning]) dropPast(each, env.monotonic())
     for await (const { key, value } of tickRows(host)) {
       const atMs = dueAt(value)
       if (firing.has(key) || atMs === undefined || resting.has(key)) continue
       if (atMs > nowMs) nextMs = Math.min(nextMs, atMs)
-      else if (firing.size < FIRING_MAX) launch(key)
+      else if (beginning.size < BEGINNING_MAX) launch(key)
+      else nextMs = Math.min(nextMs, nowMs + BEGINNING_MS)
     }
     return nextMs
   }
@@ -75,6 +80,10 @@ export function openTicker(host: TickerHost): Ticker {
       await Promise.all(firing.values())
     },
   }
+}
+
+function dropPast(untilMs: Map<string, number>, nowMs: number): void {
+  for (const [name, atMs] of untilMs) if (atMs <= nowMs) untilMs.delete(name)
 }
 
 const dueAt = ({ claim, nextMs }: TickRow): number | undefined => claim?.untilMs ?? nextMs ?? undefined

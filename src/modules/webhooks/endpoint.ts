@@ -26,6 +26,10 @@ export const isHubOwner = (chain: Chain): boolean =>
   chain.length > 0 && chain.every(({ kind, roles }) => kind === 'hub' || roles.includes('owner'))
 
 export function shapeOf(row: EndpointRow): Static<typeof EndpointShape> {
+  const overlapUntil = row.previous
+    ?.map(({ until }) => until)
+    .toSorted()
+    .at(-1)
   const { endpoint, url, types, filter, mode, description, isOrdered, publicKey, owner, isEnabled, reason } =
     row
   return {
@@ -41,7 +45,7 @@ export function shapeOf(row: EndpointRow): Static<typeof EndpointShape> {
     ...(description === undefined ? {} : { description }),
     ...(publicKey === undefined ? {} : { publicKey }),
     ...(reason === undefined ? {} : { reason }),
-    ...(row.previous === undefined ? {} : { overlapUntil: row.previous.until }),
+    ...(overlapUntil === undefined ? {} : { overlapUntil }),
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { entryType } from '../../kernel/log/entry.ts'
 import { Integer, Json, Private, Timestamp, Type } from '../../kernel/schema/schema.ts'
+import { Lane } from '../mesh/contract.ts'
 import {
   EndpointId,
   EndpointSettings,
@@ -44,7 +45,7 @@ export const EndpointUpdated = entryType('webhooks.endpoint-updated@1', {
   url: Private(Url),
   ...EndpointSettings,
 })
-/** The secret of before signs along until then. */
+/** The secret of before signs along until then; those of before that one go on to their own end. */
 export const SecretRotated = entryType('webhooks.secret-rotated@1', {
   endpoint: EndpointId,
   secret: Type.Optional(Private(Text)),
@@ -68,7 +69,7 @@ export const EventReceived = entryType('webhooks.event-received@1', {
   source: Text,
   type: Text,
   subject: Type.Optional(Text),
-  lane: Type.Literal('normal'),
+  lane: Lane,
   privateData: Type.Optional(Private(Json)),
   hops: Integer,
   /** Which source of this hub. */

@@ -1,6 +1,7 @@
 // Webhooks: events of the log go out to URLs until they arrive, and events from outside come in once they are proven.
 
 import { defineModule, type Module, type ModuleHost, type OpenedModule } from '../../kernel/catalog/module.ts'
+import { readEachTime } from '../../kernel/config/live.ts'
 import {
   deliveries,
   disable,
@@ -34,7 +35,7 @@ export const webhooksModule = (options: WebhooksOptions = {}): Module =>
   defineModule(
     'webhooks',
     { url: new URL('./contract.ts', import.meta.url).href, exports: contract },
-    (host) => openWebhooks(host, { ...DEFAULTS, ...options }),
+    (host) => openWebhooks(host, readEachTime(DEFAULTS, options)),
   )
 
 function openWebhooks(host: ModuleHost, options: Required<WebhooksOptions>): OpenedModule {

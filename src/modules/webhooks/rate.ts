@@ -4,15 +4,19 @@ import type { Env } from '../../kernel/env.ts'
 import { PolityError } from '../../kernel/errors.ts'
 
 export interface Rate {
-  /** Throws `limit`, with the seconds after which there is room again. */
+  /** Takes room for one event. Throws `limit`, with the seconds after which there is room again. */
   take(source: string): void
+  /** There were more of them in one request: they are let in, and what follows them waits so much longer. */
+  charge(source: string, more: number): void
 }
 
 /** Sources are bounded by their commands, so buckets are. */
-export function openRate(env: Pick<Env, 'monotonic'>, perMinute: number): Rate {
+export function openRate(env: Pick<Env, 'monotonic'>, options: { readonly ratePerMinute: number }): Rate {
   const buckets = new Map<string, { left: number; atMs: number }>()
   return {
     take(source) {
+      // It may have been set anew: what a bucket holds above it is gone.
+      const { ratePerMinute: perMinute } = options
       const nowMs = env.monotonic()
       const { left, atMs } = buckets.get(source) ?? { left: perMinute, atMs: nowMs }
       const filled = Math.min(perMinute, left + ((nowMs - atMs) * perMinute) / 60_000)
@@ -23,6 +27,10 @@ export function openRate(env: Pick<Env, 'monotonic'>, perMinute: number): Rate {
         })
       }
       buckets.set(source, { left: filled - 1, atMs: nowMs })
+    },
+    charge(source, more) {
+      const bucket = buckets.get(source)
+      if (bucket !== undefined) bucket.left -= more
     },
   }
 }

@@ -1,6 +1,7 @@
 // The events in a request that was proven: CloudEvents in the modes that the signature covers, or what each scheme calls an event.
 
 import { PolityError } from '../../kernel/errors.ts'
+import { hopsOf, present, textOf } from '../../kernel/feed/strangers.ts'
 import { type CloudEvent, decodeHttp, looksLikeCloudEvent } from '../../kit/cloudevents-http.ts'
 import { KitError } from '../../kit/error.ts'
 import { parseStrictJson } from '../../kit/strict-json.ts'
@@ -20,9 +21,6 @@ export interface IncomingEvent {
   readonly hops?: number
   readonly data?: unknown
 }
-
-const TEXT_MAX_CHARS = 256
-const TYPE_MAX_CHARS = 120
 
 /** Throws `webhooks.event`, `body.media-type`. */
 export function eventsOf(source: SourceRow, request: HookRequest, proof: Proof): readonly IncomingEvent[] {
@@ -97,32 +95,4 @@ function recordOf(value: unknown): Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new PolityError('webhooks.event', 'the payload is no JSON object')
   return value as Readonly<Record<string, unknown>>
-}
-
-const textOf = (value: unknown): string | undefined =>
-  typeof value === 'string' &&
-  value !== '' &&
-  value.length <= TEXT_MAX_CHARS &&
-  !/\p{Cc}/u.test(value) &&
-  value.isWellFormed()
-    ? value
-    : undefined
-
-/** In the headers of binary mode a number is text. */
-const hopsOf = (value: unknown): number | undefined =>
-  /^[1-9][0-9]{0,5}$/.test(String(value)) ? Number(value) : undefined
-
-const present = <T extends Readonly<Record<string, unknown>>>(
-  members: T,
-): { [K in keyof T]?: Exclude<T[K], undefined> } =>
-  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as never
-
-/** Whatever a stranger calls its type becomes words below the prefix, so that it can be no type of anybody else. */
-export function typeBelow(prefix: string, type: string): string {
-  const words = type
-    .slice(0, TYPE_MAX_CHARS)
-    .split('.')
-    .map((word) => word.replace(/[^A-Za-z0-9_-]+/g, '-').replace(/^[^A-Za-z0-9]+/, ''))
-    .filter((word) => word !== '')
-  return [prefix, ...words].join('.')
 }

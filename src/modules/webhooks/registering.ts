@@ -25,8 +25,8 @@ import {
 import { ENDPOINTS_MAX, OWNED_MAX } from './feeding.ts'
 import { handshake } from './handshake.ts'
 import { secretBytes } from './payload.ts'
-import type { SendingPorts } from './sending.ts'
-import { type EndpointRow, endpoints } from './views.ts'
+import { notFailing, type SendingPorts } from './sending.ts'
+import { type EndpointRow, endpoints, overlapping, PREVIOUS_MAX } from './views.ts'
 
 type Input<D extends { readonly input: Type.TProperties }> = Static<Type.TObject<D['input']>>
 type Output<D extends { readonly output: Type.TSchema }> = Static<D['output']>
@@ -120,7 +120,9 @@ export async function rotateOne(
   { endpoint, secret: reference, overlapSeconds = OVERLAP_SECONDS }: Input<typeof rotate>,
   { host }: SendingPorts,
 ): Promise<Output<typeof rotate>> {
-  await ownEndpoint(ctx, ctx.chain, endpoint)
+  const row = await ownEndpoint(ctx, ctx.chain, endpoint)
+  // Without an overlap nothing is added: whoever has lost a secret never has to wait.
+  if (overlapSeconds > 0) requireFewOverlaps(row, Date.parse(ctx.now))
   if (reference !== undefined) await requireSecret(host, reference, undefined)
   const secret = reference === undefined ? formatSecret(host.env.random(SECRET_SIZE_BYTES)) : undefined
   const overlapUntil = new Date(Date.parse(ctx.now) + overlapSeconds * 1000).toISOString()
@@ -138,8 +140,21 @@ export async function rotateOne(
   return { endpoint, overlapUntil, ...(secret === undefined ? {} : { secret }) }
 }
 
+/** A receiver that has not followed yet must not lose the secret that it knows. Throws `webhooks.overlap`. */
+function requireFewOverlaps(row: EndpointRow, nowMs: number): void {
+  const ends = overlapping(row, nowMs).map(({ until }) => until)
+  if (ends.length < PREVIOUS_MAX) return
+  const [until = ''] = ends.toSorted()
+  throw new PolityError(
+    'webhooks.overlap',
+    `${PREVIOUS_MAX} secrets of before still sign along, the first of them until ${until}: rotate again then, or at once without an overlap`,
+    { until },
+  )
+}
+
 export async function removeOne(ctx: CommandContext, endpoint: string): Promise<{ endpoint: string }> {
   await ownEndpoint(ctx, ctx.chain, endpoint)
+  ctx.rows.write(notFailing(endpoint, Date.parse(ctx.now)))
   ctx.record(EndpointRemoved({ endpoint }, subjectOf(endpoint)))
   return { endpoint }
 }
@@ -150,6 +165,8 @@ export async function switchOne(
   isEnabled: boolean,
 ): Promise<{ endpoint: string; isEnabled: boolean }> {
   const row = await ownEndpoint(ctx, ctx.chain, endpoint)
+  // Whoever is enabled begins anew: what failed before, was while nobody had looked at it.
+  if (isEnabled) ctx.rows.write(notFailing(endpoint, Date.parse(ctx.now)))
   if (row.isEnabled !== isEnabled)
     ctx.record(
       isEnabled

@@ -57,7 +57,7 @@ export const EndpointShape = Closed({
   isEnabled: Type.Boolean(),
   reason: Type.Optional(Reason),
   registeredAt: Timestamp,
-  /** Until then the secret of before signs along. */
+  /** Until then a secret of before signs along. */
   overlapUntil: Type.Optional(Timestamp),
 })
 

@@ -8,13 +8,13 @@ import { tokens } from '../../kernel/identity/contract.ts'
 import { mayOpen, mayRead } from '../../kernel/log/audience.ts'
 import type { Entry } from '../../kernel/log/entry.ts'
 import type { CloudEvent } from '../../kit/cloudevents-http.ts'
-import { meshAdmission, meshEventOf } from '../mesh/contract.ts'
+import { isReceived, meshAdmission, meshEventOf } from '../mesh/contract.ts'
 import { isText } from './endpoint.ts'
-import { EndpointDisabled, EventReceived } from './facts.ts'
+import { EndpointDisabled } from './facts.ts'
 import { isOpenable } from './filtering.ts'
 import { type SigningKeys, secretBytes, signedRequest } from './payload.ts'
 import type { WebhooksOptions } from './settings.ts'
-import { type EndpointRow, endpoints } from './views.ts'
+import { type EndpointRow, endpoints, overlapping } from './views.ts'
 
 export const SENDER = 'webhooks'
 /** Endpoint -> since when nothing got through to it. */
@@ -22,7 +22,7 @@ export const FAILING = 'webhooks.failing'
 /** A row that is gone keeps its version for so long: longer than any commit is under way. */
 const TOMBSTONE_MS = 3600_000
 
-const notFailing = (endpoint: string, nowMs: number): RowChange => ({
+export const notFailing = (endpoint: string, nowMs: number): RowChange => ({
   table: FAILING,
   key: endpoint,
   value: null,
@@ -52,6 +52,7 @@ export function webhookSender(ports: SendingPorts): Sender {
     name: SENDER,
     prepare: (delivery, nowMs) => prepare(ports, delivery, nowMs),
     gone: ({ lane }) => disable(host, lane, 'gone'),
+    failed: async (delivery) => void (await noteFailed(host, delivery)),
     settled: (delivery) => noteSettled(ports, delivery),
   }
 }
@@ -100,17 +101,16 @@ async function eventFor(host: ModuleHost, { chain }: EndpointRow, entry: Entry):
   const isOpen = isOpenable(entry) && mayOpen(chain, entry)
   const data = isOpen ? ((await host.reveal(entry.data)) as Entry['data']) : entry.data
   const event = meshEventOf({ ...entry, data })
-  return entry.type === EventReceived.name ? { ...event, hops: Number(entry.data.hops) + 1 } : event
+  return isReceived(entry) ? { ...event, hops: Number(entry.data.hops) + 1 } : event
 }
 
 /** Throws `secret.missing`, and `webhooks.event` where the secret was erased. */
 export async function keysOf(
   host: Pick<ModuleHost, 'secret'>,
-  { secret, secretReference, previous, signingKey }: EndpointRow,
+  { secret, secretReference, previous = [], signingKey }: EndpointRow,
   nowMs: number,
 ): Promise<SigningKeys> {
-  const isOverlapping = previous !== undefined && Date.parse(previous.until) > nowMs
-  const inForce = [{ secret, secretReference }, ...(isOverlapping ? [previous] : [])]
+  const inForce = [{ secret, secretReference }, ...overlapping({ previous }, nowMs)]
   const secrets = await Promise.all(
     inForce.map(async (each) =>
       secretBytes(
@@ -137,20 +137,27 @@ async function disable(host: ModuleHost, endpoint: string, reason: 'gone' | 'fai
   })
 }
 
+/**
+ * Answers since when nothing got through: since the first attempt that failed after the last that did not. How old a
+ * delivery is says nothing of that: others may have got through while it was tried, and old ones are replayed.
+ */
+async function noteFailed({ rows, record, env }: ModuleHost, { lane, attempts }: Delivery): Promise<string> {
+  const since = (await rows.get(FAILING, lane)).value as string | undefined
+  if (since !== undefined) return since
+  const failedAt = attempts.at(-1)?.at ?? new Date(env.now()).toISOString()
+  await record([], { changes: [{ table: FAILING, key: lane, value: failedAt }] })
+  return failedAt
+}
+
 /** Nothing got through for `disableAfterMs`, and something was tried to the end: it is not tried any more. */
-async function noteSettled(
-  { host, options }: SendingPorts,
-  { lane, state, createdAt }: Delivery,
-): Promise<void> {
-  if (state === 'dropped' || options.disableAfterMs === 0) return
-  const known = await host.rows.get(FAILING, lane)
-  const since = known.value as string | undefined
+async function noteSettled({ host, options }: SendingPorts, delivery: Delivery): Promise<void> {
+  const { lane, state } = delivery
+  if (state === 'dropped') return
   if (state === 'delivered') {
-    if (since !== undefined) await host.record([], { changes: [notFailing(lane, host.env.now())] })
+    const { value } = await host.rows.get(FAILING, lane)
+    if (value !== undefined) await host.record([], { changes: [notFailing(lane, host.env.now())] })
     return
   }
-  const firstMs = Date.parse(since ?? createdAt)
-  if (host.env.now() - firstMs >= options.disableAfterMs) return disable(host, lane, 'failing')
-  if (since === undefined)
-    await host.record([], { changes: [{ table: FAILING, key: lane, value: createdAt }] })
+  const silentMs = host.env.now() - Date.parse(await noteFailed(host, delivery))
+  if (options.disableAfterMs > 0 && silentMs >= options.disableAfterMs) await disable(host, lane, 'failing')
 }

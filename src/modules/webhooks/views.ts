@@ -1,5 +1,6 @@
 // What the facts of webhooks fold into: endpoints, sources, and a count of changes that tells followers to look again.
 
+import { present } from '../../kernel/feed/strangers.ts'
 import type { Principal } from '../../kernel/gate/types.ts'
 import { view } from '../../kernel/log/view.ts'
 import type { Static } from '../../kernel/schema/schema.ts'
@@ -29,8 +30,20 @@ export interface EndpointRow extends Omit<Registered, 'chain'> {
   readonly registeredAt: string
   /** Position of its registration: what was before is not for it. */
   readonly seq: number
-  readonly previous?: Secrets & { readonly until: string }
+  /** Of rotations whose overlap had not ended when the last one was made; oldest first, PREVIOUS_MAX at most. */
+  readonly previous?: readonly PreviousSecret[]
 }
+
+export interface PreviousSecret extends Secrets {
+  readonly until: string
+}
+
+/** Secrets that sign along at a time. */
+export const PREVIOUS_MAX = 3
+
+/** Those whose overlap goes on, each to its own end. */
+export const overlapping = ({ previous = [] }: Pick<EndpointRow, 'previous'>, nowMs: number) =>
+  previous.filter(({ until }) => Date.parse(until) > nowMs)
 
 const OF_ENDPOINTS = [
   EndpointRegistered,
@@ -41,7 +54,7 @@ const OF_ENDPOINTS = [
   EndpointRemoved,
 ] as const
 
-export const endpoints = view<EndpointRow, (typeof OF_ENDPOINTS)[number]>('webhooks.endpoints', 1, {
+export const endpoints = view<EndpointRow, (typeof OF_ENDPOINTS)[number]>('webhooks.endpoints', 2, {
   from: OF_ENDPOINTS,
   keys: ({ data }) => [data.endpoint],
   fold(row, { type, time, seq, data }) {
@@ -53,7 +66,7 @@ export const endpoints = view<EndpointRow, (typeof OF_ENDPOINTS)[number]>('webho
       case EndpointUpdated.name:
         return updated(row.value, data as Static<typeof EndpointUpdated.schema>)
       case SecretRotated.name:
-        return rotated(row.value, data as Static<typeof SecretRotated.schema>)
+        return rotated(row.value, data as Static<typeof SecretRotated.schema>, time)
       case EndpointEnabled.name:
         return { ...before, isEnabled: true }
       default:
@@ -72,19 +85,15 @@ function updated(row: EndpointRow, data: Static<typeof EndpointUpdated.schema>):
 }
 
 function rotated(
-  { previous: _, secret, secretReference, ...rest }: EndpointRow,
+  { previous, secret, secretReference, ...rest }: EndpointRow,
   { endpoint: _e, overlapUntil, ...fresh }: Static<typeof SecretRotated.schema>,
+  time: string,
 ): EndpointRow {
-  return { ...rest, ...fresh, previous: { ...present({ secret, secretReference }), until: overlapUntil } }
+  const replaced = { ...present({ secret, secretReference }), until: overlapUntil }
+  const known = overlapping({ previous: [...(previous ?? []), replaced] }, Date.parse(time))
+  // What an older release recorded knew no bound.
+  return { ...rest, ...fresh, ...(known.length === 0 ? {} : { previous: known.slice(-PREVIOUS_MAX) }) }
 }
-
-const present = (members: {
-  readonly secret: string | undefined
-  readonly secretReference: string | undefined
-}): Secrets => ({
-  ...(members.secret === undefined ? {} : { secret: members.secret }),
-  ...(members.secretReference === undefined ? {} : { secretReference: members.secretReference }),
-})
 
 /** One row, whose version counts the changes of all endpoints. */
 export const ROSTER = 'endpoints'

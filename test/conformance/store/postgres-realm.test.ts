@@ -359,7 +359,7 @@ function failureTests(): void {
       expect((await store.load('t', ['k'])).value.get('k')?.version).toBe(1)
     })
     expect(lost).toBeUndefined()
-    await vi.waitFor(async () => expect((await store.load('t', ['k'])).value.get('k')?.value).toBe('"late"'))
+    await expect.poll(async () => (await store.load('t', ['k'])).value.get('k')?.value).toBe('"late"')
     expect(await codeOf(store.commit({ ...EMPTY, rows: [row('t', 'k', 2, '"stale"')] }))).toBe('store.failed')
     expect((await store.load('t', ['k'])).value.get('k')).toEqual({ version: 2, value: '"late"' })
     await store.commit({ ...EMPTY, rows: [row('t', 'k', 3, '"next"')] })

@@ -61,7 +61,7 @@ await describeOnPostgres('LISTEN and NOTIFY', () => {
     const waiting = wake.wait('published', open, NEVER_MS)
     await endSessions(realm)
     await waiting
-    await vi.waitFor(() => expect(failures).toEqual(['store.unreachable']))
+    await expect.poll(() => failures).toEqual(['store.unreachable'])
     await vi.waitFor(() => expect(wake.isPushed()).toBe(true), 20_000)
     const sender = await wakeAt(realm)
     const again = wake.wait('published', open, NEVER_MS)

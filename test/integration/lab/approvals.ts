@@ -100,13 +100,19 @@ export interface Shown {
   readonly input?: unknown
   readonly progress: readonly string[]
   readonly votes: readonly { readonly voter: string; readonly isSolo: boolean; readonly assurance: string }[]
-  readonly statements: Readonly<Record<'approve' | 'deny' | 'abstain', string>>
+  readonly statements: Readonly<Record<'approve' | 'deny' | 'abstain' | 'breakGlass', string>>
   readonly isReviewOwed: boolean
+  readonly answers: readonly string[]
   readonly escalated: readonly { readonly role: string }[]
 }
 
-export const shown = async (hub: Hub, approval: string, caller: Caller = owner): Promise<Shown> =>
-  (await hub.ask(caller, 'approvals.get', { approval })).output as Shown
+/** @param said the reason, and in whose place, that the statements are to cover */
+export const shown = async (
+  hub: Hub,
+  approval: string,
+  caller: Caller = owner,
+  said: object = {},
+): Promise<Shown> => (await hub.ask(caller, 'approvals.get', { approval, ...said })).output as Shown
 
 /** Waits until the hub has done its part about it. */
 export async function reached(hub: Hub, approval: string, status: string): Promise<Shown> {

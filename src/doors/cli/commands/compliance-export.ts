@@ -33,7 +33,7 @@ export async function run(call: Call): Promise<ExitCode> {
         texts: ports.texts,
         prove,
       }
-      return await writePeriod(source, { from, to }, dir)
+      return await writePeriod(source, { from, to }, dir, { isWhole: options.whole === true })
     } finally {
       await history.close()
     }

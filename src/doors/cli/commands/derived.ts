@@ -13,6 +13,8 @@ import { type HubClient, openHubClient } from '../hub-client.ts'
 import { writeOut } from '../out-file.ts'
 import { requireKnownScopes } from '../scopes.ts'
 import type { CommandShape, Field } from '../shape.ts'
+import { SIGNED_ACTIONS } from '../signed-actions.ts'
+import { CREATE_TOKEN } from '../token-action.ts'
 import { inputOf } from '../values.ts'
 
 export async function runDerived(shape: CommandShape, call: Call): Promise<ExitCode> {
@@ -25,21 +27,39 @@ export async function runDerived(shape: CommandShape, call: Call): Promise<ExitC
       ? writeOut(call, `${canonicalize(output)}\n`)
       : showAnswer(call, output, name)
   }
+  // The hub takes any scope, for actions that come later; here a typing error is more likely.
   if (name === CREATE_TOKEN) await requireKnownScopes(call, input)
   if (risk === 'critical')
     await confirm(call, summary, `Go on with: polity ${[...shape.path, ...call.args].join(' ')}?`)
+  if (name === CREATE_TOKEN) return (await import('../token-making.ts')).createToken(call, hub, input)
   if (name === SIGN_IN) return showSignIn(call, hub)
+  if (SIGNED_ACTIONS.has(name)) return castVote(shape, call, hub, input)
   return showAction(call, hub, await hub.start(name, input), name)
 }
 
-/** The hub takes any scope, for actions that come later; here a typing error is more likely. */
-const CREATE_TOKEN = 'token.create@1'
+/** Signed here where `--key` names the key; whoever has one and does not is told how. */
+async function castVote(
+  { definition: { name }, path }: CommandShape,
+  call: Call,
+  hub: HubClient,
+  input: Readonly<Record<string, unknown>>,
+): Promise<ExitCode> {
+  const { withSignature, unsignedHint } = await import('../vote-signing.ts')
+  const whole = await withSignature(call, hub, name, input)
+  const answer = await hub.start(name, whole).catch((error: unknown) => {
+    const isUnsigned = error instanceof PolityError && error.code === 'approvals.signature'
+    if (!isUnsigned || whole.signature !== undefined) throw error
+    const hint = unsignedHint(path, call.args)
+    throw new PolityError(error.code, error.message, { ...error.facts, hint }, error)
+  })
+  return showAction(call, hub, answer, name)
+}
 
 /** Refuses here what the hub would refuse, in the words of the line. Throws `input.invalid`, `secret.plaintext`. */
 function checkInput(
   { definition, positional, options }: CommandShape,
   input: Record<string, unknown>,
-): unknown {
+): Readonly<Record<string, unknown>> {
   try {
     return validate(definition.schema, input, `the input of ${definition.name}`)
   } catch (error) {

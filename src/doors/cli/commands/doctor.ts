@@ -1,71 +1,73 @@
 // `polity doctor`: what a hub needs on this machine, each line with what to do about it.
 
 import { execFile } from 'node:child_process'
-import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync } from 'node:fs'
+import { constants, existsSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
 import { asPolityError } from '../../../kernel/errors.ts'
-import { readAnchor } from '../../../kernel/log/anchor.ts'
-import {
-  type DataPaths,
-  dataPaths,
-  defaultAnchorPath,
-  LOG_META,
-  ORIGIN_KEY,
-} from '../../../kernel/log/layout.ts'
+import { type DataPaths, dataPaths } from '../../../kernel/log/layout.ts'
 import { openStored } from '../../../kernel/realm/stored.ts'
-import { sqliteStore } from '../../../kernel/store/sqlite/sqlite-store.ts'
 import { addressOf, isLoopback } from '../address.ts'
+import { checkAnchor, isAllowed, nearestFolder } from '../anchor-check.ts'
 import { brokerVerdicts } from '../broker-checks.ts'
 import type { Call } from '../command.ts'
+import { checkConfiguration } from '../configuration-checks.ts'
 import { escapeText, jsonText } from '../escape.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { openHubClient } from '../hub-client.ts'
+import { checkKeys, checkPermissions } from '../key-checks.ts'
 import { DEFAULT_URL, placeOf, type Settings } from '../settings.ts'
-import { padText } from '../text-width.ts'
+import { padText, wrapText } from '../text-width.ts'
+import { fail, ok, type Verdict, warn } from '../verdict.ts'
 
-interface Finding {
+interface Finding extends Verdict {
   readonly name: string
-  readonly status: 'ok' | 'warn' | 'fail'
-  readonly message: string
-  readonly todo?: string
 }
-
-type Verdict = Omit<Finding, 'name'>
 
 const NODE_MAJOR_MIN = 26
 const GIT_MINOR_MIN = 30
 const DISK_FREE_MIN_BYTES = 100 * 1024 * 1024
 const TOOL_TIMEOUT_MS = 5_000
+const STATUS_WIDTH = 4
 const NAME_WIDTH = 12
-
-const ok = (message: string): Verdict => ({ status: 'ok', message })
-const warn = (message: string, todo: string): Verdict => ({ status: 'warn', message, todo })
-const fail = (message: string, todo: string): Verdict => ({ status: 'fail', message, todo })
+const SENTENCE_INDENT = STATUS_WIDTH + 2 + NAME_WIDTH + 2
+/** What to do stands apart from what is wrong. */
+const TODO_INDENT = 2
+/** A narrower terminal wraps by itself. */
+const SENTENCE_WIDTH_MIN = 20
+/** Of a pipe, which is read by people, too: programs ask for --json. */
+const WIDTH_USUAL = 80
 
 export async function run(call: Call): Promise<ExitCode> {
-  const { options, settings } = call
+  const { settings, text, verdicts } = await checkConfiguration(call)
   const paths = dataPaths(settings.dataDir)
-  const anchorPath = typeof options.anchor === 'string' ? options.anchor : undefined
   const checks: readonly (readonly [string, () => Verdict | Promise<Verdict>])[] = [
-    ['node', checkNode],
-    ['git', checkGit],
     ['data', () => checkData(settings.dataDir)],
-    ['permissions', () => checkPermissions(settings.dataDir, paths)],
+    ['permissions', () => checkPermissions(settings.dataDir)],
     ['disk', () => checkDisk(settings.dataDir)],
     ...(settings.storeUrl === undefined
-      ? [['anchor', () => checkAnchor(paths, anchorPath)] as const]
+      ? [
+          ['keys', () => checkKeys(paths, text('signerCommand') !== undefined)] as const,
+          ['anchor', () => checkAnchor(paths, text('anchor') ?? anchorOf(call))] as const,
+        ]
       : [['database', () => checkDatabase(settings)] as const]),
     ['hub', () => checkHub(settings, paths)],
   ]
-  const findings: Finding[] = []
+  const findings: Finding[] = [
+    { name: 'node', ...checkNode() },
+    { name: 'git', ...(await checkGit()) },
+    ...verdicts.map((verdict) => ({ name: 'settings', ...verdict })),
+  ]
   for (const [name, check] of checks) findings.push({ name, ...(await verdictOf(check)) })
-  findings.push(...(await brokerFindings(call)))
+  findings.push(...(await brokerFindings(call, verdicts)))
   await show(call, findings)
   return findings.some(({ status }) => status === 'fail') ? EXIT.failed : EXIT.ok
 }
+
+/** Where the configuration is refused, the line still says it. */
+const anchorOf = ({ options: { anchor } }: Call): string | undefined =>
+  typeof anchor === 'string' ? anchor : undefined
 
 /** A check that cannot be made is a finding of its own. */
 async function verdictOf(check: () => Verdict | Promise<Verdict>): Promise<Verdict> {
@@ -80,7 +82,9 @@ async function verdictOf(check: () => Verdict | Promise<Verdict>): Promise<Verdi
 }
 
 /** None where no broker is configured. */
-async function brokerFindings(call: Call): Promise<readonly Finding[]> {
+async function brokerFindings(call: Call, configured: readonly Verdict[]): Promise<readonly Finding[]> {
+  // Which ones there are is not known then, and why was said.
+  if (configured.some(({ status }) => status === 'fail')) return []
   try {
     return (await brokerVerdicts(call)).map((verdict) => ({ name: 'broker', ...verdict }))
   } catch (error) {
@@ -128,43 +132,6 @@ function checkData(dir: string): Verdict {
   return isAllowed(database, constants.R_OK | constants.W_OK) ? ok(dir) : forbidden(database)
 }
 
-function isAllowed(path: string, mode: number): boolean {
-  try {
-    accessSync(path, mode)
-    return true
-  } catch {
-    // Whatever keeps us out, we are out.
-    return false
-  }
-}
-
-function nearestFolder(path: string): string {
-  let at = path
-  while (!existsSync(at)) at = dirname(at)
-  return at
-}
-
-const SECRET_FILES = [
-  'signingKey',
-  'mlDsaKey',
-  'statementKey',
-  'witnessKey',
-  'vaultKey',
-  'adminToken',
-] as const
-const OTHERS_MASK = 0o077
-
-function checkPermissions(dir: string, paths: DataPaths): Verdict {
-  const open = SECRET_FILES.map((name) => paths[name]).filter(
-    (path) => ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & OTHERS_MASK) !== 0,
-  )
-  if (open.length > 0) return fail(`others can read ${open.join(', ')}`, `chmod 600 ${open.join(' ')}`)
-  const mode = statSync(dir, { throwIfNoEntry: false })?.mode ?? 0
-  return (mode & OTHERS_MASK) === 0
-    ? ok('keys and tokens are yours alone')
-    : warn(`others can look into ${dir}`, `chmod 700 ${dir}`)
-}
-
 function checkDisk(dir: string): Verdict {
   const { bavail, bsize } = statfsSync(nearestFolder(dir))
   const freeBytes = bavail * bsize
@@ -172,22 +139,6 @@ function checkDisk(dir: string): Verdict {
   return freeBytes >= DISK_FREE_MIN_BYTES
     ? ok(message)
     : fail(message, 'make room: without it the hub refuses writes')
-}
-
-async function checkAnchor({ database }: DataPaths, given: string | undefined): Promise<Verdict> {
-  const origin = existsSync(database) ? await originOf(database) : undefined
-  // Without a log its name is not known, but every default place is in the same folder.
-  const place = defaultAnchorPath(origin ?? '', process.env)
-  const path = given ?? (origin === undefined ? join(dirname(place), 'ANCHOR') : place)
-  const obstacle = obstacleTo(path)
-  if (obstacle !== undefined)
-    return fail(`${path} cannot be written: ${obstacle}`, 'choose another place with --anchor PATH')
-  if (origin === undefined) return ok('will be made with the log')
-  if (readAnchor(path) !== undefined) return ok(path)
-  return warn(
-    `there is none at ${path}`,
-    'start the hub with the --anchor it had; without any, a rollback of the folder goes unseen until the next start',
-  )
 }
 
 /** What the server would refuse a hub with; see `openPostgres`. */
@@ -202,28 +153,6 @@ async function checkDatabase(settings: Settings): Promise<Verdict> {
   } catch (error) {
     return fail(asPolityError(error).message, 'see the message, and --store or POLITY_STORE')
   }
-}
-
-async function originOf(database: string): Promise<string | undefined> {
-  const store = sqliteStore(database, 'read')
-  try {
-    const origin = (await store.load(LOG_META, [ORIGIN_KEY])).value.get(ORIGIN_KEY)?.value
-    return origin == null ? undefined : String(JSON.parse(origin))
-  } finally {
-    await store.close()
-  }
-}
-
-/** Why nothing can be written there, as far as looking tells. */
-function obstacleTo(path: string): string | undefined {
-  const at = nearestFolder(path)
-  const isThere = at === path
-  const isFolder = statSync(at).isDirectory()
-  if (isThere && isFolder) return 'it is a folder'
-  if (!isThere && !isFolder) return `${at} is no folder`
-  return isAllowed(at, isThere ? constants.R_OK | constants.W_OK : constants.W_OK | constants.X_OK)
-    ? undefined
-    : `permission denied for ${at}`
 }
 
 async function checkHub(settings: Settings, { vkey }: DataPaths): Promise<Verdict> {
@@ -265,10 +194,18 @@ const STYLES = { ok: 'green', warn: 'yellow', fail: 'red' } as const
 
 async function show({ settings, terminal }: Call, findings: readonly Finding[]): Promise<void> {
   if (settings.isJson) return terminal.data(jsonText({ checks: findings }))
+  const width = terminal.width ?? WIDTH_USUAL
   for (const { name, status, message, todo } of findings) {
-    await terminal.data(
-      `${terminal.styleData(STYLES[status], padText(status, 4))}  ${padText(name, NAME_WIDTH)}  ${escapeText(message)}`,
-    )
-    if (todo !== undefined) await terminal.data(`      ${padText('', NAME_WIDTH)}  ${escapeText(todo)}`)
+    const head = `${terminal.styleData(STYLES[status], padText(status, STATUS_WIDTH))}  ${padText(name, NAME_WIDTH)}  `
+    const [first = '', ...more] = foldedBelow(message, SENTENCE_INDENT, width)
+    const lines = [head + first.trimStart(), ...more]
+    if (todo !== undefined) lines.push(...foldedBelow(todo, SENTENCE_INDENT + TODO_INDENT, width))
+    for (const line of lines) await terminal.data(line)
   }
 }
+
+/** Lines below what stands on the left of them. Words stay whole: a path is there to be copied. */
+const foldedBelow = (sentence: string, indent: number, width: number): string[] =>
+  wrapText(escapeText(sentence), Math.max(SENTENCE_WIDTH_MIN, width - indent)).map(
+    (line) => ' '.repeat(indent) + line,
+  )

@@ -1,26 +1,29 @@
-// `polity gate test FILE...`: do the rules answer what their unit tests expect? Without a hub.
+// `polity gate test FILE...`: do the rules answer what their unit tests expect?
 
 import { open } from 'node:fs/promises'
-import { asPolityError } from '../../../kernel/errors.ts'
+import { PolityError } from '../../../kernel/errors.ts'
 import { loadBundle } from '../../../kernel/gate/bundle.ts'
 import { type RuleTestResult, runRuleTests } from '../../../kernel/gate/rule-tests.ts'
 import { YAML_SIZE_MAX_BYTES } from '../../../kernel/schema/yaml-document.ts'
 import type { Call } from '../command.ts'
 import { escapeText, jsonText } from '../escape.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { usage } from '../failure.ts'
-import { rulesDirOf, shippedActions } from '../rules-at-hand.ts'
+import { unreadable, usage } from '../failure.ts'
+import { actionsAtHand, rulesDirOf } from '../rules-at-hand.ts'
 import { type Column, tableLines } from '../table.ts'
 
 export async function run(call: Call): Promise<ExitCode> {
   const files = await Promise.all(call.args.map(readTests))
   const bundle = await loadBundle(rulesDirOf(call))
-  const results = await runRuleTests({ bundle, actions: await shippedActions(), files })
+  const { actions, from, url, sentence } = await actionsAtHand(call.settings)
+  const results = await runRuleTests({ bundle, actions, files })
   const failed = results.filter(({ isPassed }) => !isPassed)
   if (call.settings.isJson) {
     const passed = results.length - failed.length
-    await call.terminal.data(jsonText({ passed, failed: failed.length, cases: results }))
+    const against = { from, count: actions.length, ...(url === undefined ? {} : { url }) }
+    await call.terminal.data(jsonText({ passed, failed: failed.length, actions: against, cases: results }))
   } else await show(call, results, failed)
+  call.terminal.note(`against ${sentence}`)
   return failed.length === 0 ? EXIT.ok : EXIT.failed
 }
 
@@ -34,9 +37,8 @@ async function readTests(name: string): Promise<{ readonly name: string; readonl
       throw usage(`${name} has more than ${YAML_SIZE_MAX_BYTES} bytes`, 'split the tests into several files')
     return { name, text: await file.readFile('utf8') }
   } catch (error) {
-    const { code, message } = asPolityError(error)
-    if (code === 'usage') throw error
-    throw usage(`${name} cannot be read: ${message}`, 'name files with rule tests, in YAML')
+    if (error instanceof PolityError) throw error
+    throw unreadable(name, error)
   }
 }
 
@@ -46,7 +48,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'effect', isWhole: true },
   { title: 'by', isWrapped: true },
   { title: 'risk', isOptional: true },
-  { title: 'at', isOptional: true },
+  { title: 'at', isWhole: true, isOptional: true },
 ]
 
 const cellsOf = ({ isPassed, name, answer, file, line, column }: RuleTestResult): readonly string[] => [

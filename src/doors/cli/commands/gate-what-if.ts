@@ -3,12 +3,14 @@
 import { resolve } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { pastDecisions } from '../../../kernel/decisions/history.ts'
+import { lastRollout } from '../../../kernel/decisions/mode-then.ts'
 import { openStoredRules } from '../../../kernel/decisions/replay.ts'
 import { type Candidate, type Flips, flipsUnder, joinFlips } from '../../../kernel/decisions/what-if.ts'
 import { PolityError } from '../../../kernel/errors.ts'
 import { loadBundle } from '../../../kernel/gate/bundle.ts'
-import { readBundleFiles } from '../../../kernel/gate/bundle-files.ts'
+import { readBundleFiles, requireHandable } from '../../../kernel/gate/bundle-files.ts'
 import { openGate } from '../../../kernel/gate/gate.ts'
+import { enforcedWith } from '../../../kernel/gate/rollout.ts'
 import { storedDefinitions } from '../../../kernel/gate/stored.ts'
 import type { ActionDefinition, Digest } from '../../../kernel/gate/types.ts'
 import type { Call } from '../command.ts'
@@ -73,14 +75,22 @@ async function judgeFolder(
   }
 }
 
-/** The rules over the actions of this release and those that each decision's own rules knew. Throws `gate.bundle.invalid`. */
+/**
+ * The rules over the actions of this release and those that each decision's own rules knew, in the states that the log's
+ * last roll-out gives them. Throws `gate.bundle.invalid`.
+ */
 async function candidatesOf({ ports }: Pick<FolderHistory, 'ports'>, files: Files) {
   const bundle = await loadBundle(files)
   const shipped = await shippedActions()
   const rulesOf = openStoredRules(ports)
+  const rollout = enforcedWith(await lastRollout(ports))
   const open = (stored: readonly ActionDefinition[]) => {
     const known = new Set(stored.map(({ name }) => name))
-    return openGate({ bundle, actions: [...stored, ...shipped.filter(({ name }) => !known.has(name))] })
+    return openGate({
+      bundle,
+      actions: [...stored, ...shipped.filter(({ name }) => !known.has(name))],
+      rollout,
+    })
   }
   // Mistakes in the rules are told of before anything is read.
   const shippedOnly = await open([])
@@ -106,6 +116,7 @@ async function judgeAtHub(
   hub: HubClient,
   { bar, signal }: Watching,
 ): Promise<Flips> {
+  requireHandable(files)
   let flips: Flips | undefined
   for (let after: number | undefined; ; ) {
     signal.throwIfAborted()

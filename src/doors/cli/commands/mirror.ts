@@ -9,7 +9,7 @@ import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { type HubClient, openHubClient } from '../hub-client.ts'
 import { progressBar } from '../progress-bar.ts'
 import { type AnalyzedRepository, repositoryLines, type Trend } from '../repositories.ts'
-import { openRunWatch } from '../run-watch.ts'
+import { mayListen, openRunWatch } from '../run-watch.ts'
 
 const ANALYZE = 'mirror.analyze@1'
 const LIST = 'mirror.repositories@1'
@@ -24,14 +24,14 @@ export async function run(call: Call): Promise<ExitCode> {
   const { args, options, settings, terminal } = call
   const hub = openHubClient(addressOf(settings))
   const bar = progressBar('analysing', terminal.progress, () => performance.now())
-  const watch = openRunWatch(hub, bar)
+  const watch = openRunWatch(hub, bar, mayListen(call))
   try {
     const started = await hub.start(ANALYZE, {
       paths: args.map((path) => resolve(path)),
       ...(typeof options.asOf === 'string' ? { asOf: options.asOf } : {}),
     })
     if (started.status === 'running') watch.follow(started.run)
-    const answer = await hub.finish(started, watch.news)
+    const answer = await hub.finish<never>(started, watch.news)
     bar.end()
     if (answer.status !== 'done') return await showAction(call, hub, answer, ANALYZE)
     return await showResult(

@@ -19,7 +19,7 @@ import type { Call } from '../command.ts'
 import { loadContracts } from '../contracts.ts'
 import { escapeText } from '../escape.ts'
 import type { ExitCode } from '../exit-codes.ts'
-import { usage } from '../failure.ts'
+import { unreadable, usage } from '../failure.ts'
 import { untilInterrupted } from '../interrupt.ts'
 import { requireTarget, withBar } from './restore.ts'
 
@@ -87,7 +87,7 @@ function noteIn(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    throw new PolityError('usage', `${file} cannot be read: ${(error as Error).message}`, {}, error)
+    throw unreadable(file, error)
   }
 }
 

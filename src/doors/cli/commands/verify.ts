@@ -9,9 +9,10 @@ import { openSource } from '../../../kernel/audit/sources/sources.ts'
 import { verifyData } from '../../../kernel/audit/verify/data.ts'
 import { verifyExport } from '../../../kernel/audit/verify/export.ts'
 import { verifyFile } from '../../../kernel/audit/verify/file.ts'
+import type { VerifiedKeys } from '../../../kernel/audit/verify/registrations.ts'
 import type { JudgedSignatures } from '../../../kernel/audit/verify/signatures.ts'
 import { verifyLog } from '../../../kernel/audit/verify/verify.ts'
-import { PolityError } from '../../../kernel/errors.ts'
+import type { VerifiedVotes } from '../../../kernel/audit/verify/votes.ts'
 import { DATA_FILES, dataPaths } from '../../../kernel/log/layout.ts'
 import { viewsOfContracts } from '../../../kernel/log/upcast.ts'
 import { MANIFEST_FILE, verifyPeriod } from '../../../modules/compliance/folder.ts'
@@ -20,7 +21,7 @@ import type { Call } from '../command.ts'
 import { loadContracts } from '../contracts.ts'
 import { escapeText, jsonText } from '../escape.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { usage } from '../failure.ts'
+import { unreadable, usage } from '../failure.ts'
 import { untilInterrupted } from '../interrupt.ts'
 import { progressBar } from '../progress-bar.ts'
 import { recordLines } from '../render.ts'
@@ -39,6 +40,10 @@ interface Verified extends JudgedSignatures {
   readonly entries?: number
   readonly unsignedTail?: number
   readonly minimumIndex?: number
+  readonly votes?: VerifiedVotes
+  readonly voterKeys?: VerifiedKeys
+  /** Of an exported period. */
+  readonly isComplete?: boolean
   /** Of a single entry. */
   readonly seq?: number
   readonly type?: string
@@ -127,7 +132,7 @@ function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new PolityError('usage', `${path} cannot be read: ${(error as Error).message}`, { path }, error)
+    throw unreadable(path, error)
   }
 }
 
@@ -175,7 +180,7 @@ async function show({ settings, terminal }: Call, target: string, verified: Veri
 
 /** What was shown, of whose log, and what that is worth; the rest is for --json. */
 function verifiedLines({ isPinned, origin, size, entries, unsignedTail = 0, ...single }: Verified): string[] {
-  const { seq, type = '', statement, minimumIndex = 0 } = single
+  const { seq, type = '', statement, minimumIndex = 0, votes, voterKeys, isComplete } = single
   const what =
     seq === undefined
       ? `${counted(entries ?? size, 'entry', 'entries')}, nothing was changed`
@@ -194,6 +199,9 @@ function verifiedLines({ isPinned, origin, size, entries, unsignedTail = 0, ...s
         ? 'pinned: the log is the one whose key you gave'
         : 'not pinned: it came with what was checked, so all of it fits together; whose log it is, only a key that you trust tells (--vkey KEY)',
       ...signatureFacts({ isPinned, ...single }),
+      ...(votes === undefined ? {} : { votes: voteText(votes) }),
+      ...(voterKeys === undefined ? {} : { voterKeys: keyText(voterKeys) }),
+      ...(isComplete === undefined ? {} : { period: isComplete ? completeText(size) : PICKED }),
     }),
     ...(minimumIndex === 0
       ? []
@@ -201,6 +209,25 @@ function verifiedLines({ isPinned, origin, size, entries, unsignedTail = 0, ...s
     ...(unsignedTail === 0 ? [] : [`${counted(unsignedTail, 'entry', 'entries')} at the end not signed yet`]),
   ]
 }
+
+const completeText = (size: number): string =>
+  `complete: every entry from before it to behind it, or to the end of the log at ${size}, is there`
+const PICKED = 'picked: whether an entry was left out, only the log or an export with --whole can tell'
+
+const voteText = ({ signed, unsigned, unknown, reasonUnsigned }: VerifiedVotes): string =>
+  [
+    `${signed} signed by the keys of those who voted`,
+    ...(reasonUnsigned === 0 ? [] : [`${reasonUnsigned} of them before reasons were signed, too`]),
+    ...(unsigned === 0 ? [] : [`${unsigned} attributed, unsigned`]),
+    ...(unknown === 0 ? [] : [`${unknown} whose beginning was pruned`]),
+  ].join(', ')
+
+const keyText = ({ first, vouched, unknown }: VerifiedKeys): string =>
+  [
+    `${first} registered as a first one, by token`,
+    ...(vouched === 0 ? [] : [`${vouched} vouched for by an earlier one`]),
+    ...(unknown === 0 ? [] : [`${unknown} whose beginning was pruned`]),
+  ].join(', ')
 
 const counted = (count: number, one: string, several: string): string =>
   `${count} ${count === 1 ? one : several}`

@@ -1,9 +1,10 @@
 // One request through the gateway: an instance, its answer streamed back, and a second instance where that is safe.
 
-import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { PolityError } from '../../../kernel/errors.ts'
 import type { Instance, ServiceGateway } from '../../../modules/components/gateway/service-gateway.ts'
-import { answerFields, answerStatus, bodyOf, requestFields, type Sender } from './headers.ts'
+import { passOn, turnOf } from './body.ts'
+import { answerFields, answerStatus, bodyOf, isFramedPlainly, requestFields, type Sender } from './headers.ts'
 import { type Answered, answerOf, type Connections, Unanswered } from './outgoing.ts'
 import { type GatewayTarget, pathAt } from './target.ts'
 
@@ -28,9 +29,23 @@ export interface Exchange {
 /** Resolves when the answer is over, however it ended. Throws while the answer has not begun. */
 export async function carryOut(exchange: Exchange): Promise<void> {
   const { way, incoming } = exchange
+  if (!isFramedPlainly(incoming))
+    throw new PolityError(
+      'gateway.refused',
+      'send the body with Transfer-Encoding: chunked alone, in HTTP/1.1',
+    )
   const { isThere, sizeBytes = 0 } = bodyOf(incoming.headers)
   if (sizeBytes > way.limits.bodySizeMaxBytes) throw tooLarge(way.limits.bodySizeMaxBytes)
-  const body = { isThere, isTaken: false }
+  const body: Body = { isThere, isTaken: false, stop: () => undefined }
+  try {
+    await carryBody(exchange, body)
+  } finally {
+    body.stop()
+  }
+}
+
+async function carryBody(exchange: Exchange, body: Body): Promise<void> {
+  const { way, incoming } = exchange
   const tried = new Set<string>()
   const instances = await way.instances(exchange.target.service, 'http')
   for (let attempt = 1; ; ) {
@@ -61,14 +76,46 @@ class Refused {
   }
 }
 
-const tryOne = (exchange: Exchange, instance: Instance, body: Body): Promise<Answered | Refused> =>
-  exchange.way
-    .through(instance, () => ask(exchange, instance, body), countsAgainst)
-    .catch((thrown: unknown) => new Refused(thrown))
+async function tryOne(exchange: Exchange, instance: Instance, body: Body): Promise<Answered | Refused> {
+  const { way } = exchange
+  const begin = () => {
+    const asking = ask(exchange, instance, body)
+    return body.isThere ? inTime(asking, way.limits.headMs) : asking
+  }
+  try {
+    return await way.through(instance, begin, countsAgainst)
+  } catch (thrown) {
+    if (!(thrown instanceof StillSending)) return new Refused(thrown)
+    return thrown.asking.catch((error: unknown) => {
+      if (error instanceof Unanswered && countsAgainst(error)) way.broke(instance, error.error)
+      return new Refused(error)
+    })
+  }
+}
+
+/** Says nothing about the instance yet. */
+class StillSending extends Error {
+  readonly asking: Promise<Answered>
+
+  constructor(asking: Promise<Answered>) {
+    super('the body takes its time')
+    this.asking = asking
+  }
+}
+
+/** A body may take hours, in which neither a place of the instance nor the probe of its breaker is kept for it. */
+function inTime(asking: Promise<Answered>, withinMs: number): Promise<Answered> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answered>()
+  const timer = setTimeout(() => reject(new StillSending(asking)), withinMs)
+  asking.finally(() => clearTimeout(timer)).then(resolve, reject)
+  return promise
+}
 
 interface Body {
   readonly isThere: boolean
   isTaken: boolean
+  /** Nothing of it is sent any further. */
+  stop: () => void
 }
 
 async function ask(exchange: Exchange, instance: Instance, body: Body): Promise<Answered> {
@@ -85,13 +132,15 @@ async function ask(exchange: Exchange, instance: Instance, body: Body): Promise<
   try {
     return await answerOf(
       asked,
-      (outgoing) => {
+      (outgoing, onTurn) => {
         if (!body.isThere) {
           outgoing.end()
           return
         }
         body.isTaken = true
-        passOn(incoming, outgoing, way.limits.bodySizeMaxBytes, () => tooMuch.abort())
+        const sizeMaxBytes = way.limits.bodySizeMaxBytes
+        const onTooMuch = () => tooMuch.abort()
+        body.stop = passOn({ incoming, outgoing, sizeMaxBytes, onTurn, onTooMuch })
       },
       whole,
     )
@@ -101,35 +150,11 @@ async function ask(exchange: Exchange, instance: Instance, body: Body): Promise<
   }
 }
 
-/** At the pace of the instance, and never more than is allowed. */
-function passOn(
-  incoming: IncomingMessage,
-  outgoing: ClientRequest,
-  sizeMaxBytes: number,
-  onTooMuch: () => void,
-): void {
-  let sizeBytes = 0
-  incoming.on('data', (chunk: Buffer) => {
-    sizeBytes += chunk.length
-    if (sizeBytes <= sizeMaxBytes) return
-    onTooMuch()
-    outgoing.destroy()
-  })
-  // Half a body must not look like a whole one.
-  incoming.once('close', () => {
-    if (!incoming.readableEnded) outgoing.destroy()
-  })
-  // Who streams may wait for an answer before the first byte.
-  if (!outgoing.hasHeader('content-length')) outgoing.flushHeaders()
-  incoming.pipe(outgoing)
-}
-
 const tooLarge = (sizeMaxBytes: number): PolityError =>
   new PolityError('body.too-large', `a body through the gateway may have ${sizeMaxBytes} bytes`)
 
 /** What says that the instance does not work; what it answers is for its checks to judge. */
-const countsAgainst = (error: unknown): boolean =>
-  error instanceof Unanswered && error.error.code !== 'cancelled'
+const countsAgainst = (error: unknown): boolean => error instanceof Unanswered && error.isOfComponent
 
 const NOT_ASKED: readonly string[] = [
   'target.open',
@@ -138,9 +163,11 @@ const NOT_ASKED: readonly string[] = [
   'gateway.unreachable',
 ]
 
+const CLIENTS_OWN: readonly string[] = ['cancelled', 'gateway.silent']
+
 function mayGoElsewhere(thrown: unknown, method: string, isBodyTaken: boolean): boolean {
   if (thrown instanceof Unanswered) {
-    if (thrown.error.code === 'cancelled') return false
+    if (CLIENTS_OWN.includes(thrown.error.code)) return false
     return !thrown.hasConnected || (IDEMPOTENT.includes(method) && !isBodyTaken)
   }
   return thrown instanceof PolityError && NOT_ASKED.includes(thrown.code)
@@ -152,6 +179,12 @@ const shown = (thrown: unknown): unknown => (thrown instanceof Unanswered ? thro
 function headOf(answer: IncomingMessage, instance: Instance, target: GatewayTarget) {
   try {
     const status = answerStatus(answer.statusCode, instance)
+    if (!isFramedPlainly(answer))
+      throw new PolityError(
+        'gateway.unreachable',
+        `the answer of ${instance.component} has a transfer coding that nobody asked for`,
+        { component: instance.component },
+      )
     const raw = answer.rawHeaders
     // RFC 9110 section 8.6: a length there would make somebody wait for a body, or take the next answer for it.
     const shown = status === 204 ? raw.filter((_, at) => !isLength(raw[at - (at % 2)])) : raw
@@ -184,12 +217,15 @@ async function passBack(
   response.writeHead(status, fields)
   if (answer.headers['content-length'] === undefined) response.flushHeaders()
   const { promise, resolve } = Promise.withResolvers<void>()
-  const silence = setTimeout(() => broken(new Error('silent')), way.limits.idleMs)
+  // Where the client owes more of its body and the component has read all of it, both wait for the client.
+  const onSilence = () => broken(turnOf(outgoing) === 'client' ? undefined : new Error('silent'))
+  const silence = setTimeout(onSilence, way.limits.idleMs)
   const touch = () => silence.refresh()
   const broken = (error: Error | undefined) => {
     if (response.writableFinished) return
-    // The client's own going is nobody's fault.
-    if (error !== undefined && !signal.aborted && !response.destroyed) way.broke(instance, error)
+    // A client that goes, or that does not read on until the component gives up, is not the component's fault.
+    const isOfClient = signal.aborted || response.destroyed || response.writableNeedDrain
+    if (error !== undefined && !isOfClient) way.broke(instance, error)
     outgoing.destroy()
     answer.destroy()
     response.destroy()
@@ -197,12 +233,14 @@ async function passBack(
   }
   incoming.on('data', touch)
   answer.on('data', touch)
-  answer.once('error', broken)
+  // Who has enough of a body may close, and what it has answered may be lost by that.
+  const cut = (error: Error) => broken(outgoing.writableEnded ? error : undefined)
+  answer.once('error', cut)
   answer.once('close', () => {
-    if (!answer.complete) broken(new Error('the answer broke off'))
+    if (!answer.complete) cut(new Error('the answer broke off'))
   })
   outgoing.on('error', (error) => {
-    if (!answer.complete) broken(error)
+    if (!answer.complete) cut(error)
   })
   response.once('error', () => broken(undefined))
   response.once('close', () => {

@@ -8,7 +8,11 @@ import { actorOf } from '../../../kernel/catalog/recorder.ts'
 import { asPolityError, PolityError } from '../../../kernel/errors.ts'
 import { gatewayRequest, services } from '../../../modules/components/contract.ts'
 import { pathClassOf } from '../../../modules/components/gateway/path-class.ts'
-import type { Instance, ServiceGateway } from '../../../modules/components/gateway/service-gateway.ts'
+import type {
+  GatewayLimits,
+  Instance,
+  ServiceGateway,
+} from '../../../modules/components/gateway/service-gateway.ts'
 import { type Authenticate, requireOneHost } from '../authentication.ts'
 import type { ClientOf } from '../client-address.ts'
 import type { Upgrades } from '../http-server.ts'
@@ -57,7 +61,7 @@ export function openGateway(hub: ServedHub, ports: GatewayPorts): Gateway | unde
     way,
     connections: openConnections(),
     liveness: openLiveness(),
-    places: openPlaces(way.limits.exchangesMax),
+    places: openPlaces(way.limits),
   }
   return {
     route: { path: ROUTE, class: 'gateway', handle: (request) => serveRequest(door, request) },
@@ -103,6 +107,8 @@ async function serveRequest(door: Door, request: RawRequest): Promise<void> {
   requireMethod(asked.method)
   await requirePermitted(door.permit, asked)
   const leave = door.places.take(caller)
+  // Whoever is permitted may take as long as it moves; strangers have the bound of every door.
+  const bindBody = request.unbindBody()
   const life = lifeOf(request.response, door.closing)
   const unwatch = door.liveness.watch(watchedOf(door, raw, asked, life.end))
   const noted = openNote(way, asked)
@@ -128,6 +134,9 @@ async function serveRequest(door: Door, request: RawRequest): Promise<void> {
     unwatch()
     life.over()
     leave()
+    // What of a body nobody took must not hold up the next request of its connection.
+    raw.resume()
+    bindBody()
   }
 }
 
@@ -253,12 +262,10 @@ const senderOf = (
   raw: IncomingMessage,
   { chain }: Caller,
   requestId: string,
-): Sender => ({
-  address: clientOf(raw).address,
-  host: raw.headers.host,
-  principal: actorOf(chain),
-  requestId,
-})
+): Sender => {
+  const { address, scheme } = clientOf(raw)
+  return { address, scheme, host: raw.headers.host, principal: actorOf(chain), requestId }
+}
 
 /** How long an exchange may go on: until its client has gone, or somebody says so. */
 function lifeOf(response: RawRequest['response'], closing: AbortSignal) {
@@ -287,14 +294,15 @@ function lifeOf(response: RawRequest['response'], closing: AbortSignal) {
 /** Of the places of the gateway: however many streams one principal holds open, there is room for others. */
 const OWN_SHARE_MAX = 0.75
 
-function openPlaces(max: number) {
-  const ownMax = Math.ceil(max * OWN_SHARE_MAX)
+function openPlaces(limits: Pick<GatewayLimits, 'exchangesMax'>) {
   const own = new Map<string, number>()
   let count = 0
   return {
     take({ chain }: Caller): () => void {
       const principal = actorOf(chain)
       const mine = own.get(principal) ?? 0
+      const { exchangesMax: max } = limits
+      const ownMax = Math.ceil(max * OWN_SHARE_MAX)
       if (count >= max || mine >= ownMax)
         throw new PolityError(
           'limit',

@@ -17,7 +17,13 @@ const instance: Instance = {
   authority: '127.0.0.1:8008',
 }
 const target = gatewayTargetOf('/svc/telos/x')
-const sender = { address: '::1', host: 'localhost:7070', principal: 'user:owner', requestId: 'r1' }
+const sender = {
+  address: '::1',
+  scheme: 'http' as const,
+  host: 'localhost:7070',
+  principal: 'user:owner',
+  requestId: 'r1',
+}
 const sent = (raw: readonly string[], more: object = {}) =>
   Object.fromEntries(requestFields(raw, instance, target, { ...sender, ...more }))
 

@@ -1,6 +1,6 @@
 // Header fields on their way through: what ends here, what we say ourselves, and what a component may not tell a browser.
 
-import { type IncomingHttpHeaders, validateHeaderValue } from 'node:http'
+import { type IncomingHttpHeaders, type IncomingMessage, validateHeaderValue } from 'node:http'
 import { PolityError } from '../../../kernel/errors.ts'
 import type { Instance } from '../../../modules/components/gateway/service-gateway.ts'
 import { SESSION_COOKIE } from '../authentication.ts'
@@ -57,6 +57,8 @@ const VIA = '1.1 polity'
 export interface Sender {
   /** Address of the client. */
   readonly address: string
+  /** How the client came. */
+  readonly scheme: 'http' | 'https'
   /** Host as the client named it. */
   readonly host: string | undefined
   /** The chain, `user:owner > agent:bot`. */
@@ -91,9 +93,7 @@ export function requestFields(
   sender: Sender,
 ): HeaderFields {
   const fields = endToEnd(fieldsOf(raw))
-  // Some servers read X_Forwarded_For as X-Forwarded-For.
-  for (const name of [...fields.keys()])
-    if (NOT_PASSED_ON.test(name.replaceAll('_', '-'))) fields.delete(name)
+  for (const name of [...fields.keys()]) if (isOursToSay(name)) fields.delete(name)
   const cookies = withoutSession(fields.get('cookie') ?? [])
   fields.delete('cookie')
   if (cookies !== '') fields.set('cookie', [cookies])
@@ -106,17 +106,27 @@ export function requestFields(
   return fields
 }
 
+/** Some servers read X_Forwarded_For as X-Forwarded-For, and Transfer_Encoding as what says where the body ends. */
+function isOursToSay(name: string): boolean {
+  const meant = name.replaceAll('_', '-')
+  if (NOT_PASSED_ON.test(meant)) return true
+  return meant !== name && (HOP_BY_HOP.has(meant) || meant === 'content-length')
+}
+
 /** What may stand in quotes, and in a Host field (RFC 3986 section 3.2). */
 const HOST = /^[A-Za-z0-9._:[\]-]{1,260}$/
 
-function forwardedFields({ address, host: named }: Sender, prefix: string): [string, string][] {
+function forwardedFields({ address, scheme, host: named }: Sender, prefix: string): [string, string][] {
   const host = named !== undefined && HOST.test(named) ? named : undefined
   const node = address.includes(':') ? `"[${address}]"` : address
   return [
-    ['forwarded', [`for=${node}`, ...(host === undefined ? [] : [`host="${host}"`]), 'proto=http'].join(';')],
+    [
+      'forwarded',
+      [`for=${node}`, ...(host === undefined ? [] : [`host="${host}"`]), `proto=${scheme}`].join(';'),
+    ],
     ['x-forwarded-for', address],
     ...(host === undefined ? [] : [['x-forwarded-host', host] as [string, string]]),
-    ['x-forwarded-proto', 'http'],
+    ['x-forwarded-proto', scheme],
     ['x-forwarded-prefix', prefix],
   ]
 }
@@ -227,6 +237,18 @@ export function locationFor(
   if (url === null || url.origin !== URL.parse(origin)?.origin) return location
   const isInside = url.pathname === basePath || url.pathname.startsWith(`${basePath}/`)
   return isInside ? `${prefix}${url.pathname.slice(basePath.length)}${url.search}${url.hash}` : location
+}
+
+/**
+ * RFC 9112 section 6.1: HTTP/1.0 knows no transfer codings, and another one than chunked would be passed on without its
+ * name, so that what is behind took coded bytes for plain ones.
+ */
+export const isFramedPlainly = ({
+  headers,
+  httpVersion,
+}: Pick<IncomingMessage, 'headers' | 'httpVersion'>): boolean => {
+  const coding = headers['transfer-encoding']
+  return coding === undefined || (httpVersion === '1.1' && coding.trim().toLowerCase() === 'chunked')
 }
 
 /** Whether a body follows a request head (RFC 9112 section 6.3), and how long it says it is. */

@@ -10,11 +10,14 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
 import { PolityError } from '../../../kernel/errors.ts'
 import type { GatewayLimits, Instance } from '../../../modules/components/gateway/service-gateway.ts'
+import type { Turn } from './body.ts'
 import type { HeaderFields } from './headers.ts'
 
 const IDLE_CONNECTIONS_MAX = 32
 const IDLE_CONNECTION_MS = 15_000
 const ANSWER_HEAD_MAX_BYTES = 32_768
+/** Interim answers (RFC 9110 section 15.2) before the one that counts: they cost their component nothing. */
+const INTERIM_MAX = 64
 
 export interface Connections {
   readonly http: HttpAgent
@@ -50,7 +53,7 @@ export interface Outgoing {
   readonly fields: HeaderFields
   /** A connection that was used before may have ended unseen: only for what may be sent twice. */
   readonly isRepeatable: boolean
-  readonly limits: Pick<GatewayLimits, 'connectMs' | 'headMs'>
+  readonly limits: Pick<GatewayLimits, 'connectMs' | 'headMs' | 'idleMs'>
   readonly connections: Connections
 }
 
@@ -58,11 +61,14 @@ export interface Outgoing {
 export class Unanswered extends Error {
   readonly error: PolityError
   readonly hasConnected: boolean
+  /** Tells something about the component: what a client does or leaves undone must not keep others from it. */
+  readonly isOfComponent: boolean
 
-  constructor(error: PolityError, hasConnected: boolean) {
+  constructor(error: PolityError, hasConnected: boolean, isOfComponent: boolean) {
     super(error.message, { cause: error })
     this.error = error
     this.hasConnected = hasConnected
+    this.isOfComponent = isOfComponent
   }
 }
 
@@ -73,21 +79,24 @@ export interface Answered {
   readonly upgraded?: { readonly socket: Socket; readonly head: Buffer }
 }
 
-/** `onConnected` begins to send the body, or ends the request. Throws `Unanswered`. */
+/**
+ * `onConnected` begins to send the body, or ends the request, and tells whenever one of the two has moved. Throws
+ * `Unanswered`.
+ */
 export function answerOf(
   asked: Outgoing,
-  onConnected: (outgoing: ClientRequest) => void,
+  onConnected: (outgoing: ClientRequest, onTurn: (turn: Turn) => void) => void,
   signal: AbortSignal,
 ): Promise<Answered> {
   const { promise, resolve, reject } = Promise.withResolvers<Answered>()
   const { limits, instance } = asked
   let hasConnected = false
   let isOver = false
-  const fail = (error: PolityError) => {
+  const fail = (error: PolityError, isOfComponent = true) => {
     if (isOver) return
     settle()
     outgoing.destroy()
-    reject(new Unanswered(error, hasConnected))
+    reject(new Unanswered(error, hasConnected, isOfComponent))
   }
   const late = (sentence: string) => () =>
     fail(
@@ -97,12 +106,15 @@ export function answerOf(
     )
   const outgoing = begin(asked)
   const connecting = setTimeout(late('takes no connection'), limits.connectMs)
-  const answering = setTimeout(late('did not answer in time'), limits.headMs)
-  const onAbort = () => fail(new PolityError('cancelled', 'the client has gone'))
+  const waiting = openWaiting(limits, {
+    component: late('did not answer in time'),
+    client: () => fail(silent(limits.idleMs), false),
+  })
+  const onAbort = () => fail(new PolityError('cancelled', 'the client has gone'), false)
   const settle = () => {
     isOver = true
     clearTimeout(connecting)
-    clearTimeout(answering)
+    waiting.over()
     signal.removeEventListener('abort', onAbort)
   }
   const done = (answered: Answered) => {
@@ -112,7 +124,16 @@ export function answerOf(
   }
   signal.addEventListener('abort', onAbort, { once: true })
   if (signal.aborted) onAbort()
-  outgoing.on('error', (error) => fail(unreachable(instance, error)))
+  outgoing.on('error', (error: NodeJS.ErrnoException) => {
+    // Who has enough of a body, or of waiting for it, may close: clients could make a component do that at will.
+    const isEnough = hasConnected && !outgoing.writableEnded && CLOSED.includes(error.code ?? '')
+    fail(unreachable(instance, error), !isEnough)
+  })
+  let interim = 0
+  outgoing.on('information', () => {
+    interim += 1
+    if (interim > INTERIM_MAX) fail(unreachable(instance, new Error('interim answers without end')))
+  })
   outgoing.once('response', (answer) => done({ outgoing, answer }))
   outgoing.once('upgrade', (answer, socket, head) =>
     done({ outgoing, answer, upgraded: { socket: socket as Socket, head } }),
@@ -121,13 +142,48 @@ export function answerOf(
     const connected = () => {
       hasConnected = true
       clearTimeout(connecting)
-      if (!isOver) onConnected(outgoing)
+      if (!isOver) onConnected(outgoing, waiting.on)
     }
     if (socket.connecting) socket.once(instance.isSecure ? 'secureConnect' : 'connect', connected)
     else connected()
   })
   return promise
 }
+
+/** What a connection says that the other side has closed. */
+const CLOSED: readonly string[] = ['EPIPE', 'ECONNRESET']
+
+/** For whoever has to move next; the component at first. */
+function openWaiting(
+  { headMs, idleMs }: Pick<GatewayLimits, 'headMs' | 'idleMs'>,
+  onSilence: Readonly<Record<Turn, () => void>>,
+) {
+  let turn: Turn = 'component'
+  let timer = setTimeout(onSilence.component, headMs)
+  let isOver = false
+  return {
+    on(next: Turn): void {
+      if (isOver) return
+      if (next === turn) {
+        timer.refresh()
+        return
+      }
+      turn = next
+      clearTimeout(timer)
+      timer = setTimeout(onSilence[next], next === 'client' ? idleMs : headMs)
+    },
+    over(): void {
+      isOver = true
+      clearTimeout(timer)
+    },
+  }
+}
+
+const silent = (idleMs: number): PolityError =>
+  new PolityError(
+    'gateway.silent',
+    `nothing of the body came for ${idleMs} ms: send the request again, without such a pause`,
+  )
 
 function begin({
   instance,

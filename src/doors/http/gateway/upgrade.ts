@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { PolityError } from '../../../kernel/errors.ts'
 import type { Instance, ServiceGateway } from '../../../modules/components/gateway/service-gateway.ts'
+import { endWith } from '../http-server.ts'
 import { problemAnswer } from '../problems.ts'
 import { answerFields, answerStatus, requestFields, type Sender } from './headers.ts'
 import { type Answered, answerOf, type Connections, Unanswered } from './outgoing.ts'
@@ -74,8 +75,7 @@ function requireHandshake({ headers, httpVersion }: IncomingMessage): void {
     )
 }
 
-const countsAgainst = (error: unknown): boolean =>
-  error instanceof Unanswered && error.error.code !== 'cancelled'
+const countsAgainst = (error: unknown): boolean => error instanceof Unanswered && error.isOfComponent
 const isRefusal = (thrown: unknown): boolean =>
   thrown instanceof PolityError && (thrown.code === 'target.open' || thrown.code === 'target.busy')
 
@@ -170,6 +170,5 @@ export function refuseUpgrade(socket: Duplex, error: PolityError, requestId: str
   const { status, headers = {}, body } = problemAnswer(error, requestId)
   const bytes = Buffer.from(typeof body === 'string' ? body : '')
   const fields = { ...headers, connection: 'close', 'content-length': String(bytes.length) }
-  if (socket.writable) socket.write(headOf(status, Object.entries(fields).flat()))
-  socket.end(bytes)
+  endWith(socket, Buffer.concat([Buffer.from(headOf(status, Object.entries(fields).flat())), bytes]))
 }

@@ -30,6 +30,10 @@ export type VerifyReason =
   | 'root'
   /** Entries are missing without a signed reason, or what was to be kept of them is not there. */
   | 'pruned'
+  /** A vote is not signed by whoever is said to have cast it. */
+  | 'vote'
+  /** A key for votes was not registered by whose it is, or is vouched for by none that he had. */
+  | 'registration'
   | 'database'
   | 'seal'
   | 'row'

@@ -12,7 +12,9 @@ import { type CheckedEntry, type ClaimedEntry, checkEntry } from './entry.ts'
 import { asFinding, failed } from './failure.ts'
 import { IdentitySet } from './identities.ts'
 import { Announcements, checkKept, type Hashes, prunedEdge } from './pruned.ts'
+import type { VerifiedKeys } from './registrations.ts'
 import { type JudgedSignatures, type NamedCheckpoint, Signatures } from './signatures.ts'
+import { type VerifiedVotes, VoteSignatures } from './votes.ts'
 
 export interface VerifyOptions {
   /** The verifier key that you trust. Without it the one beside the log is taken, and `isPinned` is false. */
@@ -35,6 +37,10 @@ export interface VerifiedLog extends JudgedSignatures {
   readonly entries: number
   /** Entries that the source holds beyond its checkpoint: whole, but signed by nobody yet. */
   readonly unsignedTail: number
+  /** What people signed; absent in a log in which nobody voted. */
+  readonly votes?: VerifiedVotes
+  /** The keys with which they sign; absent in a log in which nobody registered one. */
+  readonly voterKeys?: VerifiedKeys
   readonly vkey: string
   /** Whether the key came from the caller. One that lies beside the log proves only that it fits itself. */
   readonly isPinned: boolean
@@ -43,7 +49,8 @@ export interface VerifiedLog extends JudgedSignatures {
 /**
  * Checks every checkpoint the source shows (signature by a key that was in force, followed from the given one
  * through `log.key-rotated@1`; origin; root at its size), every entry (RFC 8785
- * bytes, CloudEvents 1.0 shape, unique (source, id), the hash and columns stored beside it) and every
+ * bytes, CloudEvents 1.0 shape, unique (source, id), the hash and columns stored beside it), every vote that
+ * somebody signed and every key that votes are signed with, and every
  * stored inner hash or tile. Constant memory but for 32 bytes or so per entry.
  *
  * Throws `verify.failed` with facts reason (`VerifyReason`) and, where the damage can be placed, seq: the
@@ -64,7 +71,7 @@ export async function verifyLog(source: LogSource, options: VerifyOptions = {}):
   const { minimumIndex = 0 } = source
   if (head.size < minimumIndex)
     throw failed('pruned', `the newest checkpoint of ${source.name} covers nothing that is still there`)
-  await derive(source, signatures, total, options)
+  const { votes, keys: voterKeys } = await derive(source, signatures, total, options)
   const judged = signatures.judge(source.vkey, options.timestampAuthorities)
   return {
     origin: head.origin,
@@ -73,6 +80,8 @@ export async function verifyLog(source: LogSource, options: VerifyOptions = {}):
     minimumIndex,
     entries: total - minimumIndex,
     unsignedTail: total - head.size,
+    ...(votes === undefined ? {} : { votes }),
+    ...(voterKeys === undefined ? {} : { voterKeys }),
     vkey,
     isPinned,
     ...judged,
@@ -120,14 +129,18 @@ async function derive(
   signatures: Signatures,
   total: number,
   { onProgress, signal }: VerifyOptions,
-): Promise<void> {
+): Promise<VoteSignatures> {
   const { minimumIndex = 0 } = source
   const stored = new StoredHashes(source, total, signal)
   const edge = await prunedEdge(minimumIndex, stored)
   const kept = await checkKept(source, minimumIndex, stored)
   const announcements = new Announcements()
   const identities = new IdentitySet()
-  for (const { seq, ...entry } of kept) signatures.hear(seq, entry)
+  const votes = new VoteSignatures(minimumIndex)
+  for (const { seq, ...entry } of kept) {
+    signatures.hear(seq, entry)
+    votes.hear(seq, entry)
+  }
   // C2SP tlog-tiles, "Pruning": the root of a smaller tree can no longer be told.
   const roots = rootsToMeet(signatures.checkpoints.filter(({ size }) => size >= minimumIndex))
   roots(edge)
@@ -140,6 +153,7 @@ async function derive(
       const checked = checkNext(entry, identities)
       announcements.hear(checked)
       signatures.hear(seq, checked)
+      votes.hear(seq, checked)
       edge.append(checked.leaf)
       if (edge.size % TILE_WIDTH === 0) for (const node of edge.takeCompleted()) await stored.compare(node)
       roots(edge)
@@ -151,6 +165,7 @@ async function derive(
   if (edge.size < total)
     throw failed('missing', `entry ${edge.size} of ${total} is missing`, { seq: edge.size })
   announcements.require(minimumIndex, kept)
+  return votes
 }
 
 /** Compares the root of each checkpoint, given in order of size, when the tree has grown to its size. */

@@ -2,6 +2,7 @@
 
 import { type JetStreamClient, type JetStreamManager, jetstream } from '@nats-io/jetstream'
 import {
+  type Authenticator,
   AuthorizationError,
   connect,
   credsAuthenticator,
@@ -127,11 +128,23 @@ const optionsOf = (access: BrokerAccess): NodeConnectionOptions => ({
   ...(access.user === undefined ? {} : { user: access.user }),
   ...(access.password === undefined ? {} : { pass: access.password }),
   ...(access.token === undefined ? {} : { token: access.token }),
-  ...(access.credentials === undefined
-    ? {}
-    : { authenticator: credsAuthenticator(new TextEncoder().encode(access.credentials)) }),
+  ...(access.credentials === undefined ? {} : { authenticator: authenticatorOf(access.credentials) }),
   ...(access.isEncrypted ? { tls: trustOf(access) } : {}),
 })
+
+/** Tried here, where it can still be said what is wrong: within a connection it would look as if nobody answered. */
+function authenticatorOf(credentials: string): Authenticator {
+  const authenticator = credsAuthenticator(new TextEncoder().encode(credentials))
+  try {
+    authenticator('')
+  } catch (error) {
+    throw denied(
+      'nats',
+      new Error('its credentials are no .creds file with a JWT and a seed', { cause: error }),
+    )
+  }
+  return authenticator
+}
 
 /** What the server says (no such stream, no right to it) is a refusal; all else, that nobody answers. */
 function asBrokerError(thrown: unknown): PolityError {
@@ -149,7 +162,12 @@ const REFUSALS = ['JetStreamApiError', 'JetStreamNotEnabled', 'StreamNotFoundErr
 
 /** Nobody listens: JetStream is off, or no stream takes the subject. 503 of the management passes with an election. */
 export const isRefusal = (thrown: unknown): thrown is Error =>
-  thrown instanceof PermissionViolationError ||
+  isForbidden(thrown) ||
   (thrown instanceof Error &&
     REFUSALS.includes(thrown.name) &&
     (thrown as { readonly status?: number }).status !== 503)
+
+/** A request that must not be made ends with what the server says of it as its cause. */
+const isForbidden = (thrown: unknown): thrown is Error =>
+  thrown instanceof PermissionViolationError ||
+  (thrown instanceof Error && thrown.cause instanceof PermissionViolationError)

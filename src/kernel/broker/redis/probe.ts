@@ -43,10 +43,16 @@ const SETTINGS: Readonly<Record<string, (value: string) => Judgement>> = {
             : 'a power cut loses what the operating system has not written',
           'set appendfsync always',
         ],
-  'maxmemory-policy': (value) =>
-    value === 'noeviction' || value.startsWith('volatile-')
-      ? ['safe', 'full memory refuses messages instead of dropping streams']
-      : ['can-lose', 'full memory drops whole streams', 'set maxmemory-policy noeviction'],
+  'maxmemory-policy': (value) => {
+    if (value === 'noeviction') return ['safe', 'full memory refuses messages instead of dropping streams']
+    return value.startsWith('volatile-')
+      ? [
+          'can-double',
+          'full memory drops the marks by which repetitions are recognised, and no streams',
+          'set maxmemory-policy noeviction',
+        ]
+      : ['can-lose', 'full memory drops whole streams', 'set maxmemory-policy noeviction']
+  },
   save: (value) => [
     'safe',
     value === '' ? 'no snapshots beside the append-only file' : 'snapshots beside the append-only file',

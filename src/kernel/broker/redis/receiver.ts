@@ -10,6 +10,26 @@ import type { RedisLink } from './connecting.ts'
 /** Nothing else wakes who blocks for news when something left behind is due. */
 const BLOCK_MAX_MS = 500
 const FIRST = '0-0'
+const CONSUMER_PREFIX = 'polity-'
+/** Times the wait for an acknowledgement (an hour for a minute): longer than any hub is silent that still works. */
+const GONE_AFTER_WAITS = 60
+/**
+ * Consumers of hubs that were killed. One script, so that none is handed a message between the look and the removal;
+ * one that lives after all is made again by its next read. Others may share the group: only names of ours.
+ */
+const FORGET_GONE = `
+local count = 0
+for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+  local consumer = {}
+  for i = 1, #flat, 2 do consumer[flat[i]] = flat[i + 1] end
+  local isOurs = string.sub(consumer.name, 1, #ARGV[2]) == ARGV[2]
+  if isOurs and consumer.pending == 0 and consumer.idle >= tonumber(ARGV[3]) then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], consumer.name)
+    count = count + 1
+  end
+end
+return count
+`
 
 interface Following {
   readonly link: RedisLink
@@ -30,7 +50,8 @@ export async function openRedisReceiver(following: Following): Promise<Receiver>
   const { link, blocking, env, options } = following
   const { stream, group } = options
   await makeGroup(link, options)
-  const consumer: Consumer = { ...following, name: `polity-${env.id()}`, cursor: FIRST }
+  await forgetGone(link, options)
+  const consumer: Consumer = { ...following, name: `${CONSUMER_PREFIX}${env.id()}`, cursor: FIRST }
   return {
     async receive({ max, waitMs, signal }) {
       requireReceiveMax(max)
@@ -79,6 +100,15 @@ async function makeGroup(link: RedisLink, { stream, group, from }: ReceiverOptio
     await link.call(['XGROUP', 'CREATE', stream, group, from === 'start' ? '0' : '$', 'MKSTREAM'])
   } catch (error) {
     if (!isRefusal(error, 'BUSYGROUP')) throw error
+  }
+}
+
+/** Clearing up: where it is refused (a user without scripts), names stay, and nothing else is different. */
+async function forgetGone(link: RedisLink, { stream, group, ackWaitMs }: ReceiverOptions): Promise<void> {
+  try {
+    await link.call(['EVAL', FORGET_GONE, 1, stream, group, CONSUMER_PREFIX, GONE_AFTER_WAITS * ackWaitMs])
+  } catch (error) {
+    if (!(error instanceof PolityError) || error.code !== 'broker.refused') throw error
   }
 }
 

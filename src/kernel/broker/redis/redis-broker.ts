@@ -43,7 +43,14 @@ export function openRedisBroker(load: LoadAccess, env: Env): Broker {
       const blocking = openRedisLink(load)
       receiving.add(blocking)
       try {
-        return await openRedisReceiver({ link, blocking, env, options })
+        const receiver = await openRedisReceiver({ link, blocking, env, options })
+        return {
+          ...receiver,
+          async close() {
+            receiving.delete(blocking)
+            await receiver.close()
+          },
+        }
       } catch (error) {
         receiving.delete(blocking)
         await blocking.close()

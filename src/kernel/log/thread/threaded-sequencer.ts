@@ -31,6 +31,7 @@ export async function openThreadedSequencer(
     },
   )
   const waiting = new Map<number, Waiting>()
+  let answers: Answer[] = []
   let nextId = 0
   let bundle: { id: number; proposal: Proposal }[] = []
   let isOpened = false
@@ -46,6 +47,12 @@ export async function openThreadedSequencer(
       waiting.set(id, { resolve: resolve as Waiting['resolve'], reject })
       post(id)
     })
+  /** Callers go on a slice at a time: what the first ask for next is written while the others still think. */
+  const settleSlice = () => {
+    settle(waiting, answers.slice(0, SLICE_ANSWERS))
+    answers = answers.slice(SLICE_ANSWERS)
+    if (answers.length > 0) setImmediate(settleSlice)
+  }
   const flush = () => {
     if (bundle.length === 0) return
     send({ kind: 'propose', items: bundle })
@@ -57,6 +64,9 @@ export async function openThreadedSequencer(
       if (lost) return
       lost = error
       reject(error)
+      // What was written before stays written.
+      settle(waiting, answers)
+      answers = []
       for (const { reject: refuse } of waiting.values()) refuse(error)
       waiting.clear()
       if (isOpened && !isClosing) listeners.onLost(error)
@@ -69,7 +79,9 @@ export async function openThreadedSequencer(
         case 'refused':
           return reject(errorFromWire(message.error))
         case 'answers':
-          return settle(waiting, message.items)
+          answers.push(...message.items)
+          if (answers.length === message.items.length) settleSlice()
+          return
         case 'published':
           return listeners.onPublished(message.published)
         case 'failure':
@@ -122,6 +134,8 @@ export async function openThreadedSequencer(
     },
   }
 }
+
+const SLICE_ANSWERS = 16
 
 interface Prepared {
   readonly rotation: Rotation

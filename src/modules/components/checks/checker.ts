@@ -5,6 +5,7 @@ import type { ModuleHost } from '../../../kernel/catalog/module.ts'
 import { asPolityError } from '../../../kernel/errors.ts'
 import type { Draft } from '../../../kernel/log/entry.ts'
 import type { Static } from '../../../kernel/schema/schema.ts'
+import { factAgainst } from '../../../kernel/trust/alerting.ts'
 import { CheckFailed, CheckPassed, components } from '../contract.ts'
 import { type CheckResult, type ChecksRow, unknown } from '../health.ts'
 import { CHECKS, type WatchedLease } from '../leases.ts'
@@ -131,7 +132,7 @@ const ATTEMPTS_MAX = 4
 /** Only what changes is written: a check that goes on as before costs nothing. Checks of one component share its row. */
 async function keep(
   host: Host,
-  { id, epoch, checks }: Watched,
+  { id, owner, epoch, checks }: Watched,
   check: Static<typeof Check>,
   outcome: Parameters<typeof standingAfter>[1],
 ): Promise<void> {
@@ -146,7 +147,7 @@ async function keep(
     const kept = others.flatMap(({ name }) => results.filter((each) => each.name === name))
     const next: ChecksRow = { epoch, results: [...kept, after] }
     try {
-      await host.record(factsOf(id, before, after), {
+      await host.record(factsOf({ id, owner }, before, after), {
         changes: [{ table: CHECKS, key: id, value: next }],
         expect: [{ table: CHECKS, key: id, version }],
       })
@@ -166,9 +167,16 @@ const isSettled = (before: CheckResult, after: CheckResult): boolean =>
   before.note === after.note &&
   (after.state === 'critical' ? after.failures > 0 && before.successes === 0 : after.failures === 0)
 
-function factsOf(id: string, before: CheckResult, after: CheckResult): Draft[] {
-  if (after.state === 'critical' && before.state !== 'critical')
-    return [CheckFailed({ id, check: after.name, note: after.note }, subjectOf(id))]
+/** A check that ends as failing speaks against whoever registered the component, who said where it is. */
+function factsOf(
+  { id, owner }: Pick<Watched, 'id' | 'owner'>,
+  before: CheckResult,
+  after: CheckResult,
+): readonly Draft[] {
+  if (after.state === 'critical' && before.state !== 'critical') {
+    const fact = CheckFailed({ id, check: after.name, note: after.note }, subjectOf(id))
+    return factAgainst(owner, { family: 'components', severity: 'medium', fact })
+  }
   if (before.state === 'critical' && after.state !== 'critical')
     return [CheckPassed({ id, check: after.name }, subjectOf(id))]
   return []

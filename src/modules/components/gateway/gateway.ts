@@ -1,12 +1,14 @@
 // The gateway's view of the registry: instances by id or capability, balanced by health and by what is under way.
 
 import type { ModuleHost } from '../../../kernel/catalog/module.ts'
+import { readEachTime } from '../../../kernel/config/live.ts'
 import { PolityError } from '../../../kernel/errors.ts'
 import type { AddressRule } from '../addresses.ts'
 import { components } from '../contract.ts'
 import { placeOf } from '../endpoints.ts'
 import { allSeen, type Seen } from '../reading.ts'
 import { unknownComponent } from '../registering.ts'
+import { serving } from '../serving.ts'
 import type { GatewayOptions } from '../settings.ts'
 import type { GatewayLimits, Instance, ServiceGateway } from './service-gateway.ts'
 import type { Traffic } from './traffic.ts'
@@ -53,7 +55,7 @@ export function openServiceGateway(
     return name
   }
   return {
-    limits: { ...LIMITS, ...options },
+    limits: readEachTime(LIMITS, options),
     async instances(service, protocol) {
       const known = matching(await registry.seen(), service)
       const found = known.length > 0 ? known : matching(await registry.seenAgain(service), service)
@@ -116,7 +118,7 @@ const CAPABILITY = 'capability:'
 
 const matching = (seen: readonly Seen[], service: string): readonly Seen[] =>
   service.startsWith(CAPABILITY)
-    ? seen.filter(({ row }) => row.capabilities.includes(service.slice(CAPABILITY.length)))
+    ? serving(seen, service.slice(CAPABILITY.length))
     : seen.filter(({ row }) => row.id === service)
 
 /** A WebSocket may also go to an http endpoint: it begins as a request. */

@@ -27,6 +27,7 @@ export interface Sample {
   readonly latencyMs: number
 }
 
+/** Read anew for each exchange: they may be set while the hub runs. */
 export interface GatewayLimits {
   readonly connectMs: number
   readonly headMs: number

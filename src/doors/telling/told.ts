@@ -12,3 +12,5 @@ export interface Told {
   /** Why, when it is no routine. */
   readonly sentence?: string
 }
+
+export const plain = (what: string): Told => ({ what, tone: 'plain' })

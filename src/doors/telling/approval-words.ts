@@ -1,9 +1,8 @@
 // What the entries of approvals say, in words: who asked, who answered, and what came of it.
 
-import { escapeText } from './escape.ts'
-import type { Told } from './told.ts'
-
-type Data = Readonly<Record<string, unknown>>
+import { list, record } from './json.ts'
+import type { Pen, Tellers } from './pen.ts'
+import { plain } from './told.ts'
 
 const CHOICES = new Map([
   ['approve', 'agreed to'],
@@ -11,24 +10,23 @@ const CHOICES = new Map([
   ['abstain', 'abstained from voting on'],
 ])
 
-/** By entry type. */
-export const APPROVAL_WORDS: Readonly<Record<string, (data: Data) => Told>> = {
+export const approvalWords = ({ text, texts, bare, sentenceOf }: Pen): Tellers => ({
   'approval.requested@1': ({ approval, action, resource, obligations }) => ({
     what: `asks people for ${bare(action)} on ${text(resource)} (approval ${text(approval)})`,
     tone: 'wait',
     verdict: 'waiting',
-    sentence: `needs ${texts(obligations)}`,
+    sentence: `needs ${texts(obligations, ' and ')}`,
   }),
   'approval.voted@1': ({ approval, vote, delegator, assurance, isSolo, reason }) => ({
-    what: `${CHOICES.get(String(vote)) ?? text(vote)} approval ${text(approval)}${delegator === undefined ? '' : ` in the place of ${text(delegator)}`}`,
+    what: `${CHOICES.get(text(vote)) ?? text(vote)} approval ${text(approval)}${delegator === undefined ? '' : ` in the place of ${text(delegator)}`}`,
     tone: vote === 'approve' ? 'good' : vote === 'deny' ? 'bad' : 'plain',
-    verdict: isSolo === true ? 'solo' : text(assurance),
+    verdict: isSolo !== true ? text(assurance) : assurance === 'signed' ? 'solo, signed' : 'solo',
     ...sentenceOf(reason),
   }),
   'approval.vote-dropped@1': ({ approval, voter, cause }) =>
     cause === 'revoked'
       ? {
-          what: `no longer counts the vote of ${text(voter)} on approval ${text(approval)}, which was revoked`,
+          what: `no longer counts the vote of ${text(voter)} on approval ${text(approval)}, which does not stand any more`,
           tone: 'bad',
           verdict: 'revoked',
         }
@@ -48,7 +46,7 @@ export const APPROVAL_WORDS: Readonly<Record<string, (data: Data) => Told>> = {
     ...sentenceOf(reason),
   }),
   'approval.expired@1': ({ approval, owed }) => ({
-    what: `let approval ${text(approval)} run out, because ${texts(owed)} did not come in time`,
+    what: `let approval ${text(approval)} run out, because ${texts(owed, ' and ')} did not come in time`,
     tone: 'bad',
     verdict: 'expired',
   }),
@@ -98,10 +96,8 @@ export const APPROVAL_WORDS: Readonly<Record<string, (data: Data) => Told>> = {
     plain(`lets ${text(to)} speak for him as ${text(role)} until ${text(until)}`),
   'approval.delegation-ended@1': ({ role }) => plain(`speaks for himself again as ${text(role)}`),
   'approval.committee-set@1': ({ committee }) => {
-    const { name, members } = (committee ?? {}) as Data
-    return plain(
-      `set the committee ${text(name)}, in which ${Array.isArray(members) ? members.length : 0} people sit`,
-    )
+    const { name, members } = record(committee)
+    return plain(`set the committee ${text(name)}, in which ${list(members).length} people sit`)
   },
   'approval.escalation-set@1': ({ of }) => plain(`set when ${text(of)} is reminded, and who comes after`),
   'approval.key-registered@1': ({ principal }) =>
@@ -119,11 +115,4 @@ export const APPROVAL_WORDS: Readonly<Record<string, (data: Data) => Told>> = {
     tone: 'plain',
     ...sentenceOf(reason),
   }),
-}
-
-const plain = (what: string): Told => ({ what, tone: 'plain' })
-const text = (value: unknown): string => (value === undefined ? '' : escapeText(String(value)))
-const texts = (values: unknown): string => (Array.isArray(values) ? values.map(text).join(' and ') : '')
-const bare = (name: unknown): string => text(name).replace(/@\d+$/, '')
-const sentenceOf = (reason: unknown): Pick<Told, 'sentence'> =>
-  reason === undefined || reason === '' ? {} : { sentence: text(reason) }
+})
