@@ -122,7 +122,7 @@ async function ready(child: ChildProcess, dataDir: string): Promise<RunningHub> 
     for (;;) {
       const found = pattern.exec(stderr)
       if (found) return found
-      if (child.stderr === null || child.exitCode !== null)
+      if (child.stderr === null || child.exitCode !== null || child.signalCode !== null)
         throw new Error(`the hub never said ${pattern}: ${stderr}`)
       await Promise.race([once(child.stderr, 'data'), closed])
     }

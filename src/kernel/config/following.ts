@@ -1,20 +1,43 @@
 // Follows configuration files: tells when one of them has changed, also when it was replaced or has come or gone.
 
-import { type StatWatcher, unwatchFile, watchFile } from 'node:fs'
+import { stat } from 'node:fs/promises'
 
 /** Files are looked at this often: that works on every file system, and for links that are swapped. */
-const LOOK_EVERY_MS = 1000
+const LOOK_EVERY_MS = 500
 
-/** Answers what ends it. */
+/**
+ * Tells once at the start, for what has changed between reading the files and looking at them, and after that
+ * whenever they have changed and been still for one look: a file that is written in two goes is not read between them.
+ * Answers what ends it.
+ */
 export function followFiles(paths: readonly string[], onChange: () => void): () => void {
-  const listener = (now: { mtimeMs: number; size: number; ino: number }, before: typeof now) => {
-    if (now.mtimeMs !== before.mtimeMs || now.size !== before.size || now.ino !== before.ino) onChange()
+  let isEnded = false
+  let before: string | undefined
+  let told: string | undefined
+  const look = async () => {
+    const now = (await Promise.all(paths.map(stampOf))).join()
+    if (isEnded) return
+    if (now === before && now !== told) {
+      told = now
+      onChange()
+    }
+    before = now
+    again()
   }
-  for (const path of paths) {
-    const watcher: StatWatcher = watchFile(path, { interval: LOOK_EVERY_MS, persistent: false }, listener)
-    watcher.unref()
+  let timer: NodeJS.Timeout
+  const again = () => {
+    timer = setTimeout(look, LOOK_EVERY_MS).unref()
   }
+  again()
   return () => {
-    for (const path of paths) unwatchFile(path, listener)
+    isEnded = true
+    clearTimeout(timer)
   }
 }
+
+/** What is different after any change; empty for a file that is not there. */
+const stampOf = (path: string): Promise<string> =>
+  stat(path, { bigint: true }).then(
+    ({ mtimeNs, ctimeNs, size, ino }) => `${mtimeNs} ${ctimeNs} ${size} ${ino}`,
+    () => '',
+  )
