@@ -1,7 +1,7 @@
-// A vitest reporter whose only line is the last one of a run: N passed, N failed, N skipped.
+// A vitest reporter: names what only passed at its second try, and closes with N passed, N failed, N skipped.
 
 import { appendFileSync } from 'node:fs'
-import type { Reporter, TestModule } from 'vitest/node'
+import type { Reporter, TestCase, TestModule } from 'vitest/node'
 
 interface Sum {
   passed: number
@@ -15,6 +15,7 @@ const SUM_FILE_VARIABLE = 'POLITY_TEST_SUM_FILE'
 export default class SumReporter implements Reporter {
   /** Of the last run; while watching there are many. */
   #sum: Sum | undefined
+  #secondTries: readonly string[] = []
 
   onInit(): void {
     // Vitest writes its own summary after onTestRunEnd; only at the exit is a line the last one.
@@ -23,16 +24,27 @@ export default class SumReporter implements Reporter {
 
   onTestRunEnd(testModules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
     this.#sum = sumOf(testModules, unhandledErrors.length)
+    this.#secondTries = testModules
+      .flatMap((testModule) => [...testModule.children.allTests()])
+      .filter((test) => test.diagnostic()?.flaky)
+      .map(secondTryOf)
   }
 
   #print(): void {
     if (this.#sum === undefined) return
+    for (const secondTry of this.#secondTries) process.stderr.write(`${secondTry}\n`)
     const line = `${this.#sum.passed} passed, ${this.#sum.failed} failed, ${this.#sum.skipped} skipped\n`
     const file = process.env[SUM_FILE_VARIABLE]
     if (file !== undefined && file !== '') appendFileSync(file, line)
     else process.stdout.write(line)
   }
 }
+
+const secondTryOf = (test: TestCase): string =>
+  [
+    `PASSED ONLY AT THE SECOND TRY: ${test.module.relativeModuleId} > ${test.fullName}`,
+    ...(test.result().errors ?? []).map(({ stack, message }) => stack ?? message),
+  ].join('\n')
 
 /** Counts tests, and as failed also what broke outside of any test: a file that does not load, a stray error. */
 function sumOf(testModules: readonly TestModule[], strayErrors: number): Sum {

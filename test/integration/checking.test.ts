@@ -116,6 +116,27 @@ describe('the closing sum', () => {
     expect(vitest().output.match(SUM)).toEqual(['1 passed, 3 failed, 1 skipped'])
   })
 
+  it('counts what passes at the second try, and names it with its first fault, only where a second try is allowed', () => {
+    write(
+      'src/a.test.ts',
+      `import { expect, it } from 'vitest'
+       let tries = 0
+       it('is unlucky', () => expect(++tries).toBe(2))
+       it('is lucky', () => {})
+       it('is wrong', () => expect(1).toBe(2))`,
+    )
+    const { output, status } = vitest({ POLITY_TEST_SECOND_TRY: 'yes' })
+    expect(output.match(SUM)).toEqual(['2 passed, 1 failed, 0 skipped'])
+    expect(status).toBe(1)
+    expect(output.match(/^PASSED ONLY AT THE SECOND TRY.*$/gm)).toEqual([
+      'PASSED ONLY AT THE SECOND TRY: src/a.test.ts > is unlucky',
+    ])
+    expect(output).toMatch(/is unlucky\n.*expected 1 to be 2/)
+    expect(vitest({ POLITY_TEST_SECOND_TRY: '' }).output.match(SUM)).toEqual([
+      '1 passed, 2 failed, 0 skipped',
+    ])
+  })
+
   it('goes to the file of .ci/run instead when there is one', () => {
     write('src/a.test.ts', "import { it } from 'vitest'\nit('passes', () => {})")
     const file = join(tree, 'sums')
@@ -221,7 +242,7 @@ function check(...steps: readonly string[]) {
 }
 
 function vitest(environment: Readonly<Record<string, string>> = {}) {
-  const { POLITY_TEST_SUM_FILE, VITEST, ...inherited } = process.env
+  const { POLITY_TEST_SUM_FILE, POLITY_TEST_SECOND_TRY, VITEST, ...inherited } = process.env
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     [join(HOUSE, 'node_modules/vitest/vitest.mjs'), 'run', '--no-color'],
