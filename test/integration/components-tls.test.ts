@@ -24,7 +24,9 @@ const hasOpenssl = (() => {
   }
 })()
 
-async function tlsBackend(): Promise<{ readonly url: string; readonly cert: string }> {
+const HOSTS = ['localhost', '127.0.0.1']
+
+async function tlsBackend(host: string): Promise<{ readonly url: string; readonly cert: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'polity-tls-'))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
@@ -42,7 +44,14 @@ async function tlsBackend(): Promise<{ readonly url: string; readonly cert: stri
       key,
       '-out',
       cert,
-    ].concat(['-days', '5', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']),
+    ].concat([
+      '-days',
+      '5',
+      '-subj',
+      '/CN=localhost',
+      '-addext',
+      'subjectAltName=DNS:localhost,IP:127.0.0.1',
+    ]),
     { stdio: 'ignore' },
   )
   const server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_, response) =>
@@ -54,13 +63,13 @@ async function tlsBackend(): Promise<{ readonly url: string; readonly cert: stri
     server.closeAllConnections()
     server.close()
   })
-  const url = `https://localhost:${(server.address() as AddressInfo).port}/`
+  const url = `https://${host}:${(server.address() as AddressInfo).port}/`
   return { url, cert: readFileSync(cert, 'utf8') }
 }
 
 describe.runIf(hasOpenssl)('a component with a certificate of its own', () => {
-  it('fails its check and is not spoken to', async () => {
-    const { url } = await tlsBackend()
+  it.each(HOSTS)('fails its check and is not spoken to, at %s', async (host) => {
+    const { url } = await tlsBackend(host)
     const env = systemEnv()
     const probe = openProbe(env, openAddressRule(env))
     const outcome = await probe({ name: 'x', kind: 'http', url }, new AbortController().signal)
@@ -72,22 +81,25 @@ describe.runIf(hasOpenssl)('a component with a certificate of its own', () => {
     expect([answer.status, answer.text.includes('secret')]).toEqual([502, false])
   })
 
-  it('is trusted once its certificate is, and warned about before that ends', async () => {
-    const { url, cert } = await tlsBackend()
-    const trusted = getCACertificates('default')
-    setDefaultCACertificates([...trusted, cert])
-    onTestFinished(() => setDefaultCACertificates(trusted))
-    const env = systemEnv()
-    const probe = openProbe(env, openAddressRule(env))
-    const check = { name: 'x', kind: 'http', url, contains: 'secret' } as const
-    const { signal } = new AbortController()
-    expect(await probe(check, signal)).toEqual({ verdict: 'pass', note: 'answers 200' })
-    expect(await probe({ ...check, certificateDaysMin: 30 }, signal)).toEqual({
-      verdict: 'warn',
-      note: 'its certificate ends in 4 days',
-    })
-    await using served = await openGatewayHub()
-    await served.register('own', url)
-    expect((await served.owner('/svc/own/')).text).toBe('secret')
-  })
+  it.each(HOSTS)(
+    'is trusted once its certificate is, and warned about before that ends, at %s',
+    async (host) => {
+      const { url, cert } = await tlsBackend(host)
+      const trusted = getCACertificates('default')
+      setDefaultCACertificates([...trusted, cert])
+      onTestFinished(() => setDefaultCACertificates(trusted))
+      const env = systemEnv()
+      const probe = openProbe(env, openAddressRule(env))
+      const check = { name: 'x', kind: 'http', url, contains: 'secret' } as const
+      const { signal } = new AbortController()
+      expect(await probe(check, signal)).toEqual({ verdict: 'pass', note: 'answers 200' })
+      expect(await probe({ ...check, certificateDaysMin: 30 }, signal)).toEqual({
+        verdict: 'warn',
+        note: 'its certificate ends in 4 days',
+      })
+      await using served = await openGatewayHub()
+      await served.register('own', url)
+      expect((await served.owner('/svc/own/')).text).toBe('secret')
+    },
+  )
 })

@@ -29,6 +29,7 @@ const DESCRIPTION_WIDTH_MIN = 32
 const DESCRIPTION_INDENT = 6
 /** What is longer stands in a line of its own, and takes no room from the descriptions of all others. */
 const TERM_WIDTH_MAX = 30
+const USAGE_INDENT = ' '.repeat('Usage: '.length)
 
 /**
  * The line as it is parsed: `help state put` asks what `state put --help` asks. Help about a word that is
@@ -82,14 +83,17 @@ export async function buildProgram(
 }
 
 function bareProgram(release: string): Command {
+  const helpWidth = Math.min(HELP_WIDTH_MAX, process.stdout.columns || HELP_WIDTH_USUAL)
   return failInWords(new Command('polity'))
     .description('Runs autonomous components under law: checked before, carried out durably, provable after.')
     .usage('<command> [options]')
     .configureOutput({ outputError: () => undefined })
     .configureHelp({
       showGlobalOptions: true,
-      helpWidth: Math.min(HELP_WIDTH_MAX, process.stdout.columns || HELP_WIDTH_USUAL),
+      helpWidth,
+      styleUsage: (usage) => wrapText(usage, helpWidth - USAGE_INDENT.length).join(`\n${USAGE_INDENT}`),
       formatItem: helpItem,
+      optionDescription: (option) => Help.prototype.optionDescription(withoutNamedChoices(option)),
       padWidth: (command, helper) => Math.min(TERM_WIDTH_MAX, Help.prototype.padWidth(command, helper)),
       // That it has options its own help says; here the words would stand in the way of what it does.
       subcommandTerm: (command) => Help.prototype.subcommandTerm(command).replace(' [options]', ''),
@@ -122,6 +126,19 @@ function bareProgram(release: string): Command {
     )
     .addOption(new Option('--no-input', 'never ask anything'))
     .addOption(new Option('--yes', 'answer questions with yes'))
+}
+
+/** What commander adds would say them a second time. */
+function withoutNamedChoices(option: Option): Option {
+  if (!namesAll(option.description, option.argChoices ?? [])) return option
+  const { argChoices: _, ...rest } = option
+  return Object.assign(new Option(option.flags, option.description), rest)
+}
+
+/** Whether the words say of each choice that there is one: then they say it better than a list. */
+function namesAll(description: string, choices: readonly string[]): boolean {
+  const words = new Set(description.split(/[^\w-]+/))
+  return choices.every((choice) => words.has(choice))
 }
 
 /** A line of help; on a narrow terminal the description stands below. */
@@ -230,10 +247,11 @@ function helpOf({ kind, isList, isDocument = false, description }: Field): strin
   return [description ?? (isList ? 'one or more' : ''), how].filter((part) => part !== '').join('; ')
 }
 
-/** Commander shows the choices of an option itself; those of an argument are told here. */
+/** Commander shows the choices of an option itself; those of an argument are told here, unless its words do. */
 function argumentHelpOf(field: Field): string {
-  const { choices, isList } = field
-  const choice = choices && !isList ? `one of ${choices.join(', ')}` : ''
+  const { choices, isList, description = '' } = field
+  const isTold = choices === undefined || isList || namesAll(description, choices)
+  const choice = isTold ? '' : `one of ${choices.join(', ')}`
   return [helpOf(field), choice].filter((part) => part !== '').join('; ')
 }
 

@@ -1,17 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { PolityError } from '../../kernel/errors.ts'
+import { codeOf } from '../../kit/codes.fixture.ts'
 import { DEPTH_MAX, parseJsonBody } from './json-body.ts'
 
 const read = (text: string) => parseJsonBody(Buffer.from(text))
-const codeOf = (act: () => unknown) => {
-  try {
-    act()
-  } catch (error) {
-    return (error as PolityError).code
-  }
-  return 'none'
-}
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
 
 describe('a JSON body', () => {

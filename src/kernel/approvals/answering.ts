@@ -68,7 +68,7 @@ export const withdraw = command('approvals.withdraw@1', {
 export const advise = command('approvals.advise@1', {
   ...shared,
   summary: 'Says what you think of it; this has no weight, whoever says it.',
-  input: { approval: ApprovalId, opinion: VoteChoice, reason: Reason },
+  input: { approval: ApprovalId, opinion: Described(VoteChoice, 'what you would answer'), reason: Reason },
 })
 
 export const breakGlass = command('approvals.break-glass@1', {
@@ -84,7 +84,10 @@ export const review = command('approvals.review@1', {
   summary: 'Closes the review of what was done behind broken glass; not by those who broke it.',
   input: {
     approval: ApprovalId,
-    finding: Type.Union([Type.Literal('justified'), Type.Literal('unjustified')]),
+    finding: Described(
+      Type.Union([Type.Literal('justified'), Type.Literal('unjustified')]),
+      'what the review has found it to be',
+    ),
     note: Reason,
   },
   cli: { positional: ['approval', 'finding'] },

@@ -102,7 +102,13 @@ export const registerKey = command('approvals.register-key@1', {
 
 export const removeKey = command('approvals.remove-key@1', {
   summary: "Takes a voter's key away, for one that is lost or stolen.",
-  input: { principal: PersonName, key: Type.String({ pattern: '^[0-9a-f]{16}$' }) },
+  input: {
+    principal: PersonName,
+    key: Type.String({
+      pattern: '^[0-9a-f]{16}$',
+      description: 'the id of a key, as `polity approvals keys` shows it',
+    }),
+  },
   output: Closed({ principal: Text, key: Text }),
   errors: ['not-found'],
   risk: 'critical',
@@ -175,7 +181,10 @@ export const grantStanding = command('approvals.standing@1', {
 
 export const revokeStanding = command('approvals.revoke-standing@1', {
   summary: 'Ends a standing approval at once.',
-  input: { standing: Type.String({ minLength: 1, maxLength: 64 }), reason: Type.Optional(Reason) },
+  input: {
+    standing: Type.String({ minLength: 1, maxLength: 64, description: 'the id of a standing approval' }),
+    reason: Type.Optional(Reason),
+  },
   output: StandingShown,
   errors: ['not-found'],
   risk: 'medium',

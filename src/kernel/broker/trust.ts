@@ -1,7 +1,7 @@
 // Whom a connection to a broker believes over TLS, and how it is told that the other side is not to be believed, or lets nobody in.
 
-import { isIP } from 'node:net'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
+import { serverNameOf } from '../../kit/server-name.ts'
 import { PolityError } from '../errors.ts'
 import type { BrokerAccess } from './access.ts'
 
@@ -17,8 +17,7 @@ export interface TrustOptions {
 export const trustOf = ({ host, ca }: BrokerAccess): TrustOptions => ({
   rejectUnauthorized: true,
   checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate),
-  // An address is no server name (RFC 6066 section 3).
-  ...(isIP(host) === 0 ? { servername: host } : {}),
+  ...serverNameOf(host),
   ...(ca === undefined ? {} : { ca }),
 })
 

@@ -84,7 +84,9 @@ const deed = {
     Type.Boolean({ description: 'whether nobody looks on: an agent or a timer decided to do it' }),
   ),
   actorLabel: Type.Optional(Described(Label, 'whom the asking program names; a label, never an identity')),
-  conduct: Type.Optional(Conduct),
+  conduct: Type.Optional(
+    Described(Conduct, 'what the deed does: an object in the words of rules, such as {"cost": 2500}'),
+  ),
 }
 
 const FACTS = ['operation', 'resourceType', 'resourceId', 'subjectType', 'actorLabel'] as const
@@ -117,8 +119,12 @@ export const act = command(ACT, {
   summary: 'Decides about a deed of another program, and waits until it says what became of it.',
   input: {
     ...deed,
-    /** Whatever else the program told: for people who approve, and for nobody's rules. */
-    details: Type.Optional(Private(Json)),
+    details: Type.Optional(
+      Described(
+        Private(Json),
+        "whatever else is known of it: for people who approve, and for nobody's rules",
+      ),
+    ),
     outcomeWithinSeconds: Type.Optional(
       Type.Integer({
         minimum: 1,
@@ -147,7 +153,7 @@ export const report = command('outside.report@1', {
   summary: 'Says what became of a deed that was allowed; once, by the program that asked.',
   input: {
     decision: DecisionId,
-    status: Type.Union([Type.Literal('done'), Type.Literal('failed')]),
+    status: Described(Type.Union([Type.Literal('done'), Type.Literal('failed')]), 'what became of the deed'),
     code: Type.Optional(
       Described(
         Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._:-]*$', maxLength: 64 }),
@@ -158,7 +164,13 @@ export const report = command('outside.report@1', {
     message: Type.Optional(
       Described(Label, 'a sentence of at most 256 characters, which everybody may read'),
     ),
-    cost: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
+    cost: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: Number.MAX_SAFE_INTEGER,
+        description: 'what it cost, in the cents of one currency',
+      }),
+    ),
   },
   output: Closed({ decision: DecisionId, status: Text }),
   errors: ['not-found', 'outside.reported'],

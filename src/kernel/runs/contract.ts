@@ -9,9 +9,18 @@ const RunId = Described(
   Type.String({ minLength: 1, maxLength: 64, pattern: '^[0-9a-z-]+$' }),
   'the id of a run',
 )
-const Reason = Type.String({ minLength: 1, maxLength: 1000 })
-const StepName = Type.String({ minLength: 1, maxLength: 640 })
-const SignalName = Type.String({ minLength: 1, maxLength: 256, pattern: '^[^\\u0000-\\u001f\\u007f]+$' })
+const Reason = Described(
+  Type.String({ minLength: 1, maxLength: 1000 }),
+  'why, in words that everybody may read: it is recorded as it is',
+)
+const StepName = Described(
+  Type.String({ minLength: 1, maxLength: 640 }),
+  'the name of a step, as `polity runs journal` shows it',
+)
+const SignalName = Described(
+  Type.String({ minLength: 1, maxLength: 256, pattern: '^[^\\u0000-\\u001f\\u007f]+$' }),
+  'the name of a signal: text without control characters',
+)
 
 export const RunPaused = entryType('run.paused@1', { run: Text, action: Text, reason: Type.Optional(Text) })
 /** A paused or parked run goes on. */
@@ -150,7 +159,11 @@ export const cancel = command('runs.cancel@1', {
 export const signal = command('runs.signal@1', {
   ...steering,
   summary: 'Tells a run what it waits for, or will wait for.',
-  input: { run: RunId, name: SignalName, payload: Type.Optional(Private(Json)) },
+  input: {
+    run: RunId,
+    name: SignalName,
+    payload: Type.Optional(Described(Private(Json), 'what the signal carries; default null')),
+  },
   errors: ['run.not-found', 'run.finished', 'run.limit', 'payload.too-large'],
   cli: { positional: ['run', 'name'] },
 })
@@ -161,10 +174,14 @@ export const resolve = command('runs.resolve@1', {
   input: {
     run: RunId,
     step: StepName,
-    /** What the step would have answered. */
-    result: Type.Optional(Private(Json)),
-    /** It did not happen, or failed: the sentence with which it fails. */
-    failed: Type.Optional(Type.String({ minLength: 1, maxLength: 1000 })),
+    result: Type.Optional(Described(Private(Json), 'what the step has answered, where it was done')),
+    failed: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 1000,
+        description: 'the sentence with which the step fails, where it failed or was not done',
+      }),
+    ),
   },
   errors: ['run.not-found', 'run.own', 'run.finished', 'input.invalid', 'payload.too-large'],
   cli: { positional: ['run', 'step'] },
@@ -175,11 +192,25 @@ const PAGE_MAX = 200
 export const list = query('runs.list@1', {
   summary: 'Runs, newest first: all for an owner, for others their own.',
   input: {
-    status: Type.Optional(Status),
-    action: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
-    principal: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
+    status: Type.Optional(Described(Status, 'only runs of this status')),
+    action: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 256,
+        description: 'only runs of this action, such as mirror.analyze',
+      }),
+    ),
+    principal: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 1024,
+        description: 'only runs of this principal, as `polity runs get` shows it',
+      }),
+    ),
     after: Type.Optional(RunId),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: PAGE_MAX })),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: PAGE_MAX, description: 'how many at most; default 50' }),
+    ),
   },
   output: Page(RunState),
   http: { path: 'runs' },
@@ -197,9 +228,10 @@ export const journal = query('runs.journal@1', {
   summary: 'The steps of a run in order, with their results.',
   input: {
     run: RunId,
-    /** Exclusive: the place of the last step of the page before. */
-    after: Type.Optional(Integer),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: PAGE_MAX })),
+    after: Type.Optional(Described(Integer, 'go on after this place, as the answer says')),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: PAGE_MAX, description: 'how many steps at most; default 100' }),
+    ),
   },
   output: Closed({
     run: Text,

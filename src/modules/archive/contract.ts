@@ -91,7 +91,12 @@ export const preserve = command('archive.preserve@1', {
     ifVersion: Type.Optional(
       Described(Integer, 'only if this is the newest version; 0: only if there is no such scroll yet'),
     ),
-    retention: Type.Optional(Retention),
+    retention: Type.Optional(
+      Described(
+        Retention,
+        'how long it has to stay, {mode, retainUntil}, the mode governance or compliance; default: no time',
+      ),
+    ),
     hold: Type.Optional(Type.Boolean({ description: 'put it under legal hold at once' })),
   },
   output: Closed({

@@ -77,7 +77,13 @@ export const status = query('brokers.status@1', {
 
 export const setAside = query('brokers.set-aside@1', {
   summary: 'What a sink could not send, or a source could not use, with the reason.',
-  input: { ...Name, after: Type.Optional(Type.String({ maxLength: 256 })), limit },
+  input: {
+    ...Name,
+    after: Type.Optional(
+      Type.String({ maxLength: 256, description: 'go on after this message, as the answer says' }),
+    ),
+    limit,
+  },
   output: Page(SetAsideShape),
   errors: ['not-found'],
   resource: ofFlow,

@@ -65,7 +65,7 @@ export const SourceSettings = {
       description: 'the group or durable consumer; default one of this hub and source',
     }),
   ),
-  audience: Type.Optional(Audience),
+  audience: Type.Optional(Described(Audience, 'who may see its events, beside its principal')),
   from: Type.Optional(From),
 }
 

@@ -43,12 +43,18 @@ export const register = command('components.register@1', {
     name: Type.Optional(name),
     kind: Type.Optional(kind),
     version,
-    endpoints: Type.Optional(endpoints),
-    capabilities: Type.Optional(capabilities),
+    endpoints: Type.Optional(
+      Described(endpoints, 'where it is reached, [{protocol, url}]: http, tcp or ws; at most 16'),
+    ),
+    capabilities: Type.Optional(
+      Described(capabilities, 'what it offers, each a name such as translate; at most 32'),
+    ),
     sharedWith: Type.Optional(SharedWith),
     metadata: Type.Optional(metadata),
     ttlMs: Type.Optional(ttlMs),
-    checks: Type.Optional(checks),
+    checks: Type.Optional(
+      Described(checks, 'how the hub sees that it is well, [{name, kind, url}]: http or tcp; at most 8'),
+    ),
   },
   output: Lease,
   errors: ['components.not-yours', 'components.address', 'limit'],
@@ -99,7 +105,7 @@ export const list = query('components.list@1', {
   input: {
     kind: Type.Optional(Kind),
     capability: Type.Optional(Capability),
-    health: Type.Optional(HealthWord),
+    health: Type.Optional(Described(HealthWord, 'only components of this health')),
     after: Type.Optional(Described(ComponentId, 'go on after this id')),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'how many at most' })),
   },
@@ -130,8 +136,12 @@ export const traffic = query('components.traffic@1', {
     'What went through the gateway of this hub since it started, by component, method and form of path.',
   input: {
     id: Type.Optional(ComponentId),
-    after: Type.Optional(Type.String({ maxLength: 512 })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+    after: Type.Optional(
+      Type.String({ maxLength: 512, description: 'go on after this row, as the answer says' }),
+    ),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 1000, description: 'how many at most; default 1000' }),
+    ),
   },
   output: Page(
     noun('components.route-traffic', {
@@ -159,8 +169,10 @@ export const gatewayRequest = query('gateway.request@1', {
       description: 'the id of a component, or capability: and a capability',
     }),
     method: Type.String({ pattern: '^[A-Z]{1,16}$', description: 'a method such as GET' }),
-    /** The path with what looks like a key replaced by {id}. */
-    path: Type.String({ maxLength: 512 }),
+    path: Type.String({
+      maxLength: 512,
+      description: 'a path such as /orders/{id}: {id} stands for whatever looks like a key',
+    }),
   },
   output: Closed({
     instances: Type.Array(Closed({ component: ComponentId, url: Type.String(), health: HealthWord })),

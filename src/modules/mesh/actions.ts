@@ -48,7 +48,13 @@ export const publish = command('mesh.publish@1', {
 /** All of them or none. */
 export const publishMany = command('mesh.publish-many@1', {
   summary: 'Publishes several events in one commit: all of them, or none.',
-  input: { events: Type.Array(Closed(EventFields), { minItems: 1, maxItems: PUBLISH_MAX }) },
+  input: {
+    events: Type.Array(Closed(EventFields), {
+      minItems: 1,
+      maxItems: PUBLISH_MAX,
+      description: `the events, [{type, data}]; at most ${PUBLISH_MAX}`,
+    }),
+  },
   output: Closed({ items: Type.Array(Published) }),
   errors: REFUSALS,
   risk: 'low',

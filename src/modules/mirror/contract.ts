@@ -210,7 +210,7 @@ export const analyze = command('mirror.analyze@1', {
 export const forget = command('mirror.forget@1', {
   summary:
     'Forgets a repository for ever: its row, its path and its analyses; the log and its proofs stay valid.',
-  input: { name: RepositoryName },
+  input: { name: Described(RepositoryName, 'its name, as `polity mirror repositories` shows it') },
   output: Closed({ name: RepositoryName }),
   errors: ['not-found', 'hold.active'],
   risk: 'high',

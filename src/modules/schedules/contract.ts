@@ -24,8 +24,7 @@ const Asker = Closed({
 })
 
 const CatchUp = Type.Union([Type.Literal('none'), Type.Literal('last'), Type.Literal('all')], {
-  description:
-    'what becomes of times that were missed: none are made up, the last one is, or all (at most 100)',
+  description: 'which of the times that were missed are made up: none, the last one, or all (at most 100)',
 })
 
 const LateMaxMs = Type.Integer({

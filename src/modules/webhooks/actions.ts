@@ -216,7 +216,13 @@ export const list = query('webhooks.list@1', {
 
 export const deliveries = query('webhooks.deliveries@1', {
   summary: 'What was sent to an endpoint within the last seven days, attempt by attempt; oldest first.',
-  input: { ...Endpoint, after: Type.Optional(Type.String({ maxLength: 512 })), limit },
+  input: {
+    ...Endpoint,
+    after: Type.Optional(
+      Type.String({ maxLength: 512, description: 'go on after this attempt, as the answer says' }),
+    ),
+    limit,
+  },
   output: Page(DeliveryShape),
   errors: ['not-found'],
   resource: ofEndpoint,

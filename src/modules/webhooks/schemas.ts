@@ -104,7 +104,7 @@ export const SourceSettings = {
   prefix: TypePrefix,
   principal: PrincipalLabel,
   header: Type.Optional(HeaderName),
-  audience: Type.Optional(Audience),
+  audience: Type.Optional(Described(Audience, 'who may see its events, beside its principal')),
 }
 export const SourceShape = Closed({ ...SourceSettings, putAt: Timestamp })
 

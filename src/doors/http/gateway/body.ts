@@ -1,6 +1,7 @@
 // The client's body on its way to an instance: at the pace of both, never more than is allowed, and whose turn it is.
 
 import type { ClientRequest, IncomingMessage } from 'node:http'
+import { readOnWhenCut } from './early-answer.ts'
 
 /** Who has to move next: what the other one does not do meanwhile is no fault of its own. */
 export type Turn = 'client' | 'component'
@@ -15,11 +16,13 @@ export interface Passage {
   readonly sizeMaxBytes: number
   /** Called whenever one of the two has moved. */
   readonly onTurn: (turn: Turn) => void
+  /** Called when the instance takes no more, though it may still answer. */
+  readonly onCut: (error: Error) => void
   readonly onTooMuch: () => void
 }
 
 /** Answers what ends it: the rest of the body is nobody's then. */
-export function passOn({ incoming, outgoing, sizeMaxBytes, onTurn, onTooMuch }: Passage): () => void {
+export function passOn({ incoming, outgoing, sizeMaxBytes, onTurn, onCut, onTooMuch }: Passage): () => void {
   let sizeBytes = 0
   const onData = (chunk: Buffer) => {
     sizeBytes += chunk.length
@@ -47,6 +50,13 @@ export function passOn({ incoming, outgoing, sizeMaxBytes, onTurn, onTooMuch }: 
     incoming.off('data', onData).off('end', onEnd).off('close', onClose)
     outgoing.off('drain', onDrain)
   }
+  if (outgoing.socket !== null)
+    readOnWhenCut(outgoing.socket, (error) => {
+      stop()
+      onCut(error)
+      // A client that does not read before it has sent everything would wait for us.
+      incoming.resume()
+    })
   incoming.on('data', onData).once('end', onEnd).once('close', onClose)
   outgoing.on('drain', onDrain).once('close', stop)
   // What was still on its way to the instance is there: from here on it answers, or does not.

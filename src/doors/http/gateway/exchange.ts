@@ -36,7 +36,7 @@ export async function carryOut(exchange: Exchange): Promise<void> {
     )
   const { isThere, sizeBytes = 0 } = bodyOf(incoming.headers)
   if (sizeBytes > way.limits.bodySizeMaxBytes) throw tooLarge(way.limits.bodySizeMaxBytes)
-  const body: Body = { isThere, isTaken: false, stop: () => undefined }
+  const body: Body = { isThere, isTaken: false, isCut: false, stop: () => undefined }
   try {
     await carryBody(exchange, body)
   } finally {
@@ -55,7 +55,7 @@ async function carryBody(exchange: Exchange, body: Body): Promise<void> {
     const leave = way.enter(instance)
     try {
       const answered = await tryOne(exchange, instance, body)
-      if (!(answered instanceof Refused)) return await passBack(exchange, instance, answered)
+      if (!(answered instanceof Refused)) return await passBack(exchange, instance, answered, body)
       const isLast = way.choose(instances, tried) === undefined
       if (isLast || !mayGoElsewhere(answered.thrown, incoming.method ?? '', body.isTaken))
         throw shown(answered.thrown)
@@ -114,6 +114,8 @@ function inTime(asking: Promise<Answered>, withinMs: number): Promise<Answered> 
 interface Body {
   readonly isThere: boolean
   isTaken: boolean
+  /** The instance takes no more of it; what still comes is thrown away. */
+  isCut: boolean
   /** Nothing of it is sent any further. */
   stop: () => void
 }
@@ -132,7 +134,7 @@ async function ask(exchange: Exchange, instance: Instance, body: Body): Promise<
   try {
     return await answerOf(
       asked,
-      (outgoing, onTurn) => {
+      (outgoing, { onTurn, onCut: cut }) => {
         if (!body.isThere) {
           outgoing.end()
           return
@@ -140,7 +142,11 @@ async function ask(exchange: Exchange, instance: Instance, body: Body): Promise<
         body.isTaken = true
         const sizeMaxBytes = way.limits.bodySizeMaxBytes
         const onTooMuch = () => tooMuch.abort()
-        body.stop = passOn({ incoming, outgoing, sizeMaxBytes, onTurn, onTooMuch })
+        const onCut = (error: Error) => {
+          body.isCut = true
+          cut(error)
+        }
+        body.stop = passOn({ incoming, outgoing, sizeMaxBytes, onTurn, onCut, onTooMuch })
       },
       whole,
     )
@@ -202,6 +208,7 @@ async function passBack(
   exchange: Exchange,
   instance: Instance,
   { outgoing, answer, upgraded }: Answered,
+  body: Body,
 ): Promise<void> {
   const { incoming, target, way, begin, signal } = exchange
   if (upgraded !== undefined) {
@@ -218,9 +225,14 @@ async function passBack(
   if (answer.headers['content-length'] === undefined) response.flushHeaders()
   const { promise, resolve } = Promise.withResolvers<void>()
   // Where the client owes more of its body and the component has read all of it, both wait for the client.
-  const onSilence = () => broken(turnOf(outgoing) === 'client' ? undefined : new Error('silent'))
+  const onSilence = () =>
+    broken(!body.isCut && turnOf(outgoing) === 'client' ? undefined : new Error('silent'))
   const silence = setTimeout(onSilence, way.limits.idleMs)
   const touch = () => silence.refresh()
+  // What is thrown away keeps nothing alive.
+  const taken = () => {
+    if (!body.isCut) touch()
+  }
   const broken = (error: Error | undefined) => {
     if (response.writableFinished) return
     // A client that goes, or that does not read on until the component gives up, is not the component's fault.
@@ -231,7 +243,7 @@ async function passBack(
     response.destroy()
     resolve()
   }
-  incoming.on('data', touch)
+  incoming.on('data', taken)
   answer.on('data', touch)
   // Who has enough of a body may close, and what it has answered may be lost by that.
   const cut = (error: Error) => broken(outgoing.writableEnded ? error : undefined)
@@ -252,7 +264,7 @@ async function passBack(
     await promise
   } finally {
     clearTimeout(silence)
-    incoming.off('data', touch)
+    incoming.off('data', taken)
     // A body that the instance did not wait for is not sent any further.
     if (!outgoing.writableFinished) outgoing.destroy()
   }

@@ -20,6 +20,7 @@ import type { RawRequest, RawRoute } from '../raw-route.ts'
 import type { RequestLine } from '../request-log.ts'
 import type { HttpRequest } from '../route.ts'
 import type { ServedHub } from '../served-hub.ts'
+import { lingerAfterAnswer } from './early-answer.ts'
 import { carryOut } from './exchange.ts'
 import type { Sender } from './headers.ts'
 import { type Liveness, openLiveness } from './liveness.ts'
@@ -104,6 +105,7 @@ async function serveRequest(door: Door, request: RawRequest): Promise<void> {
   const { raw, id, caller } = request
   const { way, connections } = door
   const asked = askedFor(raw, raw.method ?? '', caller)
+  lingerAfterAnswer(raw)
   requireMethod(asked.method)
   await requirePermitted(door.permit, asked)
   const leave = door.places.take(caller)

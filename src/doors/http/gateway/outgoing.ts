@@ -9,8 +9,10 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
 import { PolityError } from '../../../kernel/errors.ts'
+import { serverNameOf } from '../../../kit/server-name.ts'
 import type { GatewayLimits, Instance } from '../../../modules/components/gateway/service-gateway.ts'
 import type { Turn } from './body.ts'
+import { CLOSED } from './early-answer.ts'
 import type { HeaderFields } from './headers.ts'
 
 const IDLE_CONNECTIONS_MAX = 32
@@ -18,6 +20,8 @@ const IDLE_CONNECTION_MS = 15_000
 const ANSWER_HEAD_MAX_BYTES = 32_768
 /** Interim answers (RFC 9110 section 15.2) before the one that counts: they cost their component nothing. */
 const INTERIM_MAX = 64
+/** After a component has closed its side: what it answered before that has arrived by then, or never does. */
+const EARLY_ANSWER_MS = 2000
 
 export interface Connections {
   readonly http: HttpAgent
@@ -79,13 +83,18 @@ export interface Answered {
   readonly upgraded?: { readonly socket: Socket; readonly head: Buffer }
 }
 
-/**
- * `onConnected` begins to send the body, or ends the request, and tells whenever one of the two has moved. Throws
- * `Unanswered`.
- */
+/** What is told about a body on its way. */
+export interface Progress {
+  /** Whenever one of the two has moved. */
+  readonly onTurn: (turn: Turn) => void
+  /** The component takes no more of it; it may have answered. */
+  readonly onCut: (error: Error) => void
+}
+
+/** `onConnected` begins to send the body, or ends the request. Throws `Unanswered`. */
 export function answerOf(
   asked: Outgoing,
-  onConnected: (outgoing: ClientRequest, onTurn: (turn: Turn) => void) => void,
+  onConnected: (outgoing: ClientRequest, progress: Progress) => void,
   signal: AbortSignal,
 ): Promise<Answered> {
   const { promise, resolve, reject } = Promise.withResolvers<Answered>()
@@ -110,10 +119,15 @@ export function answerOf(
     component: late('did not answer in time'),
     client: () => fail(silent(limits.idleMs), false),
   })
+  let early: NodeJS.Timeout | undefined
+  const onCut = (error: Error) => {
+    if (!isOver) early = setTimeout(() => fail(unreachable(instance, error), false), EARLY_ANSWER_MS)
+  }
   const onAbort = () => fail(new PolityError('cancelled', 'the client has gone'), false)
   const settle = () => {
     isOver = true
     clearTimeout(connecting)
+    clearTimeout(early)
     waiting.over()
     signal.removeEventListener('abort', onAbort)
   }
@@ -142,16 +156,13 @@ export function answerOf(
     const connected = () => {
       hasConnected = true
       clearTimeout(connecting)
-      if (!isOver) onConnected(outgoing, waiting.on)
+      if (!isOver) onConnected(outgoing, { onTurn: waiting.on, onCut })
     }
     if (socket.connecting) socket.once(instance.isSecure ? 'secureConnect' : 'connect', connected)
     else connected()
   })
   return promise
 }
-
-/** What a connection says that the other side has closed. */
-const CLOSED: readonly string[] = ['EPIPE', 'ECONNRESET']
 
 /** For whoever has to move next; the component at first. */
 function openWaiting(
@@ -202,7 +213,7 @@ function begin({
     return (isSecure ? httpsRequest : httpRequest)({
       host: address,
       port,
-      servername: host,
+      ...serverNameOf(host),
       method,
       path,
       headers,

@@ -7,6 +7,7 @@ import { connect } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { Env } from '../../../kernel/env.ts'
 import type { Static } from '../../../kernel/schema/schema.ts'
+import { serverNameOf } from '../../../kit/server-name.ts'
 import type { AddressRule } from '../addresses.ts'
 import { type Place, placeOf } from '../endpoints.ts'
 import { CHECK_TIMEOUT_MS, type Check } from '../schemas.ts'
@@ -63,7 +64,7 @@ async function askOnce(
     host: address,
     port,
     path: pathname + search,
-    servername: host,
+    ...serverNameOf(host),
     agent: false,
     signal,
     headers: { host: authority, 'user-agent': 'polity-check', accept: '*/*', connection: 'close' },
