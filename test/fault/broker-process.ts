@@ -30,14 +30,25 @@ const HOST = '127.0.0.1'
 const START_WAIT_MAX_MS = 30_000
 
 /** Defines the tests where the program is there; says loudly where it is not. */
-export function describeWithBroker(product: Product, name: string, define: () => void): void {
-  const program = PROGRAMS[product]
-  if (spawnSync(program, ['--version'], { stdio: 'ignore' }).status === 0) {
-    describe(name, define)
-    return
-  }
-  console.warn(`SKIPPED: ${name}: this machine has no ${program} (Debian: apt-get install ${program}).`)
-  describe(name, () => it.skip(`needs ${program}`, () => undefined))
+export const describeWithBroker = (product: Product, name: string, define: () => void): void =>
+  describeWithBrokers([product], name, define)
+
+/** Defines the tests for those whose programs are there, if there are any; says loudly which are not. */
+export function describeWithBrokers(
+  products: readonly Product[],
+  name: string,
+  define: (there: readonly Product[]) => void,
+): void {
+  const isThere = (product: Product) =>
+    spawnSync(PROGRAMS[product], ['--version'], { stdio: 'ignore' }).status === 0
+  const there = products.filter(isThere)
+  const missing = products.filter((product) => !there.includes(product)).map((product) => PROGRAMS[product])
+  for (const program of missing)
+    console.warn(`SKIPPED: ${name}: this machine has no ${program} (Debian: apt-get install ${program}).`)
+  describe(name, () => {
+    if (there.length > 0) define(there)
+    for (const program of missing) it.skip(`needs ${program}`, () => undefined)
+  })
 }
 
 export interface BrokerSetup {

@@ -22,13 +22,15 @@ export interface RunsVictim {
 export interface RunsVictimOptions {
   /** Runs that it begins; none unless told. */
   readonly count?: number
+  /** Beside the first of so many runs, again and again, it begins one that must not repeat; none unless told. */
+  readonly onceEvery?: number
   /** Behind the last of them the bodies of its steps wait for its death: no life does the work of those after it. */
   readonly effectsMax?: number
   /** A database that other hubs share, and the realm in it. */
   readonly storeUrl?: string
   readonly realm?: string
-  /** Where what the steps record is sent to. */
-  readonly broker?: { readonly url: string; readonly to: string }
+  /** By name, where what the steps record is sent to, and the events that they publish where there are any. */
+  readonly brokers?: Readonly<Record<string, { readonly url: string; readonly to: string }>>
 }
 
 /** Its data is in the folder `name` under `root`, and so is what it says of its effects: `root`/effects. */
@@ -74,30 +76,58 @@ async function outcomes(hub: Hub, count: number): Promise<void> {
   }
 }
 
-/** Each run ended once, each of its steps was recorded once, and each effect happened at least once. */
-export async function expectOnce(hub: Hub, root: string, count: number): Promise<void> {
-  await outcomes(hub, count)
+/** What shows that deaths met something. */
+export interface Scars {
+  /** Effects that happened more than once. */
+  readonly repeated: number
+  /** Runs that must not repeat and ended without knowing whether a step of theirs had happened. */
+  readonly unknown: number
+}
+
+/**
+ * Each run ended once, each of its steps was recorded once, and each effect happened at least once. Of `onceCount` runs
+ * that must not repeat, each ended once, too, and no effect of them happened twice.
+ */
+export async function expectOnce(hub: Hub, root: string, count: number, onceCount = 0): Promise<Scars> {
+  await outcomes(hub, count + onceCount)
   const entries = await entriesOf(hub)
-  const times = (keys: readonly string[]) => {
-    const found = new Map<string, number>()
-    for (const key of keys) found.set(key, (found.get(key) ?? 0) + 1)
-    return found
-  }
-  const ends = times(
+  const runsOf = (action: string) =>
     entries.flatMap(({ type, data }) =>
-      type === 'action.finished@1' && data.run !== undefined ? [`${data.run} ${data.status}`] : [],
-    ),
-  )
-  expect(ends.size).toBe(count)
-  for (const [end, often] of ends) expect([end.endsWith(' done'), often], end).toEqual([true, 1])
+      type === 'action.decided@1' && data.action === action ? [String(data.run)] : [],
+    )
+  const [play, once] = [new Set(runsOf('flow.play@1')), new Set(runsOf('flow.play-once@1'))]
+  expect([play.size, once.size]).toEqual([count, onceCount])
+  const isOfPlay = (line: string) => play.has(line.split(' ', 1)[0] ?? '')
+  const finished = entries.filter(({ type, data }) => type === 'action.finished@1' && data.run !== undefined)
+  const statuses = new Map(finished.map(({ data }) => [String(data.run), String(data.status)]))
+  expect(finished).toHaveLength(statuses.size)
+  for (const run of play) expect(statuses.get(run), run).toBe('done')
+  for (const run of once) expect(['done', 'unknown'], run).toContain(statuses.get(run))
   const notes = times(
     entries.flatMap(({ type, data }) => (type === 'flow.noted@1' ? [`${data.run} ${data.note}`] : [])),
   )
-  expect(notes.size).toBe(count * STEPS.length)
+  expect([...notes.keys()].filter(isOfPlay)).toHaveLength(count * STEPS.length)
   for (const [note, often] of notes) expect(often, note).toBe(1)
-  const effects = times(readFileSync(join(root, 'effects'), 'utf8').trim().split('\n'))
+  const effects = times(effectsIn(root))
   for (const note of notes.keys()) expect(effects.get(note) ?? 0, note).toBeGreaterThanOrEqual(1)
-  expect(effects.size).toBe(notes.size)
+  for (const [effect, often] of effects)
+    if (isOfPlay(effect)) expect(notes.has(effect), effect).toBe(true)
+    else expect(often, effect).toBe(1)
   const open = (await hub.ask(owner, 'runs.list', { status: 'running' })).output as { items: unknown[] }
   expect(open.items).toEqual([])
+  return {
+    repeated: [...effects.values()].filter((often) => often > 1).length,
+    unknown: [...statuses.values()].filter((status) => status === 'unknown').length,
+  }
+}
+
+/** `run step` of every effect so far, of all lives. */
+export const effectsIn = (root: string): readonly string[] =>
+  readFileSync(join(root, 'effects'), 'utf8').trim().split('\n')
+
+/** How often each is among them. */
+export function times(keys: readonly string[]): ReadonlyMap<string, number> {
+  const found = new Map<string, number>()
+  for (const key of keys) found.set(key, (found.get(key) ?? 0) + 1)
+  return found
 }
