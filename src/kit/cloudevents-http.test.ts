@@ -15,7 +15,7 @@ import {
   percentEncoded,
   STRUCTURED,
 } from './cloudevents-http.ts'
-import { KitError } from './error.ts'
+import { codeOf } from './codes.fixture.ts'
 
 const event: CloudEvent = {
   specversion: '1.0',
@@ -26,15 +26,6 @@ const event: CloudEvent = {
   comexampleextension1: 'value',
   datacontenttype: 'application/json',
   data: { appinfoA: 'abc', appinfoB: 123, appinfoC: true },
-}
-const codeOf = (act: () => unknown): string => {
-  try {
-    act()
-  } catch (error) {
-    if (error instanceof KitError) return error.code
-    throw error
-  }
-  return 'none'
 }
 const json = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
 const structured = (value: unknown, headers: HttpHeaders = {}) =>

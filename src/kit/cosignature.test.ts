@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { formatCheckpoint } from './checkpoint.ts'
+import { coded } from './codes.fixture.ts'
 import { addSignatures, type Cosigner, cosign, cosignatureMessage, verifyCosignature } from './cosignature.ts'
 import {
   ML_DSA_LOG_NOTE,
@@ -21,8 +22,6 @@ const KINDS: readonly CosignatureKind[] = ['ed25519', 'ml-dsa-44']
 const CHECKPOINT = 'example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n'
 const NAME = 'witness.example/w1'
 const TIME_SECONDS = 1_679_315_147
-
-const coded = (code: string) => expect.objectContaining({ name: 'KitError', code })
 
 function by(note: string, name: string): NoteSignature {
   const found = parseNote(note).signatures.find((signature) => signature.name === name)

@@ -6,6 +6,7 @@ import { crypto, dsse } from '@sigstore/core'
 import { toSignedEntity, Verifier } from '@sigstore/verify'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { coded } from './codes.fixture.ts'
 import { openEnvelope, preAuthEncoding, signEnvelope, verifyEnvelope } from './dsse.ts'
 
 const TYPE = 'application/vnd.in-toto+json'
@@ -17,7 +18,6 @@ function party(keyid: string) {
 }
 
 const [alice, bob, eve] = [party('alice'), party('bob'), party('eve')]
-const coded = (code: string) => expect.objectContaining({ name: 'KitError', code })
 
 describe('preAuthEncoding', () => {
   it('is the example of the specification', () => {

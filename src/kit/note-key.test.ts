@@ -2,6 +2,7 @@
 
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { coded } from './codes.fixture.ts'
 import { ML_DSA_LOG_VKEY, PUBLIC_LOG_VKEY, PUBLIC_WITNESS_VKEYS } from './fixtures/cosigned-checkpoints.ts'
 import {
   cosignerKey,
@@ -18,8 +19,6 @@ import {
 const SPEC_VKEY = 'example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k'
 const PETER_VKEY = 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW'
 const ENOCH_VKEY = 'EnochRoot+af0cfe78+ATtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop'
-
-const coded = (code: string) => expect.objectContaining({ name: 'KitError', code })
 
 describe('verifier keys', () => {
   it.each([SPEC_VKEY, PETER_VKEY, ENOCH_VKEY, PUBLIC_LOG_VKEY, ...PUBLIC_WITNESS_VKEYS, ML_DSA_LOG_VKEY])(

@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { formatCheckpoint } from './checkpoint.ts'
+import { coded } from './codes.fixture.ts'
 import { noteSigner } from './fixtures/note-signers.ts'
 import { openCheckpoint } from './signed-checkpoint.ts'
 import { signNote } from './signed-note.ts'
@@ -9,7 +10,6 @@ import { signNote } from './signed-note.ts'
 const root = new Uint8Array(32).fill(7)
 const log = noteSigner('example.com/log')
 const textOf = (origin: string) => formatCheckpoint({ origin, size: 5, root })
-const coded = (code: string) => expect.objectContaining({ name: 'KitError', code })
 
 describe('openCheckpoint', () => {
   it('reads what the log signed in its own name', () => {

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { coded } from './codes.fixture.ts'
 import { cosign } from './cosignature.ts'
 import {
   ML_DSA_LOG_NOTE,
@@ -38,8 +39,6 @@ const PETER_LINE =
   '— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n'
 const ENOCH_LINE =
   '— EnochRoot rwz+eBzmZa0SO3NbfRGzPCpDckykFXSdeX+MNtCOXm2/5n2tiOHp+vAF1aGrQ5ovTG01oOTGwnWLox33WWd1RvMc+QQ=\n'
-
-const coded = (code: string) => expect.objectContaining({ name: 'KitError', code })
 
 describe('openNote', () => {
   it('opens the example of the specification', () => {

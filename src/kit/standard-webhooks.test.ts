@@ -4,7 +4,7 @@ import { createPublicKey, generateKeyPairSync, randomBytes, verify } from 'node:
 import fc from 'fast-check'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, it } from 'vitest'
-import { KitError } from './error.ts'
+import { codeOf } from './codes.fixture.ts'
 import {
   formatPublicKey,
   formatSecret,
@@ -32,16 +32,6 @@ const check = (
   keys = [key(secret)],
   nowSeconds = NOW,
 ) => verifyWebhook(headers, text, keys, { nowSeconds })
-const codeOf = (act: () => unknown): string => {
-  try {
-    act()
-  } catch (error) {
-    if (error instanceof KitError) return error.code
-    throw error
-  }
-  return 'none'
-}
-
 describe('v1', () => {
   it('is what the reference library signs and verifies', () => {
     fc.assert(

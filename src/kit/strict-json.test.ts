@@ -2,18 +2,10 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { KitError } from './error.ts'
+import { codeOf } from './codes.fixture.ts'
 import { parseStrictJson } from './strict-json.ts'
 
-const codeOf = (source: string | Uint8Array): string => {
-  try {
-    parseStrictJson(source)
-  } catch (error) {
-    if (error instanceof KitError) return error.code
-    throw error
-  }
-  return 'none'
-}
+const refusalOf = (source: string | Uint8Array) => codeOf(() => parseStrictJson(source))
 
 describe('strict JSON', () => {
   it('is what JSON.parse reads, as text and as bytes', () => {
@@ -38,11 +30,11 @@ describe('strict JSON', () => {
     ['an open string', '"a'],
     ['bytes that are no UTF-8', Uint8Array.of(0x22, 0xff, 0x22)],
     ['a byte order mark', '\ufeff{}'],
-  ])('refuses %s', (_, source) => expect(codeOf(source)).toBe('json.malformed'))
+  ])('refuses %s', (_, source) => expect(refusalOf(source)).toBe('json.malformed'))
 
   it('refuses depth before the parser meets it, and braces in strings are no depth', () => {
-    expect(codeOf('['.repeat(65))).toBe('json.depth')
-    expect(codeOf('['.repeat(1_000_000))).toBe('json.depth')
+    expect(refusalOf('['.repeat(65))).toBe('json.depth')
+    expect(refusalOf('['.repeat(1_000_000))).toBe('json.depth')
     expect(parseStrictJson(JSON.stringify('{['.repeat(100)))).toBe('{['.repeat(100))
     expect(parseStrictJson('"\\\\\\"[["')).toBe('\\"[[')
   })

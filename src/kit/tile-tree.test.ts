@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { coded } from './codes.fixture.ts'
 import { consistencyPath, inclusionPath, rootOf } from './fixtures/naive-tree.ts'
 import { EMPTY_ROOT, leafHash, nodeHash, verifyConsistency, verifyInclusion } from './merkle.ts'
 import {
@@ -50,7 +51,6 @@ const sizes = fc.oneof(
   { weight: 1, arbitrary: fc.integer({ min: 1, max: LEAF_COUNT }) },
 )
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
-const coded = (code: string) => expect.objectContaining({ name: 'KitError', code })
 
 describe('tilesOfSize', () => {
   it('lists the tiles of 70,000 leaves as the specification counts them', () => {

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { coded } from './codes.fixture.ts'
 import { cosign } from './cosignature.ts'
 import {
   ML_DSA_LOG_NOTE,
@@ -17,8 +18,6 @@ import { formatNote, formatVkey, noteSignature } from './signed-note.ts'
 import { checkPolicy, isQuorum, type Policy, type PolicyGroup, parsePolicy } from './tlog-policy.ts'
 
 const CHECKPOINT = 'example.com/log\n7\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n'
-
-const coded = (code: string) => expect.objectContaining({ name: 'KitError', code })
 
 describe('isQuorum', () => {
   it.each([

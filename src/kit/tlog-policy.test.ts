@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { coded } from './codes.fixture.ts'
 import {
   LOG,
   LOG_LINE,
@@ -18,7 +19,6 @@ import { cosignerKey, ed25519NoteKey } from './note-key.ts'
 import { formatVkey } from './signed-note.ts'
 import { describeQuorum, formatPolicy, isQuorum, type Policy, parsePolicy } from './tlog-policy.ts'
 
-const coded = (code: string) => expect.objectContaining({ name: 'KitError', code })
 const refusedAt = (line: number) =>
   expect.objectContaining({
     name: 'KitError',

@@ -4,6 +4,7 @@ import { generateKeyPairSync, sign } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { formatCheckpoint } from './checkpoint.ts'
+import { coded } from './codes.fixture.ts'
 import { inclusionPath, rootOf } from './fixtures/naive-tree.ts'
 import { leafHash } from './merkle.ts'
 import { ed25519NoteKey, rawOfEd25519, signNote } from './signed-note.ts'
@@ -20,7 +21,6 @@ const checkpoint = signNote(
 const proofOf = (index: number): string =>
   formatProof({ index, hashes: inclusionPath(index, leaves), checkpoint })
 const leaf = (index: number): Uint8Array => leaves[index] as Uint8Array
-const coded = (code: string) => expect.objectContaining({ name: 'KitError', code })
 
 describe('verifyProof', () => {
   it.each([...leaves.keys()])('accepts leaf %d where it is', (index) => {

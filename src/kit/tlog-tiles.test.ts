@@ -2,10 +2,9 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { coded } from './codes.fixture.ts'
 import { tilesOfSize } from './tile-tree.ts'
 import { decodeEntries, encodeEntries, entriesPath, parseTilePath, tilePath } from './tlog-tiles.ts'
-
-const coded = (code: string) => expect.objectContaining({ name: 'KitError', code })
 
 describe('paths', () => {
   it.each([

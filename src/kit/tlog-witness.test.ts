@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { formatCheckpoint } from './checkpoint.ts'
+import { coded } from './codes.fixture.ts'
 import { cosign } from './cosignature.ts'
 import {
   PUBLIC_COSIGNED,
@@ -41,7 +42,6 @@ const ANSWER = `— witness.example/w1 CMp+6LWBU0anHGH5aNDTJkH/gj79sG+T6+iP2ThYN
 — witness.example/w2 AWui8Sk55XjYLOijihBjhqEH6nS1ndDymE0a+6idX7pLcnoB+dhnz0854aLZgrrKbYKA7nC3HNJhm/kWl7oJlqU3rXXvpysAdyP3wQ==
 `
 
-const coded = (code: string) => expect.objectContaining({ name: 'KitError', code })
 const hashes = (count: number) => Array.from({ length: count }, (_, i) => new Uint8Array(32).fill(i))
 
 describe('add-checkpoint', () => {

@@ -1,54 +1,23 @@
 // Approvals on the live page in a real browser: they appear while somebody looks, and are answered there.
 
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type HttpDoor, openHttpDoor } from '../../src/doors/http/server.ts'
-import { type Hub, openHub } from '../../src/hub.ts'
+import type { Page } from 'playwright-core'
+import { describe, expect, it } from 'vitest'
 import type { Caller } from '../../src/kernel/catalog/caller.ts'
-import { mirror } from '../../src/modules/mirror/module.ts'
-import { state } from '../../src/modules/state/module.ts'
-import { ann, approvalRules, bob, dan, outputOf, person, type Shown } from '../integration/lab/approvals.ts'
+import { ann, bob, dan, held, outputOf, person, shown } from '../integration/lab/approvals.ts'
 import { entriesOf } from '../integration/lab/hubs.ts'
-import { lab } from '../integration/lab/module.ts'
-import { launchChromium, requireChromium } from './chromium.ts'
+import { DESK, isChromiumThere, setStage } from './stage.ts'
 
-const WEB_DIR = join(import.meta.dirname, '../../web')
-const executablePath = requireChromium()
 const HOSTILE_NAME = '<img src=x onerror=alert(1)>'
 
-let root = ''
-let hub: Hub
-let door: HttpDoor
-let browser: Browser
-const trouble: string[] = []
+const stage = setStage()
 
-describe.skipIf(executablePath === undefined)('the live page', () => {
-  beforeAll(async () => {
-    browser = await launchChromium(executablePath ?? '')
-  })
-  afterAll(() => browser?.close())
-  beforeEach(async () => {
-    root = mkdtempSync(join(tmpdir(), 'polity-approvals-'))
-    hub = await openHub({ modules: [lab(), state, mirror], policyDir: approvalRules(root) })
-    door = await openHttpDoor(hub, { host: '127.0.0.1', port: 0, webDir: WEB_DIR })
-  })
-  afterEach(async () => {
-    await Promise.all(browser.contexts().map((context) => context.close()))
-    await door.close()
-    await hub.close()
-    rmSync(root, { recursive: true, force: true })
-    expect(trouble.splice(0)).toEqual([])
-  })
-
+describe.skipIf(!isChromiumThere)('the live page', () => {
   it('shows what waits for an owner, and lets him agree or refuse', async () => {
     const page = await signedIn()
     await page.locator('#entry-list .entry').first().waitFor()
     expect(await page.locator('#approvals').isVisible()).toBe(false)
 
-    const work = () => hub.invoke(ann, 'lab.work', { steps: 1, secret: HOSTILE_NAME })
+    const work = () => stage.hub.invoke(ann, 'lab.work', { steps: 1, secret: HOSTILE_NAME })
     const first = await work()
     const items = page.locator('#approval-list .approval')
     await items.first().waitFor()
@@ -73,7 +42,7 @@ describe.skipIf(executablePath === undefined)('the live page', () => {
   })
 
   it('asks on a phone in words that their fields have room for', async () => {
-    outputOf(await hub.invoke(hub.owner, 'approvals.committee', COMMITTEE))
+    outputOf(await stage.hub.invoke(stage.hub.owner, 'approvals.committee', COMMITTEE))
     await suspended('lab.increment', { counter: 'c' })
     await suspended('lab.danger', { note: '' })
     // A member of the committee has the most buttons beside the field; an owner may break the glass.
@@ -87,7 +56,7 @@ describe.skipIf(executablePath === undefined)('the live page', () => {
   })
 
   it('lets a member of a committee abstain, and nobody else', async () => {
-    outputOf(await hub.invoke(hub.owner, 'approvals.committee', COMMITTEE))
+    outputOf(await stage.hub.invoke(stage.hub.owner, 'approvals.committee', COMMITTEE))
     const approval = await suspended('lab.increment', { counter: 'c' })
     await suspended('lab.work', { steps: 1 })
     const owner = await signedIn()
@@ -100,7 +69,7 @@ describe.skipIf(executablePath === undefined)('the live page', () => {
     await page.getByLabel('Reason for denying lab.increment').fill('not my field')
     await page.getByRole('button', { name: 'Abstain' }).click()
     await page.getByText('committee.security (1 voted, quorum 2)').waitFor()
-    expect((await shown(approval)).votes).toMatchObject([
+    expect((await shown(stage.hub, approval)).votes).toMatchObject([
       { voter: 'user:dan', vote: 'abstain', reason: 'not my field' },
     ])
     await page.getByRole('button', { name: 'Abstain' }).waitFor({ state: 'hidden' })
@@ -108,7 +77,7 @@ describe.skipIf(executablePath === undefined)('the live page', () => {
 
   it('lets two people break the glass, each with a reason, neither of whom asks', async () => {
     const approval = await suspended('lab.danger', { note: '' })
-    const own = await suspended('lab.danger', { note: '' }, hub.owner)
+    const own = await suspended('lab.danger', { note: '' }, stage.hub.owner)
     const page = await signedIn()
     const glass = page.locator('.glass:visible')
     await page.locator('#approval-list .approval').nth(1).waitFor()
@@ -122,12 +91,12 @@ describe.skipIf(executablePath === undefined)('the live page', () => {
     await glass.getByText('Break the glass').click()
     await page.getByRole('button', { name: 'Go on without them' }).click()
     await page.getByText('Say what the emergency is').waitFor()
-    expect(await entriesOf(hub, 'approval.glass-broken@1')).toEqual([])
+    expect(await entriesOf(stage.hub, 'approval.glass-broken@1')).toEqual([])
     await glass.getByLabel('Reason for breaking the glass for lab.danger').fill(HOSTILE_NAME)
     await page.getByRole('button', { name: 'Go on without them' }).click()
     await page.getByText('break-glass (1 of 2)').waitFor()
     await glass.waitFor({ state: 'hidden' })
-    expect((await shown(approval)).status).toBe('pending')
+    expect((await shown(stage.hub, approval)).status).toBe('pending')
 
     const eves = await signedIn(person('eve', 'break-glass'))
     const other = eves.locator('.approval', { hasText: 'break-glass (1 of 2)' })
@@ -135,8 +104,8 @@ describe.skipIf(executablePath === undefined)('the live page', () => {
     await other.getByLabel('Reason for breaking the glass').fill('it burns')
     await other.getByRole('button', { name: 'Go on without them' }).click()
     await eves.getByText('review owed').waitFor()
-    await expect.poll(async () => (await shown(approval)).status).toBe('carried-out')
-    expect(await shown(approval)).toMatchObject({ isReviewOwed: true })
+    await expect.poll(async () => (await shown(stage.hub, approval)).status).toBe('carried-out')
+    expect(await shown(stage.hub, approval)).toMatchObject({ isReviewOwed: true })
     // Whoever broke the glass does not say that it was right.
     expect(await eves.getByRole('button', { name: 'ustified' }).count()).toBe(0)
     await page.getByText('review owed').waitFor()
@@ -151,12 +120,12 @@ describe.skipIf(executablePath === undefined)('the live page', () => {
     await reviewed.getByLabel('Finding about lab.danger').fill('there was no fire')
     await reviewed.getByRole('button', { name: 'Not justified' }).click()
     await reviewed.waitFor({ state: 'detached' })
-    expect(await shown(approval)).toMatchObject({
+    expect(await shown(stage.hub, approval)).toMatchObject({
       isReviewOwed: false,
       review: { by: 'user:fay', finding: 'unjustified', note: 'there was no fire' },
     })
-    expect((await shown(own)).status).toBe('pending')
-    expect(await entriesOf(hub, 'approval.glass-broken@1')).toMatchObject([
+    expect((await shown(stage.hub, own)).status).toBe('pending')
+    expect(await entriesOf(stage.hub, 'approval.glass-broken@1')).toMatchObject([
       { actor: 'user:owner', data: { reason: HOSTILE_NAME } },
       { actor: 'user:eve', data: { reason: 'it burns' } },
     ])
@@ -167,7 +136,7 @@ describe.skipIf(executablePath === undefined)('the live page', () => {
     ['a phone', 'dark', { width: 375, height: 800 }],
   ] as const)('marks the way around people as such, and fits %s in %s', async (_, colorScheme, viewport) => {
     await suspended('lab.danger', { note: '' })
-    const page = await signedIn(hub.owner, { viewport, colorScheme })
+    const page = await signedIn(stage.hub.owner, { viewport, colorScheme })
     await page.getByText('Break the glass').click()
     await page.getByText('a third person has to review it').waitFor()
     const colourOf = (selector: string) =>
@@ -182,12 +151,12 @@ describe.skipIf(executablePath === undefined)('the live page', () => {
 
   it('shows nothing of it after signing out', async () => {
     const page = await signedIn()
-    await hub.invoke(ann, 'lab.work', { steps: 1 })
+    await stage.hub.invoke(ann, 'lab.work', { steps: 1 })
     await page.locator('#approval-list .approval').first().waitFor()
     await page.getByRole('button', { name: 'Sign out' }).click()
     await page.getByText('polity sign-in').waitFor()
     expect(await page.content()).not.toContain('user:ann')
-    expect(trouble.splice(0).filter((line) => !line.includes('401'))).toEqual([])
+    expect(stage.trouble.splice(0).filter((line) => !line.includes('401'))).toEqual([])
   })
 })
 
@@ -200,28 +169,14 @@ const COMMITTEE = {
   votingHours: 24,
 }
 
-async function suspended(action: string, input: object, caller = ann): Promise<string> {
-  const answer = await hub.invoke(caller, action, input)
-  return 'approval' in answer ? (answer.approval ?? '') : ''
-}
+const suspended = (action: string, input: object, caller = ann): Promise<string> =>
+  held(stage.hub, caller, action, input)
 
-const shown = async (approval: string): Promise<Shown> =>
-  (await hub.ask(hub.owner, 'approvals.get', { approval })).output as Shown
+const statusOf = async (approval: string): Promise<unknown> => (await shown(stage.hub, approval)).status
 
-const statusOf = async (approval: string): Promise<unknown> => (await shown(approval)).status
-
-async function signedIn(
-  caller: Caller = hub.owner,
-  options: BrowserContextOptions = { viewport: { width: 1280, height: 900 } },
-): Promise<Page> {
-  const context = await browser.newContext(options)
-  const page = await context.newPage()
-  page.on('console', (message) => {
-    if (message.type() === 'error') trouble.push(message.text())
-  })
-  page.on('pageerror', (error) => trouble.push(String(error)))
-  const { code } = hub.identity.signInCode(caller)
-  await page.goto(`${door.url}/#signin=${code}`)
+async function signedIn(caller: Caller = stage.hub.owner, options = DESK): Promise<Page> {
+  const page = await stage.newPage(options)
+  await page.goto(stage.signInLink(caller))
   return page
 }
 

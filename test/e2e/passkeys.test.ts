@@ -1,52 +1,23 @@
 // Passkeys on the live page, with an authenticator that Chromium plays: registered there, and then every vote is signed.
 
 import { generateKeyPairSync } from 'node:crypto'
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Browser, BrowserContextOptions, CDPSession, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type HttpDoor, openHttpDoor } from '../../src/doors/http/server.ts'
-import { type Hub, openHub } from '../../src/hub.ts'
+import type { CDPSession, Page } from 'playwright-core'
+import { describe, expect, it } from 'vitest'
 import { spki } from '../../src/kernel/approvals/fixtures/authenticator.ts'
 import { STARTER_DIR } from '../../src/kernel/gate/bundle.ts'
 import { mirror } from '../../src/modules/mirror/module.ts'
 import { state } from '../../src/modules/state/module.ts'
-import { ann, approvalRules, type Shown } from '../integration/lab/approvals.ts'
+import { ann, held, shown } from '../integration/lab/approvals.ts'
 import { entriesOf } from '../integration/lab/hubs.ts'
-import { lab } from '../integration/lab/module.ts'
-import { launchChromium, requireChromium } from './chromium.ts'
+import { DESK, isChromiumThere, PHONE, setStage } from './stage.ts'
 
-const WEB_DIR = join(import.meta.dirname, '../../web')
-const executablePath = requireChromium()
 const HOSTILE = `<img src=x onerror=alert(1)>\u202e${'nothing-breaks-this-'.repeat(30)}`
-const DESK: BrowserContextOptions = { viewport: { width: 1280, height: 900 } }
-const PHONE: BrowserContextOptions = { viewport: { width: 375, height: 800 } }
 
-let root = ''
-let hub: Hub
-let door: HttpDoor
-let browser: Browser
-const trouble: string[] = []
+const stage = setStage()
 
-describe.skipIf(executablePath === undefined)('a passkey on the live page', () => {
-  beforeAll(async () => {
-    browser = await launchChromium(executablePath ?? '')
-  })
-  afterAll(() => browser?.close())
-  beforeEach(async () => {
-    root = mkdtempSync(join(tmpdir(), 'polity-passkeys-'))
-    hub = await openHub({ modules: [lab(), state, mirror], policyDir: approvalRules(root) })
-    door = await openHttpDoor(hub, { host: '127.0.0.1', port: 0, webDir: WEB_DIR })
-  })
-  afterEach(async () => {
-    await Promise.all(browser.contexts().map((context) => context.close()))
-    await door.close()
-    await hub.close()
-    rmSync(root, { recursive: true, force: true })
-    expect(trouble.splice(0)).toEqual([])
-  })
-
+describe.skipIf(!isChromiumThere)('a passkey on the live page', () => {
   it('is registered there, signs what is agreed to and what is refused, and the log keeps the signatures', async () => {
     const { page } = await signedIn()
     await page.getByText('Votes of user:owner count as attributed, unsigned').waitFor()
@@ -59,13 +30,15 @@ describe.skipIf(executablePath === undefined)('a passkey on the live page', () =
     const agreed = await asked()
     await page.getByRole('button', { name: 'Approve' }).click()
     await page.locator('#approvals').waitFor({ state: 'hidden' })
-    await expect.poll(async () => (await shown(agreed)).status).toBe('carried-out')
+    await expect.poll(async () => (await shown(stage.hub, agreed)).status).toBe('carried-out')
     const refused = await asked()
     await page.getByLabel('Reason for denying').fill('not on a Friday')
     await page.getByRole('button', { name: 'Deny' }).click()
     await page.locator('#approvals').waitFor({ state: 'hidden' })
     for (const approval of [agreed, refused])
-      expect((await shown(approval)).votes).toMatchObject([{ voter: 'user:owner', assurance: 'signed' }])
+      expect((await shown(stage.hub, approval)).votes).toMatchObject([
+        { voter: 'user:owner', assurance: 'signed' },
+      ])
 
     const votes = await recorded('approval.voted@1')
     const key = keyOf((await recorded('approval.key-registered@1'))[0])
@@ -81,7 +54,7 @@ describe.skipIf(executablePath === undefined)('a passkey on the live page', () =
     const { page } = await signedIn()
     await page.getByRole('button', { name: 'Register a passkey' }).click()
     await page.getByText('must be signed with one of these').waitFor()
-    await hub.invoke(ann, 'lab.danger', { note: '' })
+    await stage.hub.invoke(ann, 'lab.danger', { note: '' })
     await page.locator('.glass').getByText('Break the glass').click()
     await page.getByLabel('Reason for breaking the glass').fill('it burns')
     await page.getByRole('button', { name: 'Go on without them' }).click()
@@ -132,11 +105,11 @@ describe.skipIf(executablePath === undefined)('a passkey on the live page', () =
     const approval = await asked()
     await page.getByRole('button', { name: 'Approve' }).click()
     await page.locator('#approval-list').getByText('The passkey was not used').waitFor()
-    expect((await shown(approval)).votes).toEqual([])
+    expect((await shown(stage.hub, approval)).votes).toEqual([])
     await unverified(true)
     await page.getByRole('button', { name: 'Approve' }).click()
     await page.locator('#approvals').waitFor({ state: 'hidden' })
-    expect((await shown(approval)).votes).toMatchObject([{ assurance: 'signed' }])
+    expect((await shown(stage.hub, approval)).votes).toMatchObject([{ assurance: 'signed' }])
   })
 
   it('signs nothing else than what was clicked, whatever the hub asks for', async () => {
@@ -150,23 +123,23 @@ describe.skipIf(executablePath === undefined)('a passkey on the live page', () =
     })
     await page.locator('#approval-list .approval').first().getByRole('button', { name: 'Approve' }).click()
     await page.getByText('nothing was signed').waitFor()
-    expect((await shown(approval)).votes).toEqual([])
+    expect((await shown(stage.hub, approval)).votes).toEqual([])
   })
 
   it('belongs to a name: under a number the page says how to get there, and the command line is pointed to', async () => {
-    const { page } = await signedIn(DESK, door.signInUrl())
+    const { page } = await signedIn(DESK, stage.door.signInUrl())
     await page.getByText('Passkeys belong to a name').waitFor()
     expect(await page.locator('#signing-note').innerText()).toContain(
-      `polity --url http://localhost:${new URL(door.url).port} sign-in`,
+      `polity --url http://localhost:${new URL(stage.door.url).port} sign-in`,
     )
     expect(await page.getByRole('button', { name: 'Register a passkey' }).isVisible()).toBe(false)
     const publicKey = spki(generateKeyPairSync('ed25519').publicKey)
-    await hub.invoke(hub.owner, 'approvals.register-key', { publicKey })
+    await stage.hub.invoke(stage.hub.owner, 'approvals.register-key', { publicKey })
     await page.getByText('key of the command line').waitFor()
     const approval = await asked()
     await page.getByRole('button', { name: 'Approve' }).click()
     await page.getByText(`polity approvals approve ${approval} --key FILE`).waitFor()
-    expect((await shown(approval)).votes).toEqual([])
+    expect((await shown(stage.hub, approval)).votes).toEqual([])
   })
 
   it.each(['light', 'dark'] as const)(
@@ -175,7 +148,7 @@ describe.skipIf(executablePath === undefined)('a passkey on the live page', () =
       const { page } = await signedIn({ ...PHONE, colorScheme })
       await page.getByRole('button', { name: 'Register a passkey' }).click()
       await page.getByText('must be signed with one of these').waitFor()
-      const answer = await hub.invoke(ann, 'state.put', {
+      const answer = await stage.hub.invoke(ann, 'state.put', {
         namespace: 'jobs',
         key: 'long',
         value: { note: HOSTILE },
@@ -192,31 +165,29 @@ describe.skipIf(executablePath === undefined)('a passkey on the live page', () =
   )
 
   it('serves somebody who may answer, and not read the log', async () => {
-    await door.close()
-    await hub.close()
-    const rules = join(root, 'starter')
+    const rules = join(stage.root, 'starter')
     cpSync(STARTER_DIR, rules, { recursive: true })
     writeFileSync(join(rules, 'release.cedar'), WRITING_NEEDS_RELEASE)
-    hub = await openHub({ modules: [state, mirror], policyDir: rules })
-    door = await openHttpDoor(hub, { host: '127.0.0.1', port: 0, webDir: WEB_DIR })
+    await stage.reopen({ modules: [state, mirror], policyDir: rules })
     const bea = { chain: [{ kind: 'user' as const, id: 'bea', roles: ['release'] }] }
-    const { code } = hub.identity.signInCode(bea)
-    const { page } = await signedIn(DESK, `${door.url.replace('127.0.0.1', 'localhost')}/#signin=${code}`)
+    const { page } = await signedIn(DESK, underName(stage.signInLink(bea)))
     await page.getByRole('button', { name: 'Register a passkey' }).click()
     await page.getByText('Each vote of user:bea must be signed').waitFor()
     expect(await page.locator('#entries').isVisible()).toBe(false)
 
-    const answer = await hub.invoke(hub.owner, 'state.put', { namespace: 'jobs', key: 'one', value: 1 })
-    const approval = 'approval' in answer ? (answer.approval ?? '') : ''
+    const written = { namespace: 'jobs', key: 'one', value: 1 }
+    const approval = await held(stage.hub, stage.hub.owner, 'state.put', written)
     await page.getByRole('button', { name: 'Approve' }).click()
     await page.locator('#approvals').waitFor({ state: 'hidden' })
-    await expect.poll(async () => (await shown(approval)).status).toBe('carried-out')
-    expect((await shown(approval)).votes).toMatchObject([{ voter: 'user:bea', assurance: 'signed' }])
+    await expect.poll(async () => (await shown(stage.hub, approval)).status).toBe('carried-out')
+    expect((await shown(stage.hub, approval)).votes).toMatchObject([
+      { voter: 'user:bea', assurance: 'signed' },
+    ])
     await page.getByRole('button', { name: 'Sign out' }).click()
     await page.getByText('polity sign-in').waitFor()
     expect(await page.content()).not.toContain('user:bea')
     // That the log is not shown to him, and that nothing is any more.
-    expect(trouble.splice(0).filter((line) => !/40[13]/.test(line))).toEqual([])
+    expect(stage.trouble.splice(0).filter((line) => !/40[13]/.test(line))).toEqual([])
   })
 
   it('and its person are forgotten at signing out', async () => {
@@ -225,7 +196,7 @@ describe.skipIf(executablePath === undefined)('a passkey on the live page', () =
     await page.getByRole('button', { name: 'Sign out' }).click()
     await page.getByText('polity sign-in').waitFor()
     expect(await page.locator('#signing').innerText()).not.toContain('user:owner')
-    expect(trouble.splice(0).filter((line) => !line.includes('401'))).toEqual([])
+    expect(stage.trouble.splice(0).filter((line) => !line.includes('401'))).toEqual([])
   })
 })
 
@@ -245,18 +216,16 @@ const DEVICE = {
   automaticPresenceSimulation: true,
 } as const
 
+/** The same page, where passkeys are possible. */
+const underName = (link: string): string => link.replace('127.0.0.1', 'localhost')
+
 /** Signed in as the owner, at a browser with an authenticator; under the name localhost unless the link says otherwise. */
 async function signedIn(
   options = DESK,
-  link = door.signInUrl().replace('127.0.0.1', 'localhost'),
+  link = underName(stage.door.signInUrl()),
 ): Promise<{ page: Page; session: CDPSession; authenticator: string }> {
-  const context = await browser.newContext(options)
-  const page = await context.newPage()
-  page.on('console', (message) => {
-    if (message.type() === 'error') trouble.push(message.text())
-  })
-  page.on('pageerror', (error) => trouble.push(String(error)))
-  const session = await context.newCDPSession(page)
+  const page = await stage.newPage(options)
+  const session = await page.context().newCDPSession(page)
   await session.send('WebAuthn.enable')
   const { authenticatorId } = await session.send('WebAuthn.addVirtualAuthenticator', { options: DEVICE })
   await page.goto(link)
@@ -265,16 +234,10 @@ async function signedIn(
 }
 
 /** A request of somebody else that waits for the owner. */
-async function asked(): Promise<string> {
-  const answer = await hub.invoke(ann, 'lab.work', { steps: 1, secret: 'x' })
-  return 'approval' in answer ? (answer.approval ?? '') : ''
-}
-
-const shown = async (approval: string): Promise<Shown> =>
-  (await hub.ask(hub.owner, 'approvals.get', { approval })).output as Shown
+const asked = (): Promise<string> => held(stage.hub, ann, 'lab.work', { steps: 1, secret: 'x' })
 
 const recorded = async (type: string): Promise<readonly Readonly<Record<string, unknown>>[]> =>
-  (await entriesOf(hub, type)).map(({ data }) => data)
+  (await entriesOf(stage.hub, type)).map(({ data }) => data)
 
 const keyOf = (data: Readonly<Record<string, unknown>> | undefined): unknown =>
   (data?.registered as Readonly<Record<string, unknown>> | undefined)?.key

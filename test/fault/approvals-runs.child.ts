@@ -1,6 +1,5 @@
 // A process that owns a hub whose runs never stop waiting for people, some of whom answer: the victim of a fault test.
 
-import { writeSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { openHub } from '../../src/hub.ts'
@@ -8,12 +7,12 @@ import { OWNER } from '../../src/kernel/identity/identity.ts'
 import { ann, vote } from '../integration/lab/approvals.ts'
 import { begin } from '../integration/lab/flow.ts'
 import { askingModules } from './approvals-runs.fixture.ts'
+import { say } from './say.ts'
 
 const [root = '', policyDir = '', first = '0'] = process.argv.slice(2)
 const owner = { chain: [OWNER] }
 
 /** Lines on stdout: `open`, `begun RUN`, `asked APPROVAL`, `agreed APPROVAL`. */
-const say = (line: string) => writeSync(1, `${line}\n`)
 
 const hub = await openHub({
   dir: join(root, 'data'),

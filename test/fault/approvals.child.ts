@@ -1,6 +1,5 @@
 // A process that owns a hub and never stops asking people and answering for them: the victim of the approvals' fault test.
 
-import { writeSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { openHub } from '../../src/hub.ts'
@@ -8,11 +7,11 @@ import { OWNER } from '../../src/kernel/identity/identity.ts'
 import { state } from '../../src/modules/state/module.ts'
 import { ann, held, vote } from '../integration/lab/approvals.ts'
 import { lab } from '../integration/lab/module.ts'
+import { say } from './say.ts'
 
 const [root = '', policyDir = ''] = process.argv.slice(2)
 
 /** Lines on stdout: `open`, `held APPROVAL`, `agreed APPROVAL`. */
-const say = (line: string) => writeSync(1, `${line}\n`)
 
 const hub = await openHub({
   dir: join(root, 'data'),

@@ -1,15 +1,14 @@
 // A process that hands its log over from key to key without end: the victim of the keys' fault test.
 
-import { writeSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { openHub } from '../../src/hub.ts'
 import { PolityError } from '../../src/kernel/errors.ts'
 import { state } from '../../src/modules/state/module.ts'
+import { say } from './say.ts'
 
 const [root = ''] = process.argv.slice(2)
 /** Lines on stdout: `open VKEY`, `rotated FROM TO`, `retired`. */
-const say = (line: string) => writeSync(1, `${line}\n`)
 
 const hub = await openHub({
   dir: join(root, 'data'),

@@ -1,6 +1,5 @@
 // A hub's writing side on PostgreSQL in a process of its own: takes the lease, writes without end, and says what it is told.
 
-import { writeSync } from 'node:fs'
 import process from 'node:process'
 import { setTimeout } from 'node:timers/promises'
 import { systemEnv } from '../../src/kernel/env.ts'
@@ -10,12 +9,12 @@ import { sealEntry } from '../../src/kernel/log/entry.ts'
 import { openSequencer, type Sequencer } from '../../src/kernel/log/sequencer.ts'
 import { fileSigner } from '../../src/kernel/log/signer.ts'
 import { openPostgres } from '../../src/kernel/store/postgres/postgres.ts'
+import { say } from './say.ts'
 import { Told } from './tally.ts'
 
 const ORIGIN = 'fault.example/postgres'
 
 /** Lines on stdout: `writing EPOCH`, `ack SEQ TEXT`, `refused CODE`, `pub NOTE-AS-JSON`, `lost CODE`, `forged CODE`, `ended`. */
-const say = (line: string) => writeSync(1, `${line}\n`)
 const env = systemEnv()
 
 const [url = '', realmName = '', keyPath = '', holder = '', ttlMs = '0', proposers = '1'] =

@@ -1,6 +1,6 @@
 // A process that owns a realm on disk and does what its parent says: the victim of the fault tests.
 
-import { existsSync, mkdirSync, writeFileSync, writeSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { systemEnv } from '../../src/kernel/env.ts'
@@ -12,6 +12,7 @@ import type { Sequencer } from '../../src/kernel/log/sequencer.ts'
 import { openThreadedSequencer } from '../../src/kernel/log/thread/threaded-sequencer.ts'
 import { openViews, type Views } from '../../src/kernel/log/views.ts'
 import { sqliteStore } from '../../src/kernel/store/sqlite/sqlite-store.ts'
+import { say } from './say.ts'
 import { Told, tallies } from './tally.ts'
 
 /** What a parent may ask over IPC; every command is answered with `{ id, value }` or `{ id, code }`. */
@@ -27,7 +28,6 @@ export type Command =
   | { readonly id: number; readonly kind: 'close' }
 
 /** Lines on stdout: `ready`, `ack SEQ TEXT`, `pub NOTE-AS-JSON`. */
-const say = (line: string) => writeSync(1, `${line}\n`)
 
 export const ORIGIN = 'fault.example/log'
 

@@ -1,18 +1,18 @@
 // A process that owns a hub and never stops asking for runs: the victim of the runs' fault test.
 
-import { appendFileSync, writeSync } from 'node:fs'
+import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { openHub } from '../../src/hub.ts'
 import { OWNER } from '../../src/kernel/identity/identity.ts'
 import { lab } from '../integration/lab/module.ts'
+import { say } from './say.ts'
 
 /** `killAt`: the body, counted from the start of this process, in which it kills itself; 0: its parent does. */
 const [root = '', killAt = '0', life = ''] = process.argv.slice(2)
 const CALLERS = 3
 
 /** Lines on stdout: `open`, `body RUN STEP`, `done ACTION OUTPUT`. Bodies also go to a file that outlives everybody. */
-const say = (line: string) => writeSync(1, `${line}\n`)
 
 let bodies = 0
 const onBody = (run: string, step: string) => {

@@ -1,18 +1,18 @@
 // A process that owns a hub with one webhook and never stops publishing: the victim of the webhooks' fault test.
 
-import { existsSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { openHub } from '../../src/hub.ts'
 import { OWNER } from '../../src/kernel/identity/identity.ts'
 import { meshModule } from '../../src/modules/mesh/module.ts'
 import { webhooksModule } from '../../src/modules/webhooks/module.ts'
+import { say } from './say.ts'
 
 const [root = '', url = '', life = ''] = process.argv.slice(2)
 const BATCH = 5
 
 /** Lines on stdout: `open`, `published TYPE N` for every acknowledged event. */
-const say = (line: string) => writeSync(1, `${line}\n`)
 
 const hub = await openHub({
   dir: join(root, 'data'),

@@ -211,7 +211,7 @@ describe('a sink', () => {
     await until(() => inStream(server).length === 1)
     await settle(hub)
     expect(inStream(server).map(dataOf)).toEqual([{ open: 1, card: 4711 }])
-    expect(await codeOf(ask('brokers.remove', { name: 'out' }, caller('bill')))).not.toBe('')
+    expect(await codeOf(ask('brokers.remove', { name: 'out' }, caller('bill')))).toBe('not-found')
     expect((await ask<{ name: string }>('brokers.remove', { name: 'out' })).name).toBe('out')
   })
 

@@ -6,7 +6,7 @@ import type { Caller } from '../../src/kernel/catalog/caller.ts'
 import { componentsModule } from '../../src/modules/components/module.ts'
 import { state } from '../../src/modules/state/module.ts'
 import { movableClock } from './lab/clock.ts'
-import { codeOf, entriesOf, openTestHub, owner, settle } from './lab/hubs.ts'
+import { codeOf, entriesOf, errorOf, openTestHub, owner, settle } from './lab/hubs.ts'
 import { lab } from './lab/module.ts'
 import { put, setPolicy, standIn } from './lab/witnesses.ts'
 
@@ -153,7 +153,7 @@ describe('advice', () => {
 
   it('is to try later what failed a moment ago', async () => {
     const { hub, clock } = await open()
-    await codeOf(hub.invoke(owner, 'lab.work', { steps: 2, failAt: 1 }))
+    await errorOf(hub.invoke(owner, 'lab.work', { steps: 2, failAt: 1 }))
     const [failed] = (await entriesOf(hub, 'action.finished@1')).slice(-1)
     expect(failed?.data).toMatchObject({ status: 'failed', resource: 'lab' })
     clock.pass(1500)

@@ -13,7 +13,7 @@ import { sqliteStore } from '../../src/kernel/store/sqlite/sqlite-store.ts'
 import { attest } from '../../src/modules/attest/module.ts'
 import { documents } from '../../src/modules/state/contract.ts'
 import { state } from '../../src/modules/state/module.ts'
-import { codeOf, openTestHub, owner, somebody, tempFolder } from './lab/hubs.ts'
+import { errorOf, openTestHub, owner, somebody, tempFolder } from './lab/hubs.ts'
 import { lab } from './lab/module.ts'
 
 const modules = [lab(), state, attest]
@@ -49,7 +49,7 @@ async function perform(hub: Hub, each: Act, issued: string[]): Promise<void> {
   switch (each.kind) {
     case 'put': {
       const input = { namespace: each.namespace, key: each.key, value: each.value }
-      if (each.stale) await codeOf(hub.invoke(somebody, 'state.put', { ...input, ifVersion: 99 }))
+      if (each.stale) await errorOf(hub.invoke(somebody, 'state.put', { ...input, ifVersion: 99 }))
       else await hub.invoke(somebody, 'state.put', input)
       return
     }

@@ -237,7 +237,7 @@ describe('a step', () => {
   it('passes the breaker of its target', async () => {
     const { hub, run } = await played(async (ctx) => {
       for (let call = 0; call < 5; call++)
-        await codeOf(ctx.step(`call ${call}`, () => failing(), { target: 'elsewhere' }))
+        await errorOf(ctx.step(`call ${call}`, () => failing(), { target: 'elsewhere' }))
       return codeOf(ctx.step('one more', () => 'never asked', { target: 'elsewhere' }))
     })
     expect(await run()).toMatchObject({ output: { result: 'target.open' } })

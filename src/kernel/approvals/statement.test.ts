@@ -2,7 +2,8 @@
 
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { assertion, CREDENTIAL, codeOf, keyPairs, type Made, spki } from './fixtures/authenticator.ts'
+import { codeOf } from '../../kit/codes.fixture.ts'
+import { assertion, CREDENTIAL, keyPairs, type Made, spki } from './fixtures/authenticator.ts'
 import type { GivenSignature } from './shapes.ts'
 import { keyIdOf, readPublicKey, verifySigned } from './statement.ts'
 
@@ -52,7 +53,7 @@ describe.each(keyPairs())('an assertion (%s)', (_, { publicKey, privateKey }) =>
   it('whose counter did not go up is refused', () => {
     expect(codeOf(() => check({ counter: 7 }, 7))).toBe('approvals.signature')
     expect(codeOf(() => check({ counter: 0 }, 7))).toBe('approvals.signature')
-    expect(codeOf(() => check({ counter: 8 }, 7))).toBe('nothing')
+    expect(codeOf(() => check({ counter: 8 }, 7))).toBe('none')
   })
 
   it('of which a byte was changed, or a part is missing, is refused', () => {

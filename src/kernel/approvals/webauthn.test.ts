@@ -2,8 +2,9 @@
 
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { codeOf } from '../../kit/codes.fixture.ts'
 import { readCoseKey } from './cose-key.ts'
-import { CREDENTIAL, codeOf, coseKey, creation, keyPairs, RP_ID } from './fixtures/authenticator.ts'
+import { CREDENTIAL, coseKey, creation, keyPairs, RP_ID } from './fixtures/authenticator.ts'
 import { keyIdOf } from './statement.ts'
 import { checkCreation, requireOwnDomain } from './webauthn.ts'
 
@@ -45,7 +46,7 @@ describe.each(keyPairs())('a new credential (%s)', (_, { publicKey }) => {
     for (let length = 0; length < whole.length; length += 1)
       expect(codeOf(() => read(whole.subarray(0, length)))).toBe('approvals.signature')
     expect(codeOf(() => read(Buffer.concat([whole, Buffer.from([0])])))).toBe('approvals.signature')
-    expect(codeOf(() => read(whole))).toBe('nothing')
+    expect(codeOf(() => read(whole))).toBe('none')
   })
 })
 
@@ -74,9 +75,9 @@ describe('a key as authenticators write it', () => {
 })
 
 it.each([
-  ['its own domain', 'https://hub.example', RP_ID, 'nothing'],
-  ['a domain above, and a port', 'https://polity.hub.example:8443', RP_ID, 'nothing'],
-  ['a page on this machine', 'http://localhost:7070', 'localhost', 'nothing'],
+  ['its own domain', 'https://hub.example', RP_ID, 'none'],
+  ['a domain above, and a port', 'https://polity.hub.example:8443', RP_ID, 'none'],
+  ['a page on this machine', 'http://localhost:7070', 'localhost', 'none'],
   ['a page that anybody on the way can change', 'http://hub.example', RP_ID, 'input.invalid'],
   ['a number', 'https://192.0.2.1', '192.0.2.1', 'input.invalid'],
   ['a number (IPv6)', 'https://[2001:db8::1]', '[2001:db8::1]', 'input.invalid'],

@@ -1,7 +1,7 @@
 // Whom a connection to a broker believes over TLS, and how it is told that the other side is not to be believed, or lets nobody in.
 
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
-import { serverNameOf } from '../../kit/server-name.ts'
+import { serverNameOf } from '../egress/server-name.ts'
 import { PolityError } from '../errors.ts'
 import type { BrokerAccess } from './access.ts'
 

@@ -5,9 +5,9 @@ import { type Decision, decisionDraft } from '../catalog/decide.ts'
 import type { Definition } from '../catalog/definition.ts'
 import { actorOf } from '../catalog/recorder.ts'
 import { systemEnv } from '../env.ts'
-import { bundleBytes, loadBundle, STARTER_DIR } from '../gate/bundle.ts'
-import { readBundleFiles } from '../gate/bundle-files.ts'
+import { bundleBytes, loadBundle } from '../gate/bundle.ts'
 import { type Gate, openGate } from '../gate/gate.ts'
+import { STARTER_SCHEMA } from '../gate/starter-schema.fixture.ts'
 import {
   type ActionDefinition,
   type Digest,
@@ -26,9 +26,7 @@ const ACTIONS: readonly ActionDefinition[] = [
 /** When everything happens, unless a test says otherwise. */
 const TIME = '2026-11-20T10:00:00.000Z'
 
-const schema = (await readBundleFiles(STARTER_DIR)).filter(({ name }) => name.endsWith('.cedarschema'))
-
-const rulesFrom = (text: string) => loadBundle([...schema, { name: 'x.cedar', text }])
+const rulesFrom = (text: string) => loadBundle([...STARTER_SCHEMA, { name: 'x.cedar', text }])
 
 export const gateOf = async (text: string, rollout?: Rollout): Promise<Gate> =>
   openGate({

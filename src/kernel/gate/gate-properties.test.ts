@@ -2,8 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Bundle, loadBundle, STARTER_DIR } from './bundle.ts'
-import { readBundleFiles } from './bundle-files.ts'
+import { type Bundle, loadBundle } from './bundle.ts'
 import { type Gate, openGate } from './gate.ts'
 import {
   forbidding,
@@ -17,14 +16,14 @@ import {
   riskRule,
   textOf,
 } from './random-rules.fixture.ts'
+import { STARTER_SCHEMA } from './starter-schema.fixture.ts'
 import type { Effect, GateRequest, Mode, Risk, Rollout, Verdict } from './types.ts'
 
 /** Loading rules is what takes the time, so each are asked much. */
 const RUNS = { numRuns: 30 }
 const TIMEOUT_MS = 120_000
-const schema = (await readBundleFiles(STARTER_DIR)).filter(({ name }) => name.endsWith('.cedarschema'))
 const bundleOf = (texts: readonly string[]): Promise<Bundle> =>
-  loadBundle([...schema, { name: 'x.cedar', text: texts.join('\n') }])
+  loadBundle([...STARTER_SCHEMA, { name: 'x.cedar', text: texts.join('\n') }])
 const [one, two] = await Promise.all(
   ['one', 'two'].map(async () => openGate({ bundle: await bundleOf([]), actions: RANDOM_ACTIONS })),
 )
@@ -163,7 +162,7 @@ describe('whatever the rules', { timeout: TIMEOUT_MS }, () => {
             { name: 'z.cedar', text: turned.slice(0, cut).join('\n\n') },
             { name: 'a.cedar', text: [...turned.slice(cut), ...BASE].reverse().join(' ') },
           ]
-          two.load(await loadBundle([...files, ...schema]), RANDOM_ACTIONS, rollout)
+          two.load(await loadBundle([...files, ...STARTER_SCHEMA]), RANDOM_ACTIONS, rollout)
           for (const [index, request] of asked.entries())
             expect(JSON.stringify(decided(two, request))).toBe(JSON.stringify(straight[index]?.[0]))
         },

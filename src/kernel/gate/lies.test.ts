@@ -1,15 +1,14 @@
 // Lies to the gate itself: about the deed, about whoever asks, about the time, and rules that would break the engine.
 
 import { describe, expect, it } from 'vitest'
-import { loadBundle, STARTER_DIR } from './bundle.ts'
-import { readBundleFiles } from './bundle-files.ts'
+import { loadBundle } from './bundle.ts'
 import { openGate } from './gate.ts'
+import { STARTER_SCHEMA } from './starter-schema.fixture.ts'
 import { type Fact, type GateRequest, PLAIN_STANDING, type Rollout, type Standing } from './types.ts'
 
-const schema = (await readBundleFiles(STARTER_DIR)).filter(({ name }) => name.endsWith('.cedarschema'))
 const gateOf = async (text: string, rollout: Rollout = { mode: 'enforce' }) =>
   openGate({
-    bundle: await loadBundle([...schema, { name: 'x.cedar', text }]),
+    bundle: await loadBundle([...STARTER_SCHEMA, { name: 'x.cedar', text }]),
     actions: [{ name: 'state.put@1' }],
     rollout,
   })

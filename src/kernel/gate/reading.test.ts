@@ -3,11 +3,11 @@
 import { policyToJson } from '@cedar-policy/cedar-wasm/nodejs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { loadBundle, STARTER_DIR } from './bundle.ts'
-import { readBundleFiles } from './bundle-files.ts'
+import { loadBundle } from './bundle.ts'
 import { openGate } from './gate.ts'
 import { lookedAt } from './looked-at.ts'
 import { readingOf } from './reading.ts'
+import { STARTER_SCHEMA } from './starter-schema.fixture.ts'
 import { type GateRequest, PLAIN_STANDING } from './types.ts'
 
 function reading(head: string, condition: string) {
@@ -89,7 +89,6 @@ const asked = fc.record({
   hour: fc.constantFrom('01', '12'),
   destructive: fc.boolean(),
 })
-const schema = (await readBundleFiles(STARTER_DIR)).filter(({ name }) => name.endsWith('.cedarschema'))
 
 describe('a gate that remembers', () => {
   it('decides as one that is asked for the first time', async () => {
@@ -103,7 +102,7 @@ describe('a gate that remembers', () => {
             return `@id("r${at}") ${kept} ${effect} (principal, action, ${resource}) when { ${condition} };`
           })
           const text = `@id("all") permit (principal, action, resource);\n${texts.join('\n')}`
-          const bundle = await loadBundle([...schema, { name: 'x.cedar', text }])
+          const bundle = await loadBundle([...STARTER_SCHEMA, { name: 'x.cedar', text }])
           const actions = [{ name: 'a.b@1', facts: { n: 'integer?' } }] as const
           const open = () => openGate({ bundle, actions, rollout: { mode: 'enforce-critical' } })
           const remembering = await open()

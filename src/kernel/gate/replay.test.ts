@@ -3,10 +3,10 @@
 import { type AuthorizationAnswer, isAuthorized, policyToJson } from '@cedar-policy/cedar-wasm/nodejs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { bundleBytes, loadBundle, STARTER_DIR } from './bundle.ts'
-import { readBundleFiles } from './bundle-files.ts'
+import { bundleBytes, loadBundle } from './bundle.ts'
 import { openGate } from './gate.ts'
 import { replayInputs } from './replay.ts'
+import { STARTER_SCHEMA } from './starter-schema.fixture.ts'
 import { type Effect, type Evidence, type GateRequest, PLAIN_STANDING, type Principal } from './types.ts'
 
 const RULES = `
@@ -25,9 +25,8 @@ const RULES = `
 @id("night") forbid (principal, action, resource) when { context.now.toTime() < duration("6h") };
 @id("shade") @state("shadow") forbid (principal, action, resource);
 `
-const schema = (await readBundleFiles(STARTER_DIR)).filter(({ name }) => name.endsWith('.cedarschema'))
 const gate = await openGate({
-  bundle: await loadBundle([...schema, { name: 'x.cedar', text: RULES }]),
+  bundle: await loadBundle([...STARTER_SCHEMA, { name: 'x.cedar', text: RULES }]),
   actions: [
     { name: 'state.put@1', facts: { sizeBytes: 'integer?', note: 'string?' } },
     { name: 'mirror.analyze@1' },

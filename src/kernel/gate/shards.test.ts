@@ -1,13 +1,12 @@
 // An engine holds a bounded number of policy sets, however many bundles come and go.
 
 import { describe, expect, it } from 'vitest'
-import { loadBundle, STARTER_DIR } from './bundle.ts'
-import { readBundleFiles } from './bundle-files.ts'
+import { loadBundle } from './bundle.ts'
 import { Engine } from './engine.ts'
 import { rulesOf } from './rules.ts'
 import { MAX_SETS, Shards } from './shards.ts'
+import { STARTER_SCHEMA } from './starter-schema.fixture.ts'
 
-const schema = (await readBundleFiles(STARTER_DIR)).filter(({ name }) => name.endsWith('.cedarschema'))
 const actions = Array.from({ length: MAX_SETS + 20 }, (_, index) => ({ name: `m.a${index}@1` }))
 const permitOf = (name: string, index: number) =>
   `@id("p${index}") permit (principal, action == Polity::Action::"${name}", resource);`
@@ -17,7 +16,7 @@ const BUILT_IN = ['polity.halted', 'polity.quarantined', 'polity.unavailable']
 
 describe('Shards', async () => {
   const text = actions.map(({ name }, index) => permitOf(name, index)).join('\n')
-  const rules = rulesOf(await loadBundle([...schema, { name: 'x.cedar', text }]), actions)
+  const rules = rulesOf(await loadBundle([...STARTER_SCHEMA, { name: 'x.cedar', text }]), actions)
 
   it('gives an action only the policies that it can meet', () => {
     const shards = new Shards(new Engine(), rules)
@@ -28,14 +27,14 @@ describe('Shards', async () => {
   it('takes the exact action of a head for itself and not for what is in it', async () => {
     const head = '@id("exact") permit (principal, action == Polity::Action::"m", resource);'
     const group = '@id("group") permit (principal, action in Polity::Action::"m", resource);'
-    const bundle = await loadBundle([...schema, { name: 'x.cedar', text: head + group }])
+    const bundle = await loadBundle([...STARTER_SCHEMA, { name: 'x.cedar', text: head + group }])
     const { enforced } = new Shards(new Engine(), rulesOf(bundle, actions)).of('m.a1@1')
     expect([...enforced.policies.keys()]).toEqual(['group', ...BUILT_IN])
   })
 
   it('shares a set between actions that meet the same policies', async () => {
     const all = await loadBundle([
-      ...schema,
+      ...STARTER_SCHEMA,
       { name: 'x.cedar', text: '@id("a") permit (principal, action, resource);' },
     ])
     const engine = new Engine()

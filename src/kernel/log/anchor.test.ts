@@ -15,10 +15,10 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { coded } from '../coded.fixture.ts'
 import { type FileAnchor, fileAnchor, memoryAnchor, readAnchor } from './anchor.ts'
 
 const SLOT_SIZE_BYTES = 8192
-const coded = (code: string) => expect.objectContaining({ name: 'PolityError', code })
 
 describe('an anchor in a file', () => {
   let folder: string

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { codeOf } from '../../kit/codes.fixture.ts'
 import { asPolityError } from '../errors.ts'
 import { type CountChange, type CountRow, counted, sumOf } from './count.ts'
 
@@ -14,15 +15,6 @@ const claim = (atMs: number, used: number, max?: number, fromMs = 0): CountChang
 })
 const all = (...changes: readonly CountChange[]) =>
   changes.reduce<CountRow | undefined>((row, change) => counted(row, change, place), undefined)
-const codeOf = (act: () => unknown) => {
-  try {
-    act()
-    return 'none'
-  } catch (error) {
-    return asPolityError(error).code
-  }
-}
-
 describe('a count', () => {
   it('takes claims up to their bound and not one more', () => {
     const full = all(claim(0, 7, 10), claim(0, 3, 10))

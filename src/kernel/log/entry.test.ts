@@ -5,6 +5,7 @@ import { hash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { canonicalize } from '../../kit/canonical-json.ts'
+import { coded } from '../coded.fixture.ts'
 import { systemEnv } from '../env.ts'
 import { Closed, Integer, Json, Name, Private, Type } from '../schema/schema.ts'
 import { type Draft, ENTRY_SIZE_MAX_BYTES, entryType, parseEntry, sealEntry } from './entry.ts'
@@ -14,7 +15,6 @@ const SOURCE = { source: 'polity://shelf' }
 const env = systemEnv()
 
 const seal = (draft: Draft) => sealEntry(draft, SOURCE, env)
-const coded = (code: string) => expect.objectContaining({ name: 'PolityError', code })
 
 describe('an entry', () => {
   it('is a canonical CloudEvents 1.0 object', () => {

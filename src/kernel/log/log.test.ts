@@ -1,9 +1,11 @@
 // The Log room: reading, following and proving what is published.
 
 import { describe, expect, it } from 'vitest'
+import { codeOf } from '../../kit/codes.fixture.ts'
 import { leafHash } from '../../kit/merkle.ts'
 import { parseVkey } from '../../kit/signed-note.ts'
 import { verifyProof } from '../../kit/tlog-proof.ts'
+import { coded } from '../coded.fixture.ts'
 import { systemEnv } from '../env.ts'
 import { PolityError } from '../errors.ts'
 import { Integer } from '../schema/schema.ts'
@@ -20,7 +22,6 @@ const Odd = entryType('number.odd@1', { number: Integer })
 const env = systemEnv()
 const number = (n: number): string => sealed((n % 2 === 0 ? Even : Odd)({ number: n }))
 const sealed = (draft: Draft): string => sealEntry(draft, { source: 'polity://numbers' }, env).text
-const coded = (code: string) => expect.objectContaining({ name: 'PolityError', code })
 
 /** A simulated realm with `count` numbers, all published. */
 async function numbers(count: number) {
@@ -193,16 +194,15 @@ describe('a queue that is full', () => {
       { origin: 'a', vkey: '', sequencer, reader: memoryStore(data) },
       { size: 0, checkpoint: '' },
     )
-    const codeOf = (error: PolityError) => error.code
     const common = LIMITS.queueProposals - LIMITS.queueReservedProposals
     const taken = Array.from({ length: common }, () => log.append({ entries: [] }))
-    expect(await log.append({ entries: [] }).catch(codeOf)).toBe('log.saturated')
+    expect(await codeOf(log.append({ entries: [] }))).toBe('log.saturated')
     taken.push(
       ...Array.from({ length: LIMITS.queueReservedProposals }, () =>
         log.append({ entries: [] }, { isReserved: true }),
       ),
     )
-    expect(await log.append({ entries: [] }, { isReserved: true }).catch(codeOf)).toBe('log.saturated')
+    expect(await codeOf(log.append({ entries: [] }, { isReserved: true }))).toBe('log.saturated')
     for (const answer of answers) answer()
     await Promise.all(taken)
     const again = log.append({ entries: [] })

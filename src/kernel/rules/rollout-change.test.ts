@@ -2,21 +2,14 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { PolityError } from '../errors.ts'
+import { codeOf } from '../../kit/codes.fixture.ts'
 import { modeOf, requireRollout } from '../gate/rollout.ts'
 import type { Rollout } from '../gate/types.ts'
 import { changedRollout, type ModeChange } from './rollout-change.ts'
 
 const ENFORCE: Rollout = { mode: 'enforce' }
 const changed = (before: Rollout, change: ModeChange) => changedRollout(before, change, 'seed-1')
-const codeOf = (before: Rollout, change: ModeChange): string => {
-  try {
-    changed(before, change)
-  } catch (error) {
-    return error instanceof PolityError ? error.code : String(error)
-  }
-  return 'none'
-}
+const refusalOf = (before: Rollout, change: ModeChange) => codeOf(() => changed(before, change))
 
 describe('a change of the roll-out', () => {
   it('says the mode of the hub, of an action, the state of a policy, and a share', () => {
@@ -76,7 +69,7 @@ describe('a change of the roll-out', () => {
     ['taking back with a value', { mode: 'enforce', action: 'state', isRemoved: true }, 'input.invalid'],
     ['taking back two things', { policy: 'p', action: 'state', isRemoved: true }, 'input.invalid'],
   ])('refuses %s', (_, change, code) => {
-    expect(codeOf(ENFORCE, change)).toBe(code)
+    expect(refusalOf(ENFORCE, change)).toBe(code)
   })
 
   it('is bounded', () => {
@@ -85,8 +78,8 @@ describe('a change of the roll-out', () => {
       (before, action) => changed(before, { mode: 'enforce', action }),
       ENFORCE,
     )
-    expect(codeOf(full, { mode: 'enforce', action: 'one-more' })).toBe('input.invalid')
-    expect(codeOf(full, { mode: 'log-only', action: 'a0' })).toBe('none')
+    expect(refusalOf(full, { mode: 'enforce', action: 'one-more' })).toBe('input.invalid')
+    expect(refusalOf(full, { mode: 'log-only', action: 'a0' })).toBe('none')
   })
 })
 

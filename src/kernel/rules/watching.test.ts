@@ -1,15 +1,15 @@
 // What is counted of decisions while somebody watches the rules under which they were taken, and when that is harm.
 
 import { expect, it } from 'vitest'
-import { loadBundle, STARTER_DIR } from '../gate/bundle.ts'
-import { readBundleFiles } from '../gate/bundle-files.ts'
+import { loadBundle } from '../gate/bundle.ts'
 import { openGate } from '../gate/gate.ts'
 import { STARTER_ACTIONS } from '../gate/starter-actions.fixture.ts'
+import { STARTER_SCHEMA } from '../gate/starter-schema.fixture.ts'
 import { type GateRequest, PLAIN_STANDING } from '../gate/types.ts'
 import { harmIn, NOTHING_COUNTED, watched } from './watching.ts'
 
-const schema = (await readBundleFiles(STARTER_DIR)).filter(({ name }) => name.endsWith('.cedarschema'))
-const rules = (...texts: string[]) => loadBundle([...schema, { name: 'x.cedar', text: texts.join('\n') }])
+const rules = (...texts: string[]) =>
+  loadBundle([...STARTER_SCHEMA, { name: 'x.cedar', text: texts.join('\n') }])
 const OPEN = '@id("all") permit (principal, action, resource);'
 const NO_PUTS = '@id("no-puts") forbid (principal, action == Polity::Action::"state.put@1", resource);'
 const NO_REMOVALS =

@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { canonicalize } from '../../kit/canonical-json.ts'
+import { coded } from '../coded.fixture.ts'
 import {
   checkLabels,
   commitmentOf,
@@ -14,8 +15,6 @@ import {
   SALT_SIZE_BYTES,
 } from './privacy.ts'
 import { Closed, Committed, Json, Name, Private, Secret, type TSchema, Type } from './schema.ts'
-
-const coded = (code: string) => expect.objectContaining({ name: 'PolityError', code })
 
 /** Salts that are told apart, and reproducible. */
 function salts(): (sizeBytes: number) => Uint8Array {

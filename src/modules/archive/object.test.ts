@@ -4,17 +4,8 @@ import { randomBytes } from 'node:crypto'
 import { zstdCompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { asPolityError } from '../../kernel/errors.ts'
+import { codeOf } from '../../kit/codes.fixture.ts'
 import { contentOf, contentValue, digestOf, openObject, packObject } from './object.ts'
-
-const codeOf = (act: () => unknown): string => {
-  try {
-    act()
-  } catch (error) {
-    return asPolityError(error).code
-  }
-  return 'none'
-}
 
 describe('an object', () => {
   const key = randomBytes(32)

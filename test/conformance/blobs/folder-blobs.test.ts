@@ -19,7 +19,8 @@ import { dirname, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { pathOf } from '../../../src/kernel/blobs/blobs.ts'
 import { folderBlobs } from '../../../src/kernel/blobs/folder/folder-blobs.ts'
-import { blobsConformance, codeOf, named, START_MS } from './suite.ts'
+import { codeOf } from '../../../src/kit/codes.fixture.ts'
+import { blobsConformance, named, START_MS } from './suite.ts'
 
 const env = { now: () => START_MS, random: (sizeBytes: number) => randomBytes(sizeBytes) }
 

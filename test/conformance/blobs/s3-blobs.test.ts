@@ -9,8 +9,9 @@ import { pathOf } from '../../../src/kernel/blobs/blobs.ts'
 import { s3Blobs } from '../../../src/kernel/blobs/s3/s3-blobs.ts'
 import type { S3Options } from '../../../src/kernel/blobs/s3/s3-client.ts'
 import { asPolityError } from '../../../src/kernel/errors.ts'
+import { codeOf } from '../../../src/kit/codes.fixture.ts'
 import { BUCKET, CREDENTIALS, openS3StandIn, REGION, type S3StandIn } from '../../integration/s3-stand-in.ts'
-import { blobsConformance, codeOf, named, START_MS } from './suite.ts'
+import { blobsConformance, named, START_MS } from './suite.ts'
 
 const optionsFor = (endpoint: string, clock: { readonly nowMs: number }): S3Options => ({
   endpoint,

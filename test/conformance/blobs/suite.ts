@@ -4,7 +4,7 @@ import { hash } from 'node:crypto'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Blobs } from '../../../src/kernel/blobs/blobs.ts'
-import { asPolityError } from '../../../src/kernel/errors.ts'
+import { codeOf } from '../../../src/kit/codes.fixture.ts'
 
 /** A fresh place, its clock, and the hand of whoever can reach what is stored without asking. */
 export interface OpenedBlobs {
@@ -26,15 +26,6 @@ const inDays = (days: number): string => new Date(START_MS + days * DAY_MS).toIS
 export const named = (text: string | Uint8Array): { sha256: string; bytes: Uint8Array } => {
   const bytes = typeof text === 'string' ? Buffer.from(text) : text
   return { sha256: hash('sha256', bytes, 'hex'), bytes }
-}
-
-export async function codeOf(promise: Promise<unknown>): Promise<string> {
-  try {
-    await promise
-  } catch (error) {
-    return asPolityError(error).code
-  }
-  return 'none'
 }
 
 export function blobsConformance(name: string, open: () => Promise<OpenedBlobs>): void {

@@ -12,7 +12,7 @@ import {
   type Receiver,
   SEND_MAX,
 } from '../../../src/kernel/broker/broker.ts'
-import { codeOf } from '../../integration/lab/hubs.ts'
+import { codeOf } from '../../../src/kit/codes.fixture.ts'
 
 /** A fresh stream on some broker. */
 export interface BrokerPlace {

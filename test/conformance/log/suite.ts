@@ -2,7 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Env, systemEnv } from '../../../src/kernel/env.ts'
-import { asPolityError, type PolityError } from '../../../src/kernel/errors.ts'
+import type { PolityError } from '../../../src/kernel/errors.ts'
 import type { Anchor } from '../../../src/kernel/log/anchor.ts'
 import { entryType, sealEntry } from '../../../src/kernel/log/entry.ts'
 import { type Log, openLog } from '../../../src/kernel/log/log.ts'
@@ -17,6 +17,7 @@ import { type FaultPlan, faultyStore, NO_FAULTS } from '../../../src/kernel/simu
 import { emptyMemoryData, memoryStore } from '../../../src/kernel/store/memory/memory-store.ts'
 import type { Store } from '../../../src/kernel/store/store.ts'
 import { parseCheckpoint } from '../../../src/kit/checkpoint.ts'
+import { codeOf } from '../../../src/kit/codes.fixture.ts'
 import { leafHash } from '../../../src/kit/merkle.ts'
 import { openNote, parseNote } from '../../../src/kit/signed-note.ts'
 import { TreeEdge, treeRoot } from '../../../src/kit/tile-tree.ts'
@@ -337,18 +338,11 @@ const idOf = (text: string): string => (JSON.parse(text) as { id: string }).id
 const pause = (chance: Chance, maxMs = 4): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, chance.below(maxMs)))
 
-async function codeOf(promise: Promise<unknown>): Promise<string> {
-  return promise.then(
-    () => 'fulfilled',
-    (error: unknown) => asPolityError(error).code,
-  )
-}
-
 /** Asks again, with the same entries, until they stand in the log. */
 async function untilWritten(life: () => Life, entries: readonly string[], chance: Chance): Promise<void> {
   for (let tries = 0; tries < 500; tries++) {
     const code = await codeOf(life().log.append({ entries }))
-    if (code === 'fulfilled' || code === 'entry.duplicate') return
+    if (code === 'none' || code === 'entry.duplicate') return
     expect(['log.closed', 'store.failed', 'store.unreachable', 'store.fenced']).toContain(code)
     await pause(chance, 20)
   }

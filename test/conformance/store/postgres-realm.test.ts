@@ -6,6 +6,7 @@ import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { openPostgres, type PostgresRealm } from '../../../src/kernel/store/postgres/postgres.ts'
 import type { Store } from '../../../src/kernel/store/store.ts'
+import { codeOf } from '../../../src/kit/codes.fixture.ts'
 import { openNetwork } from './network.ts'
 import {
   asAdmin,
@@ -16,7 +17,7 @@ import {
   POSTGRES_URL,
   randomRealm,
 } from './postgres-server.ts'
-import { codeOf, EMPTY, entryAt, row } from './suite.ts'
+import { EMPTY, entryAt, row } from './suite.ts'
 
 const LONG_MS = 600_000
 

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { sqliteStore } from '../../../src/kernel/store/sqlite/sqlite-store.ts'
-import { codeOf, EMPTY, entryAt, row, storeConformance } from './suite.ts'
+import { codeOf } from '../../../src/kit/codes.fixture.ts'
+import { EMPTY, entryAt, row, storeConformance } from './suite.ts'
 
 storeConformance('sqlite', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'polity-store-'))

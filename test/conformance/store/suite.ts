@@ -3,7 +3,6 @@
 import { Buffer } from 'node:buffer'
 import { hash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { PolityError } from '../../../src/kernel/errors.ts'
 import {
   type Batch,
   KEY_SIZE_MAX_BYTES,
@@ -11,6 +10,7 @@ import {
   type Store,
   type StoredEntry,
 } from '../../../src/kernel/store/store.ts'
+import { codeOf } from '../../../src/kit/codes.fixture.ts'
 
 /** A fresh place for data: `writer` and `reader` are separate connections to it. */
 export interface Opened {
@@ -34,15 +34,6 @@ export const row = (table: string, key: string, version: number, value: string |
 })
 
 /** The code with which a promise is rejected; fails where it is fulfilled or rejected otherwise. */
-export async function codeOf(promise: Promise<unknown>): Promise<string> {
-  const error = await promise.then(
-    (value) => new Error(`fulfilled with ${String(value)}`),
-    (thrown: unknown) => thrown,
-  )
-  if (!(error instanceof PolityError)) throw error
-  return error.code
-}
-
 const digestOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(hash('sha256', bytes, 'buffer'))
 const keysOf = async (found: ReturnType<Store['scan']>): Promise<string[]> =>
   (await found).value.map(({ key }) => key)

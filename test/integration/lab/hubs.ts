@@ -11,6 +11,8 @@ import { tokens } from '../../../src/kernel/identity/contract.ts'
 import { OWNER } from '../../../src/kernel/identity/identity.ts'
 import type { Entry } from '../../../src/kernel/log/entry.ts'
 
+export { codeOf } from '../../../src/kit/codes.fixture.ts'
+
 export const ENGINES = ['memory', 'sqlite'] as const
 export type Engine = (typeof ENGINES)[number]
 
@@ -65,6 +67,7 @@ export const settle = async (hub: Hub): Promise<number> => {
   return hub.log.head().size
 }
 
+/** What it fails with; throws where it does not fail. */
 export async function errorOf(promise: Promise<unknown>): Promise<PolityError> {
   try {
     await promise
@@ -73,8 +76,6 @@ export async function errorOf(promise: Promise<unknown>): Promise<PolityError> {
   }
   throw new Error('it did not fail')
 }
-
-export const codeOf = async (promise: Promise<unknown>): Promise<string> => (await errorOf(promise)).code
 
 /** A promise and the functions that settle it, with a flag for whoever waits to be told. */
 export function gate(): { readonly open: () => void; readonly opened: Promise<void> } {
