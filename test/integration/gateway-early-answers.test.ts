@@ -74,6 +74,8 @@ const headOf = ({ url, token }: Served, path: string, ...lines: readonly string[
 async function sendingFirst({ url }: Served, ...parts: readonly (string | Buffer)[]): Promise<string> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   onTestFinished(() => void socket.destroy())
+  // Whoever waits for the write or for the answer hears of it.
+  socket.on('error', () => undefined)
   for (const part of parts.slice(0, -1)) socket.write(part)
   await new Promise<void>((resolve, reject) =>
     socket.write(parts.at(-1) ?? '', (error) => (error ? reject(error) : resolve())),
@@ -164,23 +166,21 @@ describe('a component that resets in the middle of a long answer', () => {
     await served.register('long', url)
     const socket = connect(Number(new URL(served.url).port), '127.0.0.1').pause()
     onTestFinished(() => void socket.destroy())
+    const cut = new Promise((resolve) => socket.on('error', resolve).once('close', resolve))
     socket.write(headOf(served, '/svc/long/'))
-    return socket
+    return { socket, cut }
   }
 
-  it('lets a caller that reads nothing before send everything', async () => {
-    await using served = await openGatewayHub()
-    const socket = await long(served)
-    await new Promise<void>((resolve, reject) =>
-      socket.write(BODY, (error) => (error ? reject(error) : resolve())),
-    )
-    socket.destroy()
+  /** Its body is taken, or its connection is closed, whatever comes first. */
+  it('holds up no caller that reads nothing before it has sent everything', async () => {
+    await using served = await openGatewayHub({ gateway: { idleMs: 600_000 } })
+    const { socket, cut } = await long(served)
+    await Promise.race([new Promise((resolve) => socket.write(BODY, resolve)), cut])
   })
 
   it('holds no place for a caller that drips on and does not read', async () => {
     await using served = await openGatewayHub({ gateway: { idleMs: 300 } })
-    const socket = await long(served)
-    const cut = new Promise((resolve) => socket.on('error', resolve).once('close', resolve))
+    const { socket, cut } = await long(served)
     const drip = setInterval(() => socket.write('x'), 20)
     await cut
     clearInterval(drip)
