@@ -269,7 +269,42 @@ function outboxTests(): void {
   })
 }
 
+/** How often an index was looked at, and how many of its entries were read for that, as the server counts it. */
+const readsOf = (index: string): Promise<{ readonly looks: number; readonly entries: number }> =>
+  asAdmin(async (admin) => {
+    const { rows } = await admin.query(
+      `SELECT idx_scan::integer AS looks, idx_tup_read::integer AS entries FROM pg_stat_all_indexes
+         WHERE schemaname = $1 AND indexrelname = $2`,
+      [realm.schema, index],
+    )
+    return rows[0]
+  })
+
 function schemaTests(): void {
+  it('is read by key at the same price, however many rows have come since it was small', async () => {
+    const store = realm.store('write')
+    await store.migrate()
+    const reader = realm.store('read')
+    const few = Array.from({ length: 100 }, (_, n) => row(`t${n % 10}`, `k${n}`, 1, '1'))
+    await store.commit({ ...EMPTY, rows: few })
+    // As many as there are connections to plan it on.
+    await Promise.all(Array.from({ length: 32 }, () => reader.load('t', ['k1'])))
+    for (let part = 0; part < 5; part++)
+      await store.commit({
+        ...EMPTY,
+        rows: Array.from({ length: 1000 }, (_, n) => row('t', `k${part * 1000 + n}`, 1, '1')),
+      })
+    const before = await readsOf('row_pkey')
+    for (let round = 0; round < 200; round++)
+      expect((await reader.load('t', [`k${round}`, 'none', `k${round}`])).value.size).toBe(1)
+    // Sessions count for themselves and tell the server now and then, at the latest when they end.
+    await realm.close()
+    await expect
+      .poll(async () => (await readsOf('row_pkey')).looks - before.looks)
+      .toBeGreaterThanOrEqual(200)
+    expect((await readsOf('row_pkey')).entries - before.entries).toBeLessThan(10_000)
+  })
+
   it('is made once, however many boot at the same time', async () => {
     const other = randomRealm()
     const opened = await Promise.all(Array.from({ length: 8 }, () => openPostgres(POSTGRES_URL, other)))

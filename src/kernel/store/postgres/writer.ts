@@ -297,7 +297,7 @@ function statements(s: string) {
       dropped AS (DELETE FROM ${s}.row r USING fence,
           (SELECT tbl, key FROM ${s}.row
            WHERE tbl = $3 AND expires IS NOT NULL AND expires <= $4::bigint LIMIT $5::bigint) AS old
-        WHERE r.tbl = old.tbl AND r.key = old.key AND r.expires <= $4::bigint RETURNING 1)
+        WHERE r.tbl = old.tbl AND r.key = old.key AND r.expires + 0 <= $4::bigint RETURNING 1)
       SELECT (SELECT count(synced) FROM fence) AS fenced, (SELECT count(*) FROM dropped) AS dropped`,
   } as const
 }
