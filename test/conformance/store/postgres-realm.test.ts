@@ -305,6 +305,26 @@ function schemaTests(): void {
     expect((await readsOf('row_pkey')).entries - before.entries).toBeLessThan(10_000)
   })
 
+  it('lets rows go at the price of those that go, however many more are due', async () => {
+    const store = realm.store('write')
+    await store.migrate()
+    // Planned while there is next to nothing.
+    await store.sweep('t', 1, 10)
+    for (let part = 0; part < 3; part++)
+      await store.commit({
+        ...EMPTY,
+        rows: Array.from({ length: 1000 }, (_, n) => ({
+          ...row('t', `k${part}-${n}`, 1, '1'),
+          expiresAtMs: 1,
+        })),
+      })
+    const before = await readsOf('row_expires')
+    for (let left = 3000; left > 0; left -= 500) expect(await store.sweep('t', 2, 500)).toBe(500)
+    await realm.close()
+    await expect.poll(async () => (await readsOf('row_expires')).looks - before.looks).toBeGreaterThan(0)
+    expect((await readsOf('row_expires')).entries - before.entries).toBeLessThan(20_000)
+  })
+
   it('is made once, however many boot at the same time', async () => {
     const other = randomRealm()
     const opened = await Promise.all(Array.from({ length: 8 }, () => openPostgres(POSTGRES_URL, other)))

@@ -263,6 +263,9 @@ const HASH_SIZE_BYTES = 32
  * Each write begins with `fence`: the row of the log's end is taken, if epoch and count are those that the writer
  * knows, and everything else hangs on it. READ COMMITTED looks again at a row that it had to wait for, so a write
  * that comes second finds the new epoch or count there and does nothing.
+ *
+ * `expires + 0` in `sweep` has each old row found by its key: by the index of `expires`, which a plan for a small table
+ * would take, all that are due would be read for each of them.
  */
 function statements(s: string) {
   const fence = `fence AS (UPDATE ${s}.head SET writes = writes + 1 WHERE epoch = $1 AND writes = $2
